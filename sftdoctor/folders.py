@@ -1,0 +1,34 @@
+"""Where sftdoctor keeps what outlives a run: the cache (may vanish) and the state (must not)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Folder for what can be made again: summaries, wheels, index pages.
+
+    Returns:
+        $SFTDOCTOR_CACHE, else the platform's user cache folder with "sftdoctor" below it; not created here.
+    """
+    chosen = os.environ.get("SFTDOCTOR_CACHE")
+    return Path(chosen) if chosen else _user_folder("XDG_CACHE_HOME", ".cache", "Library/Caches")
+
+
+def state_folder() -> Path:
+    """Folder for what cannot be made again: journals and backups.
+
+    Returns:
+        $SFTDOCTOR_STATE, else the platform's user state folder with "sftdoctor" below it; not created here.
+    """
+    chosen = os.environ.get("SFTDOCTOR_STATE")
+    return Path(chosen) if chosen else _user_folder("XDG_STATE_HOME", ".local/state", "Library/Application Support")
+
+
+def _user_folder(variable: str, linux: str, mac: str) -> Path:
+    base = os.environ.get(variable)
+    if base and Path(base).is_absolute():
+        return Path(base, "sftdoctor")
+    return Path.home() / (mac if sys.platform == "darwin" else linux) / "sftdoctor"

@@ -1,0 +1,457 @@
+"""The words of sftdoctor as frozen dataclasses and enums. Standard library only; imports nothing of ours but errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+SCHEMA = 1
+
+
+class Severity(str, Enum):
+    """How bad a Finding is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Confidence(str, Enum):
+    """How sure a Finding is: certain means it is on the path and nothing guards it."""
+
+    CERTAIN = "certain"
+    LIKELY = "likely"
+    POSSIBLE = "possible"
+
+
+class Safety(str, Enum):
+    """Whether a Fix may be applied unasked (safe), only with --unsafe, or by hand alone."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+    MANUAL = "manual"
+
+
+class Verdict(str, Enum):
+    """The answer of a Report."""
+
+    BREAKS = "breaks"
+    AT_RISK = "at-risk"
+    CLEAN = "clean"
+    UNKNOWN = "unknown"
+
+
+class TargetKind(str, Enum):
+    """What is examined."""
+
+    INTERPRETER = "interpreter"
+    PINS = "pins"
+    SNAPSHOT = "snapshot"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is examined, and therefore what is fixed and proved."""
+
+    kind: TargetKind
+    path: str
+    """The interpreter's executable, the pins file or the snapshot file."""
+    python: str
+    """Version of the target's Python, "3.11.7"; "3.11" where no more is known."""
+    prefix: str | None = None
+    """Folder of the venv, conda environment or installation; None where nothing is installed."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One installed (or pinned) distribution."""
+
+    name: str
+    """Canonical name, as packaging.utils.canonicalize_name gives it."""
+    version: str
+    root: str | None = None
+    """Import root that holds its modules (site-packages, or the folder its wheel was unpacked to)."""
+    metadata: str | None = None
+    """Its .dist-info or .egg-info folder."""
+    requires: tuple[str, ...] = ()
+    """Requires-Dist lines, verbatim."""
+    extras: tuple[str, ...] = ()
+    """Provides-Extra names."""
+    requires_python: str | None = None
+    top_level: tuple[str, ...] = ()
+    """Top-level module names that it installs."""
+    editable: bool = False
+    installer: str | None = None
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """One device that a model could be trained on."""
+
+    kind: str
+    """cuda, rocm, xpu or mps."""
+    name: str
+    memory: int | None = None
+    """Bytes."""
+    capability: tuple[int, int] | None = None
+    """CUDA compute capability."""
+
+
+@dataclass(frozen=True)
+class TorchBuild:
+    """What the installed torch was built for, read from its files."""
+
+    version: str
+    """With its local part, "2.6.0+cu124"."""
+    cuda: str | None = None
+    hip: str | None = None
+    architectures: tuple[str, ...] = ()
+    """sm_XX and compute_XX entries; empty where they cannot be known."""
+
+
+@dataclass(frozen=True)
+class NotJudged:
+    """Something that could not be judged, with the reason; it never passes for clean."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A flaw of the installation itself that reading it showed (a leftover, a duplicate, unreadable metadata)."""
+
+    kind: str
+    """leftover, duplicate, unreadable or shadowed."""
+    name: str
+    path: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The facts of a Target. Nothing in it was obtained by importing anything of the target."""
+
+    target: Target
+    python: str
+    markers: Mapping[str, str] = field(default_factory=dict)
+    """PEP 508 marker environment of the target (python_version, sys_platform, platform_machine, …)."""
+    distributions: Mapping[str, Distribution] = field(default_factory=dict)
+    """By canonical name; the one that wins on the path where there are several."""
+    paths: tuple[str, ...] = ()
+    """Import roots in the order that Python searches them, without the standard library."""
+    stdlib: str | None = None
+    """Folder of the target's standard library; None where it is not on this machine."""
+    problems: tuple[Problem, ...] = ()
+    accelerators: tuple[Accelerator, ...] | None = None
+    """None where the hardware is not known (pins); empty where there is no accelerator."""
+    driver: str | None = None
+    driver_cuda: str | None = None
+    """Newest CUDA version that the driver supports."""
+    torch_build: TorchBuild | None = None
+    complete: bool = True
+    """Whether a distribution that is not listed is missing for sure."""
+    not_judged: tuple[NotJudged, ...] = ()
+
+    def version(self, name: str) -> str | None:
+        """Version of the distribution with that canonical name, or None."""
+        found = self.distributions.get(name)
+        return found.version if found else None
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in a file of the user; lines and columns count from 1."""
+
+    path: str
+    line: int | None = None
+    column: int | None = None
+    end_line: int | None = None
+    end_column: int | None = None
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something a script, config or model folder says, by name; the vocabulary is workload.VOCABULARY."""
+
+    name: str
+    value: Any
+    """A plain value: str, int, float, bool, None, or a tuple of them."""
+    location: Location | None = None
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model folder as read (never imported)."""
+
+    path: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    code: tuple[str, ...] = ()
+    """Remote-code files (modeling_*.py and what auto_map names), absolute paths."""
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True)
+class Script:
+    """One training script as read: its path and what it says."""
+
+    path: str
+    source: str
+    facts: tuple[Fact, ...] = ()
+    arguments: tuple[str, ...] = ()
+    """The command line that it will get."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The entry points of a kind of run: a file under rules/scenarios."""
+
+    name: str
+    title: str
+    entry_points: tuple[str, ...]
+    """"module:attribute", or "module" alone, in the order that a run imports them."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What such a run does by default: quantization, peft, gradient_checkpointing, …"""
+    core: tuple[str, ...] = ()
+    """Distributions without which nothing can be judged."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is to run."""
+
+    scenario: Scenario
+    scripts: tuple[Script, ...] = ()
+    model: ModelFolder | None = None
+    not_judged: tuple[NotJudged, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """One side of a link: a distribution's module and line."""
+
+    distribution: str
+    version: str | None
+    module: str = ""
+    line: int | None = None
+    symbol: str | None = None
+    path: str | None = None
+    """Path of the file below its import root, "trl/models/utils.py"."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """The link that breaks: who asks whom for what."""
+
+    caller: Place | None
+    callee: Place | None
+    name: str
+    """The name, keyword or package that is asked for."""
+    expression: str = ""
+    """How the caller's source asks, short: "prepare_model_for_kbit_training(…, gradient_checkpointing_kwargs=…)"."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of a script, as repair.edits carries it out on the syntax tree."""
+
+    operation: str
+    """One of repair.edits.OPERATIONS."""
+    location: Location
+    """The node that is changed."""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fix:
+    """The remedy as written."""
+
+    kind: str
+    """package, edit, config or command."""
+    safety: Safety
+    summary: str
+    require: tuple[str, ...] = ()
+    """PEP 508 requirements that the environment must meet afterwards (kind package)."""
+    edit: Edit | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong."""
+
+    id: str
+    rule: str
+    severity: Severity
+    confidence: Confidence
+    title: str
+    message: str
+    symptom: str = ""
+    cause: Cause | None = None
+    location: Location | None = None
+    fixes: tuple[Fix, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """Environment + Findings + what could not be judged and why."""
+
+    environment: Environment
+    workload: Workload
+    verdict: Verdict
+    findings: tuple[Finding, ...] = ()
+    not_judged: tuple[NotJudged, ...] = ()
+    seconds: float = 0.0
+
+    def count(self, severity: Severity) -> int:
+        """Number of findings of that severity."""
+        return sum(finding.severity is severity for finding in self.findings)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Where the claim of a Rule comes from and how it was checked."""
+
+    claim: str
+    source: str
+    checked: str
+    """ISO date."""
+    method: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test that a Rule carries: a small environment, workload and the expected answer."""
+
+    name: str
+    expect: str
+    """pass or fail."""
+    distributions: Mapping[str, str] = field(default_factory=dict)
+    source: Mapping[str, str] = field(default_factory=dict)
+    """Module name → source text of the stub."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Facts of the script, by name."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """Everything else that the case says (python, gpu, requires, model, script, …)."""
+
+
+@dataclass(frozen=True)
+class RuleFix:
+    """A Fix as its rule writes it; `{package}` stands for versions, `{fact.name}` for facts."""
+
+    kind: str
+    safety: Safety
+    reason: str
+    summary: str = ""
+    require: tuple[str, ...] = ()
+    operation: str = ""
+    anchor: str = ""
+    """Name of the Fact whose location an edit changes."""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One file under rules/: when it applies, what fails, why, the remedy, the evidence, its own test cases."""
+
+    id: str
+    name: str
+    title: str
+    severity: Severity
+    message: str
+    explain: str
+    path: str
+    symptom: str = ""
+    confidence: Confidence = Confidence.CERTAIN
+    applies: Mapping[str, Any] = field(default_factory=dict)
+    fails: Mapping[str, Any] = field(default_factory=dict)
+    fixes: tuple[RuleFix, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    cases: tuple[Case, ...] = ()
+
+
+@dataclass(frozen=True)
+class Action:
+    """One concrete step of a Plan."""
+
+    kind: str
+    """package, edit, config or command."""
+    name: str
+    """The distribution, or the path of the file."""
+    old: str | None
+    new: str | None
+    safety: Safety
+    reason: str
+    findings: tuple[str, ...] = ()
+    """Ids of the findings that it is for."""
+    edit: Edit | None = None
+    diff: str = ""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An Action that will not be taken, and why."""
+
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All the Actions in order, with those left out and why."""
+
+    actions: tuple[Action, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """An Action that was taken, with its undo."""
+
+    action: Action
+    undo: Mapping[str, Any] = field(default_factory=dict)
+    """What the journal needs to take it back."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a Proof checked."""
+
+    name: str
+    passed: bool
+    value: Any = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The step of a Proof that failed."""
+
+    stage: str
+    """import, load, config, trainer, train, save or reload."""
+    exception: str
+    message: str
+    traceback: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was trained, where, for how long, what was checked, and its certificate."""
+
+    verdict: str
+    """passed, failed or not-possible."""
+    device: str
+    quantization: str
+    checks: tuple[Check, ...] = ()
+    seconds: float = 0.0
+    seconds_per_step: float | None = None
+    peak_memory_bytes: int | None = None
+    failure: Failure | None = None
+    not_settled: tuple[str, ...] = ()
+    """What only other hardware would settle."""
+    runs: tuple[Proof, ...] = ()
+    """One a quantisation, where several were asked for."""
+    certificate: Mapping[str, Any] = field(default_factory=dict)
