@@ -455,3 +455,36 @@ class Proof:
     runs: tuple[Proof, ...] = ()
     """One a quantisation, where several were asked for."""
     certificate: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FixResult:
+    """What a fix came to."""
+
+    outcome: str
+    """nothing-to-do, planned, applied, undone or refused."""
+    plan: Plan
+    before: Report
+    after: Report | None = None
+    """The check after the changes; None where nothing was applied."""
+    proof: Proof | None = None
+    journal: str | None = None
+    """Id that undo takes; None where nothing was applied."""
+    reason: str = ""
+    """Why it was undone or refused."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a traceback or log says, matched against the rules."""
+
+    findings: tuple[Finding, ...] = ()
+    """One a rule whose symptom was seen, in the order in which they were first seen."""
+    pages: tuple[Rule, ...] = ()
+    """The rules behind the findings, in the same order."""
+    exception: str | None = None
+    """The last line that looks like an exception; None where there is none."""
+    frames: tuple[str, ...] = ()
+    """The innermost frames above it, as "path:line in function", outermost first."""
+    lines: int = 0
+    """Number of lines that were read."""
