@@ -1,0 +1,25 @@
+"""How the slow parts of a repair say what they are doing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that began, went on or ended."""
+
+    stage: str
+    """solving, linking, editing, or a state of the journal: preparing, applying, checking, proving, committed, undone."""
+    text: str
+    """One line for the user; what others wrote in it (package names, paths) is not escaped."""
+    done: int | None = None
+    total: int | None = None
+
+
+Listener = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """The listener that ignores every Event."""
