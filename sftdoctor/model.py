@@ -124,7 +124,8 @@ class Problem:
     """A flaw of the installation itself that reading it showed (a leftover, a duplicate, unreadable metadata)."""
 
     kind: str
-    """leftover, duplicate, unreadable or shadowed."""
+    """leftover, duplicate, unreadable or shadowed; of pins: incompatible (no file of that version fits the target's
+    Python or platform), unavailable (the index has no such version) or unresolvable (the pins contradict each other)."""
     name: str
     path: str
     detail: str = ""
@@ -154,6 +155,11 @@ class Environment:
     complete: bool = True
     """Whether a distribution that is not listed is missing for sure."""
     not_judged: tuple[NotJudged, ...] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """Top-level module name → the one import root that provides it, where that is not simply the first on the path;
+    "" where nothing provides it any more. A name that the root does not hold is not there."""
+    notes: tuple[str, ...] = ()
+    """What reading the target had to assume or add, for the report to say ("completed by uv: 31 more packages")."""
 
     def version(self, name: str) -> str | None:
         """Version of the distribution with that canonical name, or None."""
