@@ -27,6 +27,17 @@ def state_folder() -> Path:
     return Path(chosen) if chosen else _user_folder("XDG_STATE_HOME", ".local/state", "Library/Application Support")
 
 
+def data_folder() -> Path:
+    """Folder of the tables that are no rules (rules/data): the GPUs people train on, and the like.
+
+    Returns:
+        sftdoctor/_rules/data in an installed wheel, rules/data beside the package in the source tree.
+    """
+    package = Path(__file__).parent
+    installed = package / "_rules" / "data"
+    return installed if installed.is_dir() else package.parent / "rules" / "data"
+
+
 def _user_folder(variable: str, linux: str, mac: str) -> Path:
     base = os.environ.get(variable)
     if base and Path(base).is_absolute():

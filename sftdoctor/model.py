@@ -143,6 +143,8 @@ class Environment:
     """By canonical name; the one that wins on the path where there are several."""
     paths: tuple[str, ...] = ()
     """Import roots in the order that Python searches them, without the standard library."""
+    modules: Mapping[str, str] = field(default_factory=dict)
+    """Top-level modules that only an editable finder knows (searched after paths): name → its file or folder."""
     stdlib: str | None = None
     """Folder of the target's standard library; None where it is not on this machine."""
     problems: tuple[Problem, ...] = ()
