@@ -1,0 +1,166 @@
+"""Signatures, and whether a call fits one."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from sftdoctor.link.values import Arguments, Class, Field, Function, FunctionNode
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter."""
+
+    name: str
+    kind: str
+    """positional, positional_or_keyword, var_positional, keyword or var_keyword."""
+    has_default: bool = False
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The parameters of something that can be called, without the bound first one."""
+
+    parameters: tuple[Parameter, ...]
+
+    def accepts(self, keyword: str) -> bool:
+        """Whether it may be called with that keyword (any, where it takes **kwargs)."""
+        return any(
+            p.kind == "var_keyword" or (p.name == keyword and p.kind in ("positional_or_keyword", "keyword"))
+            for p in self.parameters
+        )
+
+    def has(self, name: str) -> bool:
+        """Whether it has a parameter of its own of that name."""
+        return any(p.name == name and not p.kind.startswith("var_") for p in self.parameters)
+
+    @property
+    def open(self) -> bool:
+        """Whether it takes **kwargs."""
+        return any(p.kind == "var_keyword" for p in self.parameters)
+
+
+def of_node(node: FunctionNode, *, drop_first: bool = False) -> Signature:
+    """The signature that a definition has.
+
+    Args:
+        node: A def, async def or lambda.
+        drop_first: Leave out the first positional parameter (self, cls).
+
+    Returns:
+        Its parameters in order.
+    """
+    spec = node.args
+    positional = [(arg.arg, "positional") for arg in spec.posonlyargs]
+    positional += [(arg.arg, "positional_or_keyword") for arg in spec.args]
+    without_default = len(positional) - len(spec.defaults)
+    found = [Parameter(name, kind, index >= without_default) for index, (name, kind) in enumerate(positional)]
+    if drop_first and found:
+        del found[0]
+    if spec.vararg:
+        found.append(Parameter(spec.vararg.arg, "var_positional"))
+    for arg, default in zip(spec.kwonlyargs, spec.kw_defaults, strict=True):
+        found.append(Parameter(arg.arg, "keyword", default is not None))
+    if spec.kwarg:
+        found.append(Parameter(spec.kwarg.arg, "var_keyword"))
+    return Signature(tuple(found))
+
+
+def of_fields(fields: list[Field]) -> Signature:
+    """The signature that a dataclass's generated constructor has."""
+    plain = [Parameter(f.name, "positional_or_keyword", f.has_default) for f in fields if f.init and not f.kw_only]
+    keyword = [Parameter(f.name, "keyword", f.has_default) for f in fields if f.init and f.kw_only]
+    return Signature((*plain, *keyword))
+
+
+def dataclass_fields(cls: Class) -> list[Field] | None:
+    """All the fields of a dataclass in the order of its constructor; None where they cannot be known."""
+    merged: dict[str, Field] = {}
+    for base in reversed(cls.mro):
+        if base.fields is None:
+            continue
+        for item in base.fields:
+            merged[item.name] = item
+    return None if cls.open else list(merged.values())
+
+
+def of_class(cls: Class) -> Signature | None:
+    """The signature of a class's constructor; None where it cannot be known."""
+    for base in cls.mro:
+        if base.open and base is cls and not ("__init__" in base.ns):
+            return None
+        own_init = base.ns.get("__init__")
+        if base.fields is not None and base.dataclass_init and own_init is None:
+            fields = dataclass_fields(base)
+            return of_fields(fields) if fields is not None else None
+        if own_init is not None:
+            if isinstance(own_init, Function) and not base.ns.get("__new__"):
+                return of_node(own_init.node, drop_first=True)
+            return None
+        if base.open or "__new__" in base.ns:
+            return None
+    return Signature(()) if not cls.open else None
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """Why a call does not fit a signature."""
+
+    kind: str
+    """unexpected-keyword, missing-argument or too-many-positionals."""
+    name: str
+    message: str
+    """As Python says it, behind the function's name and parentheses."""
+
+
+def misfit(signature: Signature, args: Arguments) -> Misfit | None:
+    """The first reason why a call cannot fit; None where it fits or that cannot be known.
+
+    Args:
+        signature: Of what is called, without a bound first parameter.
+        args: What it is called with, likewise.
+    """
+    for keyword in args.keywords:
+        if not signature.accepts(keyword):
+            return Misfit("unexpected-keyword", keyword, f"got an unexpected keyword argument '{keyword}'")
+    positional = [p for p in signature.parameters if p.kind in ("positional", "positional_or_keyword")]
+    takes_any = any(p.kind == "var_positional" for p in signature.parameters)
+    if len(args.positional) > len(positional) and not takes_any:
+        message = f"takes {len(positional)} positional arguments but {len(args.positional)} were given"
+        return Misfit("too-many-positionals", positional[-1].name if positional else "", message)
+    if args.star or args.double_star:
+        return None
+    filled = {p.name for p in positional[: len(args.positional)]} | set(args.keywords)
+    missing = [
+        p.name
+        for p in signature.parameters
+        if not p.has_default and not p.kind.startswith("var_") and p.name not in filled
+    ]
+    if missing:
+        return Misfit("missing-argument", missing[0], f"missing {len(missing)} required argument(s): {missing[0]!r}")
+    return None
+
+
+def bound_names(node: ast.AST) -> tuple[frozenset[str], frozenset[str]]:
+    """The names that a function body binds, and those it declares global, without looking into nested scopes."""
+    bound: set[str] = set()
+    declared: set[str] = set()
+    todo: list[ast.AST] = list(getattr(node, "body", [])) if not isinstance(node, ast.Lambda) else []
+    while todo:
+        item = todo.pop()
+        if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            bound.add(item.name)
+            continue
+        if isinstance(item, ast.Lambda):
+            continue
+        if isinstance(item, ast.Name) and not isinstance(item.ctx, ast.Load):
+            bound.add(item.id)
+        elif isinstance(item, ast.alias):
+            bound.add((item.asname or item.name).partition(".")[0])
+        elif isinstance(item, ast.ExceptHandler) and item.name:
+            bound.add(item.name)
+        elif isinstance(item, ast.Global | ast.Nonlocal):
+            declared.update(item.names)
+        todo.extend(ast.iter_child_nodes(item))
+    return frozenset(bound - declared), frozenset(declared)

@@ -1,0 +1,98 @@
+"""The state of an abstract run: frames, doubt, and what leaves a block."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+from sftdoctor.link.values import Class, Function, Module, Value
+
+CERTAIN, LIKELY, POSSIBLE = 0, 1, 2
+"""How much doubt there is that this line is reached: none; an unknown branch before it may have left; it stands in an
+unknown branch itself."""
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """The names of one module, class body or function call in progress."""
+
+    module: Module
+    scope: dict[str, Value]
+    kind: str
+    """module, class or function."""
+    enclosing: Frame | None = None
+    function: Function | None = None
+    cls: Class | None = None
+    qualname: str = ""
+    locals: frozenset[str] = frozenset()
+    """Names that the function binds somewhere."""
+    globals: frozenset[str] = frozenset()
+    returned: list[Value] = field(default_factory=list)
+    line: int = 0
+    handling: list[Raised] = field(default_factory=list)
+    future_annotations: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place in the code that is followed."""
+
+    module: str
+    distribution: str
+    path: str | None
+    line: int
+    function: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class Event:
+    """Something that breaks when this line runs."""
+
+    kind: str
+    """One of the kinds of findings.KINDS."""
+    exception: str
+    message: str
+    """What Python would say."""
+    name: str
+    caller: Site
+    doubt: int
+    callee: Site | None = None
+    callee_distribution: str = ""
+    callee_symbol: str = ""
+    expression: str = ""
+    detail: str = ""
+    trace: tuple[Site, ...] = ()
+    node: ast.AST | None = None
+
+
+class Raised(Exception):
+    """An exception of the followed program.
+
+    Args:
+        cls: Its class, or None where that is not known.
+        message: Its text as far as known.
+        event: What broke, where the exception comes from a link.
+    """
+
+    def __init__(self, cls: Class | None, message: str, event: Event | None = None) -> None:
+        super().__init__(message)
+        self.cls = cls
+        self.message = message
+        self.event = event
+        self.trace: list[Site] = []
+
+    def names(self) -> list[str]:
+        """The names of its class and that one's bases."""
+        return [cls.name for cls in self.cls.mro] if self.cls else []
+
+
+class Left(Exception):  # noqa: N818 - no error: how a block ends early
+    """The block was left: return, break, continue."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(how)
+        self.how = how
+
+
+class Exhausted(Exception):  # noqa: N818 - no error of the program: the budget is spent
+    """The budget of this run is spent."""

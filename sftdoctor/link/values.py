@@ -1,0 +1,262 @@
+"""What a name can stand for while a program is followed without being run.
+
+Everything that is not understood is UNKNOWN, which may be any object at all and therefore never breaks a link.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sftdoctor.link.machine import Machine
+    from sftdoctor.link.state import Frame
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+
+class Value:
+    """Anything that a name can stand for."""
+
+    __slots__ = ()
+
+
+class Unknown(Value):
+    """Any object at all."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN = Unknown()
+
+
+@dataclass(eq=False, slots=True)
+class Const(Value):
+    """A value that is known exactly and never changes: None, a number, a string, a Version, …"""
+
+    value: Any
+
+
+NONE = Const(None)
+TRUE = Const(True)
+FALSE = Const(False)
+
+
+@dataclass(eq=False, slots=True)
+class Likely(Value):
+    """What a name stood for before a branch that may or may not have been taken bound it anew."""
+
+    value: Value
+
+
+@dataclass(eq=False, slots=True)
+class MaybeUnbound(Value):
+    """A name that only some of the branches bind."""
+
+    value: Value
+
+
+@dataclass(eq=False, slots=True)
+class Seq(Value):
+    """A list, tuple or set."""
+
+    kind: str
+    items: list[Value] = field(default_factory=list)
+    open: bool = False
+    """Whether there may be other items, or the same in another order."""
+
+
+@dataclass(eq=False, slots=True)
+class Dict(Value):
+    """A dictionary whose keys are constants."""
+
+    items: dict[Any, Value] = field(default_factory=dict)
+    open: bool = False
+    """Whether there may be further keys."""
+
+
+@dataclass(eq=False, slots=True)
+class Module(Value):
+    """A module, executed abstractly or (opaque) only looked up name by name."""
+
+    name: str
+    ns: dict[str, Value] = field(default_factory=dict)
+    path: str | None = None
+    package: bool = False
+    state: str = "running"
+    """running, done or opaque."""
+    open: bool = False
+    """Whether it may hold names that were not seen."""
+    distribution: str = ""
+    tree: ast.Module | None = None
+    static: dict[str, ast.AST] | None = None
+    """Opaque modules: where each top-level name is bound, found without executing."""
+
+
+@dataclass(eq=False, slots=True)
+class Function(Value):
+    """A function or lambda as defined."""
+
+    node: FunctionNode
+    module: Module
+    qualname: str
+    defaults: list[Value] = field(default_factory=list)
+    kw_defaults: list[Value | None] = field(default_factory=list)
+    closure: Frame | None = None
+    kind: str = "function"
+    """function, staticmethod, classmethod or property."""
+    owner: Class | None = None
+    attrs: dict[str, Value] = field(default_factory=dict)
+    wrapped: Value | None = None
+    """What functools.wraps named."""
+    cached: dict[Any, Value] | None = None
+    """functools.lru_cache's memory."""
+    generator: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name without the qualifying part."""
+        return self.qualname.rpartition(".")[2]
+
+
+@dataclass(eq=False, slots=True)
+class Field:
+    """One field of a dataclass."""
+
+    name: str
+    has_default: bool
+    default: Value
+    init: bool = True
+    kw_only: bool = False
+    line: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Class(Value):
+    """A class as defined."""
+
+    name: str
+    module: Module | None
+    node: ast.ClassDef | None = None
+    bases: list[Value] = field(default_factory=list)
+    ns: dict[str, Value] = field(default_factory=dict)
+    mro: list[Class] = field(default_factory=list)
+    open: bool = False
+    """Whether a base, metaclass or decorator is not understood, so that it may have any attribute and constructor."""
+    fields: list[Field] | None = None
+    """Its own dataclass fields."""
+    dataclass_init: bool = True
+    instance_names: set[str] | None = None
+    """Every X of a `self.X = …` in its methods, found without executing."""
+
+    def lookup(self, name: str) -> tuple[Value | None, Class | None]:
+        """The attribute as the method resolution order finds it, with the class that has it."""
+        for cls in self.mro:
+            found = cls.ns.get(name)
+            if found is not None:
+                return found, cls
+        return None, None
+
+
+@dataclass(eq=False, slots=True)
+class Instance(Value):
+    """An object of a class that is known."""
+
+    cls: Class
+    attrs: dict[str, Value] = field(default_factory=dict)
+    open: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Bound(Value):
+    """A method bound to an object or class."""
+
+    function: Value
+    self: Value
+
+
+@dataclass(eq=False, slots=True)
+class Super(Value):
+    """super(): attributes are looked up behind `after` in the order of the object's class."""
+
+    after: Class
+    self: Value
+
+
+@dataclass(eq=False, slots=True)
+class Partial(Value):
+    """functools.partial(function, …)."""
+
+    function: Value
+    args: Arguments
+
+
+@dataclass(eq=False, slots=True)
+class Native(Value):
+    """Something of Python itself whose effect is known."""
+
+    name: str
+    call: Callable[[Machine, Arguments], Value]
+    attrs: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(eq=False, slots=True)
+class Arguments:
+    """The arguments of one call."""
+
+    positional: list[Value] = field(default_factory=list)
+    keywords: dict[str, Value] = field(default_factory=dict)
+    star: bool = False
+    """Whether further positional arguments may follow (`*unknown`)."""
+    double_star: bool = False
+    """Whether further keyword arguments may follow (`**unknown`)."""
+
+    def get(self, position: int, keyword: str) -> Value | None:
+        """The argument at that position or of that name; None where it was not given."""
+        if position < len(self.positional):
+            return self.positional[position]
+        return self.keywords.get(keyword)
+
+
+def strip(value: Value) -> Value:
+    """The value without the doubt about it."""
+    while isinstance(value, Likely | MaybeUnbound):
+        value = value.value
+    return value
+
+
+def constant(value: Value | None) -> Any:
+    """The Python object of a constant (doubt ignored), or None."""
+    if value is None:
+        return None
+    value = strip(value)
+    return value.value if isinstance(value, Const) else None
+
+
+def text(value: Value | None) -> str | None:
+    """The string that it is, or None."""
+    found = constant(value)
+    return found if isinstance(found, str) else None
+
+
+def truth(value: Value) -> tuple[bool | None, bool]:
+    """Whether it is true (None: cannot be known), and whether that is sure."""
+    if isinstance(value, Likely | MaybeUnbound):
+        return truth(value.value)[0], False
+    if isinstance(value, Const):
+        return bool(value.value), True
+    if isinstance(value, Seq | Dict):
+        if value.items:
+            return True, True
+        return (None if value.open else False), True
+    if isinstance(value, Instance):
+        known = value.cls.lookup("__bool__")[0] is None and value.cls.lookup("__len__")[0] is None
+        return (True if known and not value.cls.open else None), True
+    if isinstance(value, Unknown):
+        return None, True
+    return True, True
