@@ -1,1 +1,85 @@
+"""What a rule may ask: one small function each, by name.
 
+How a rule asks
+---------------
+`[applies]` is the cheap gate: distribution = PEP 440 range, "*" (any version) or "absent"; `python` is a name there
+too. `[fails]` is the judge: `probe` names a predicate, the other keys are its arguments. The rule makes a finding where
+the predicate *fails*, that is, where what the table says is true of the target. A predicate that cannot know says so,
+and the rule is then counted as not judged. In TOML an inline table is one line; several conditions read best as
+
+    [fails]
+    probe = "all"                                  # all | any take `of = [ … ]`; not takes `of = { … }`
+    of = [
+      { probe = "facts", where = { gradient_checkpointing = true, use_reentrant = ["unset", true] } },
+      { probe = "not", of = { probe = "version", distribution = "transformers", in = ">=5.0" } },
+    ]
+
+Predicates (argument* = required; texts = a text or a list of texts, any of which will do)
+------------------------------------------------------------------------------------------
+all            of*                                      every condition is there (stops at the first that is not)
+any            of*                                      at least one is there
+not            of*                                      it is not there
+version        distribution*, in*                       installed version lies in the range ("absent" allowed)
+python         in*                                      the target's Python lies in the range
+requirement    kind* (declared|extra), within (run|elsewhere), distribution, dependency
+                                                        declared requirement not met; one finding each
+requires-python                                         a distribution excludes the target's Python; one each
+signature      callable*, lacks | has                   callable takes (or not) a keyword; unreadable source: unknown
+offers         module*, lacks | has                     module offers (or not) a name; unreadable source: unknown
+link           kind*, caller, callee, name, symbol, module
+                                                        the linker found such a break; the rule decorates it
+gpu            present | kind | capability | memory | lacks_dtype      some accelerator is like that ("<8.0", GiB)
+torch-arch                                              torch has no code for a GPU that is there
+torch-build    lacks* (cuda|hip)                        torch was built without it
+driver                                                  NVIDIA driver older than torch's CUDA generation
+facts          where*                                   all lines true of one script (or the scenario) and the model
+model          where*                                   all lines true of config.json ("a.b" goes into tables)
+problem        kind*, name                              the installation has such a flaw; one each
+core-missing                                            a distribution the scenario needs is not there; one each
+platform       system | machine                         sys.platform, platform.machine()
+
+A line of `where` is `name = VALUE`, where VALUE is a plain value, a list of them (any), "unset" (not said), "set"
+(said, whatever it is), or a table of `not`, `at_least`, `at_most`. Fact names are those of workload.VOCABULARY. A fact
+whose value is "unknown" (it shows only when the script runs) makes the answer unknown.
+
+Texts of a rule (title, message, a fix's require and arguments) may hold `{peft}` (its installed version), `{python}`,
+`{fact.NAME}` and the values that the predicate defines (see `Registered.values`), such as `{dependency}`, `{gpu}`.
+"""
+
+from __future__ import annotations
+
+from sftdoctor.predicates import code, facts, hardware, installation, links, logic, requirements, versions
+from sftdoctor.predicates.core import (
+    PREDICATES,
+    Argument,
+    Context,
+    Judgement,
+    Library,
+    Links,
+    Match,
+    Outcome,
+    Predicate,
+    Registered,
+    Signature,
+    evaluate,
+)
+from sftdoctor.predicates.versions import gate
+
+__all__ = [
+    "PREDICATES",
+    "Argument",
+    "Context",
+    "Judgement",
+    "Library",
+    "Links",
+    "Match",
+    "Outcome",
+    "Predicate",
+    "Registered",
+    "Signature",
+    "evaluate",
+    "gate",
+]
+
+_REGISTERED = (code, facts, hardware, installation, links, logic, requirements, versions)
+"""Imported so that each registers its predicates."""

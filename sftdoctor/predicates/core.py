@@ -1,0 +1,283 @@
+"""What every predicate is made of: its Context, its three-valued Judgement, its documented arguments, its registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from itertools import product
+from typing import Any, Protocol
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from sftdoctor.model import Cause, Environment, Fact, Finding, Location, NotJudged, Place, Script, Workload
+
+MATCHES = 200
+"""At most so many matches of one predicate are kept; an environment that has more is told enough by these."""
+
+
+class Signature(Protocol):
+    """What the linker knows about a callable."""
+
+    def accepts(self, keyword: str) -> bool:
+        """Whether a call may pass that keyword (True where the callable takes `**kwargs`)."""
+
+
+class Library(Protocol):
+    """What the linker knows about the target's modules; None always means that it cannot be known."""
+
+    def offers(self, module: str, name: str) -> bool | None:
+        """Whether `from module import name` would work."""
+
+    def signature(self, callable_: str) -> Signature | None:
+        """The signature of "pkg.mod:func", "pkg.mod:Class.method" or "pkg.mod:Class"."""
+
+
+class Links(Protocol):
+    """What the linker found."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Links that break."""
+
+    @property
+    def not_judged(self) -> tuple[NotJudged, ...]:
+        """Links that could not be judged."""
+
+
+class Outcome(str, Enum):
+    """The three values: the condition that a rule describes is there, is not there, or cannot be known."""
+
+    FAILS = "fails"
+    HOLDS = "holds"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Match:
+    """One instance of the condition; a rule makes one Finding of each."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    """What `{name}` stands for in the rule's texts."""
+    cause: Cause | None = None
+    location: Location | None = None
+    link: Finding | None = None
+    """The linker's finding that the rule decorates."""
+
+    def merge(self, other: Match) -> Match:
+        """Both together; where both say something, the first is kept."""
+        return Match(
+            {**other.values, **self.values},
+            self.cause or other.cause,
+            self.location or other.location,
+            self.link or other.link,
+        )
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The answer of a predicate."""
+
+    outcome: Outcome
+    reason: str = ""
+    """Why it is unknown, as a reader understands it."""
+    matches: tuple[Match, ...] = ()
+    """One or more where it fails, none otherwise."""
+
+
+HOLDS = Judgement(Outcome.HOLDS)
+
+
+def fails(*matches: Match) -> Judgement:
+    """The condition is there, once for each match (once where none is given)."""
+    return Judgement(Outcome.FAILS, matches=matches[:MATCHES] or (Match(),))
+
+
+def fails_if(condition: bool, **values: str) -> Judgement:
+    """The condition is there, or it is not."""
+    return fails(Match(values)) if condition else HOLDS
+
+
+def fails_each(matches: Iterable[Match]) -> Judgement:
+    """The condition is there once for each match; without any it is not there."""
+    found = tuple(matches)
+    return fails(*found) if found else HOLDS
+
+
+def unknown(reason: str) -> Judgement:
+    """It cannot be known, and why."""
+    return Judgement(Outcome.UNKNOWN, reason)
+
+
+def merge_all(judgements: Iterable[Judgement]) -> tuple[Match, ...]:
+    """The matches of conditions that are all there: every combination, merged."""
+    combined: tuple[Match, ...] = (Match(),)
+    for judgement in judgements:
+        combined = tuple(a.merge(b) for a, b in product(combined, judgement.matches))[:MATCHES]
+    return combined
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a predicate may look at. Nothing in it needs the target's code to be run."""
+
+    environment: Environment
+    workload: Workload
+    library: Library
+    links: Links
+    script: Script | None = None
+    """The script that is judged at the moment; None where none was given: the scenario speaks then."""
+
+    @cached_property
+    def facts(self) -> Mapping[str, tuple[Fact, ...]]:
+        """Facts by name: the script's (else the scenario's), then the model folder's."""
+        if self.script is not None:
+            said = self.script.facts
+        else:
+            said = tuple(Fact(name, value) for name, value in self.workload.scenario.facts.items())
+        if self.workload.model is not None:
+            said += self.workload.model.facts
+        grouped: dict[str, tuple[Fact, ...]] = {}
+        for fact in said:
+            grouped[fact.name] = (*grouped.get(fact.name, ()), fact)
+        return grouped
+
+    @cached_property
+    def owners(self) -> Mapping[str, str]:
+        """Top-level module → the distribution that installs it."""
+        found: dict[str, str] = {}
+        for name, distribution in self.environment.distributions.items():
+            for module in distribution.top_level:
+                found.setdefault(module, name)
+        return found
+
+    @cached_property
+    def links_by_kind(self) -> Mapping[str, tuple[Finding, ...]]:
+        """The linker's findings by their kind ("unexpected-keyword")."""
+        grouped: dict[str, tuple[Finding, ...]] = {}
+        for finding in self.links.findings:
+            grouped[finding.rule] = (*grouped.get(finding.rule, ()), finding)
+        return grouped
+
+    def place(self, module: str, symbol: str | None = None) -> Place:
+        """The Place of a module of the target, as a Cause names it."""
+        top = module.partition(".")[0]
+        name = self.owners.get(top, top)
+        return Place(name, self.environment.version(name), module=module, symbol=symbol)
+
+
+Predicate = Callable[[Context, Mapping[str, Any]], Judgement]
+"""Takes the context and the arguments as the rule writes them, already validated."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a predicate, as ruleset checks it."""
+
+    kind: str
+    """text, texts (one or a list), specifier (PEP 440), flag, number, table, probe or probes."""
+    doc: str
+    required: bool = False
+    choices: tuple[str, ...] = ()
+
+    def problem(self, value: Any) -> str:
+        """What is wrong with that value; empty where nothing is."""
+        if not _IS_KIND[self.kind](value):
+            return f"must be {_KIND_WORDS[self.kind]}"
+        wrong = [text for text in as_texts(value) if self.choices and text not in self.choices]
+        return f"{wrong[0]!r} is none of {', '.join(self.choices)}" if wrong else ""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A predicate with everything that ruleset and the documentation need."""
+
+    name: str
+    function: Predicate
+    doc: str
+    arguments: Mapping[str, Argument]
+    values: tuple[str, ...]
+    """The `{name}`s that its matches define."""
+    one_of: tuple[str, ...]
+    """At least one of these arguments must be there."""
+
+
+PREDICATES: dict[str, Registered] = {}
+
+
+def predicate(
+    name: str, arguments: Mapping[str, Argument], values: tuple[str, ...] = (), one_of: tuple[str, ...] = ()
+) -> Callable[[Predicate], Predicate]:
+    """Register a predicate under the name that rules use.
+
+    Args:
+        name: As in `probe = "name"`.
+        arguments: Its arguments by name.
+        values: The `{name}`s that its matches define.
+        one_of: Arguments of which at least one must be given.
+
+    Returns:
+        A decorator that gives the function back unchanged.
+    """
+
+    def register(function: Predicate) -> Predicate:
+        PREDICATES[name] = Registered(name, function, (function.__doc__ or "").strip(), arguments, values, one_of)
+        return function
+
+    return register
+
+
+def evaluate(context: Context, probe: Mapping[str, Any]) -> Judgement:
+    """Ask the predicate that a `[fails]` table names.
+
+    Args:
+        context: What may be looked at.
+        probe: The table: `probe` and its arguments, as ruleset validated them.
+
+    Returns:
+        The judgement of that predicate.
+    """
+    return PREDICATES[probe["probe"]].function(context, probe)
+
+
+def as_texts(value: Any) -> tuple[str, ...]:
+    """A text or a list of texts, as a tuple of texts; anything else is empty."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, (list, tuple)) else ()
+
+
+def _is_specifier(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and (value in ("*", "absent") or bool(SpecifierSet(value)))
+    except InvalidSpecifier:
+        return False
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, (list, tuple)) and bool(value) and all(isinstance(item, str) for item in value)
+    )
+
+
+_IS_KIND: Mapping[str, Callable[[Any], bool]] = {
+    "text": lambda value: isinstance(value, str) and bool(value),
+    "texts": _is_texts,
+    "specifier": _is_specifier,
+    "flag": lambda value: isinstance(value, bool),
+    "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+    "table": lambda value: isinstance(value, Mapping) and bool(value),
+    "probe": lambda value: isinstance(value, Mapping),
+    "probes": lambda value: isinstance(value, (list, tuple)) and len(value) > 0,
+}
+_KIND_WORDS: Mapping[str, str] = {
+    "text": "a text",
+    "texts": "a text or a list of texts",
+    "specifier": 'a PEP 440 version range, "*" or "absent"',
+    "flag": "true or false",
+    "number": "a number",
+    "table": "a table with at least one line",
+    "probe": "a table with a probe",
+    "probes": "a list of tables with a probe each",
+}

@@ -1,0 +1,114 @@
+"""What the linker found: `link`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sftdoctor.model import Finding, Place
+from sftdoctor.predicates.core import Argument, Context, Judgement, Match, as_texts, fails_each, predicate
+
+KINDS = (
+    "missing-name",
+    "unexpected-keyword",
+    "missing-module",
+    "missing-attribute",
+    "missing-argument",
+    "too-many-positionals",
+    "override-mismatch",
+    "version-gate",
+    "unbound-name",
+    "abstract-not-implemented",
+    "import-order",
+    "numpy-binary-interface",
+    "extension-cannot-load",
+)
+"""What the linker calls its findings (Finding.rule)."""
+
+SCRIPT = "script"
+"""How a rule names a caller or callee that is a file of the user's and not of a distribution."""
+
+VALUES = (
+    "name",
+    "caller",
+    "caller_version",
+    "callee",
+    "callee_version",
+    "symbol",
+    "where",
+    "link.title",
+    "link.message",
+    "link.symptom",
+)
+
+
+@predicate(
+    "link",
+    {
+        "kind": Argument("texts", "kind of the linker's finding", required=True, choices=KINDS),
+        "caller": Argument("texts", f'distribution that asks; "{SCRIPT}" for a file of the user\'s'),
+        "callee": Argument("texts", f'distribution that is asked; "{SCRIPT}" for a file of the user\'s'),
+        "name": Argument("texts", "the name, keyword or module that is asked for"),
+        "symbol": Argument("texts", "what is asked: dotted name, or its end (prepare_model_for_kbit_training)"),
+        "module": Argument("texts", "module of the caller, or a package that it lies in"),
+    },
+    values=VALUES,
+)
+def link(context: Context, arguments: Mapping[str, Any]) -> Judgement:
+    """The linker found a break of that kind; the rule's texts and fixes replace the linker's, its cause stays."""
+    candidates = (finding for kind in as_texts(arguments["kind"]) for finding in context.links_by_kind.get(kind, ()))
+    return fails_each(_match(finding) for finding in candidates if _fits(finding, arguments))
+
+
+def _fits(finding: Finding, arguments: Mapping[str, Any]) -> bool:
+    cause = finding.cause
+    if cause is None:
+        return not any(part in arguments for part in ("caller", "callee", "name", "symbol", "module"))
+    symbol = (cause.callee.symbol or "") if cause.callee else ""
+    module = cause.caller.module if cause.caller else ""
+    return (
+        _one_of(arguments.get("caller"), _distribution(cause.caller))
+        and _one_of(arguments.get("callee"), _distribution(cause.callee))
+        and _one_of(arguments.get("name"), cause.name)
+        and _any(arguments.get("symbol"), lambda wanted: f".{symbol}".endswith(f".{wanted}"))
+        and _any(arguments.get("module"), lambda wanted: f"{module}.".startswith(f"{wanted}."))
+    )
+
+
+def _one_of(wanted: Any, value: str) -> bool:
+    return wanted is None or value in as_texts(wanted)
+
+
+def _any(wanted: Any, test: Any) -> bool:
+    return wanted is None or any(test(text) for text in as_texts(wanted))
+
+
+def _distribution(place: Place | None) -> str:
+    return place.distribution or SCRIPT if place else SCRIPT
+
+
+def _match(finding: Finding) -> Match:
+    values = {"link.title": finding.title, "link.message": finding.message, "link.symptom": finding.symptom}
+    cause = finding.cause
+    if cause is not None:
+        values |= {"name": cause.name, **_side("caller", cause.caller), **_side("callee", cause.callee)}
+        values["symbol"] = (cause.callee.symbol if cause.callee else None) or cause.name
+        values["where"] = _where(cause.caller)
+    return Match(values, cause, finding.location, finding)
+
+
+def _side(side: str, place: Place | None) -> dict[str, str]:
+    if place is None:
+        return {side: "the script", f"{side}_version": ""}
+    return {side: place.distribution or "the script", f"{side}_version": place.version or ""}
+
+
+def _where(place: Place | None) -> str:
+    if place is None:
+        return "the script"
+    return f"{place.path or place.module}:{place.line}" if place.line else place.path or place.module
+
+
+def places(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Where each finding's caller asks, "trl/models/utils.py:538", without repetition and in order."""
+    return tuple(dict.fromkeys(_where(finding.cause.caller) for finding in findings if finding.cause))
