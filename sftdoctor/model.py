@@ -458,6 +458,8 @@ class Proof:
     seconds_per_step: float | None = None
     peak_memory_bytes: int | None = None
     failure: Failure | None = None
+    reason: str = ""
+    """Why it was not possible; empty where it was."""
     not_settled: tuple[str, ...] = ()
     """What only other hardware would settle."""
     runs: tuple[Proof, ...] = ()
