@@ -11,7 +11,7 @@ class Event:
     """One thing that began, went on or ended."""
 
     stage: str
-    """solving, linking, editing, or a state of the journal: preparing, applying, checking, proving, committed, undone."""
+    """solving, linking, editing, or the state that the journal entered: preparing, applying, checking, …"""
     text: str
     """One line for the user; what others wrote in it (package names, paths) is not escaped."""
     done: int | None = None
