@@ -1,0 +1,263 @@
+"""Find, read, check and select the rules and scenarios.
+
+Checked rules are kept in the cache as one JSON file a folder, valid as long as no rule file, and nothing of the
+checker, has changed; a damaged one is ignored. So a warm start parses no TOML.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sftdoctor import folders
+from sftdoctor.errors import RuleError, UsageError
+from sftdoctor.model import Rule, Scenario
+from sftdoctor.rulefile import Source, make_rule
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover  (Python 3.10)
+    import tomli as tomllib
+
+DEFAULT_SCENARIO = "sft-lora-4bit"
+LARGEST_FILE = 1_000_000
+"""Bytes. A rule file is a page or two."""
+MOST_FILES = 20_000
+NOT_RULES = ("scenarios", "data")
+"""Folders under rules/ that hold no rules."""
+_CHECKER = ("rulecheck.py", "rulefile.py", "symptoms.py")
+"""Modules whose change, like that of any predicate, makes what is kept worthless."""
+Stamp = list[list[Any]]
+
+
+def find_rules_folder() -> Path:
+    """Folder of the rules that sftdoctor brings.
+
+    Returns:
+        sftdoctor/_rules in an installed wheel, rules/ beside the package in the source tree.
+
+    Raises:
+        RuleError: Neither is there.
+    """
+    package = Path(__file__).parent
+    for folder in (package / "_rules", package.parent / "rules"):
+        if folder.is_dir():
+            return folder
+    raise RuleError("sftdoctor's own rules are not there", "Install sftdoctor again.")
+
+
+def load_rules(extra: Path | None = None, *, cached: bool = True) -> tuple[Rule, ...]:
+    """Load all rules, checked.
+
+    Args:
+        extra: A folder with more rules, or None.
+        cached: Whether the cache may be read and written.
+
+    Returns:
+        The rules, ordered by id.
+
+    Raises:
+        RuleError: A file is broken, or two have the same id; the message names every broken file.
+    """
+    rules, broken = read_rules(extra, cached=cached)
+    if broken:
+        message = "\n".join(error.message for error in broken)
+        raise RuleError(message, broken[0].hint)
+    return rules
+
+
+def read_rules(extra: Path | None = None, *, cached: bool = True) -> tuple[tuple[Rule, ...], tuple[RuleError, ...]]:
+    """Load all rules that are sound, and say which are not.
+
+    Args:
+        extra: A folder with more rules, or None.
+        cached: Whether the cache may be read and written.
+
+    Returns:
+        The sound rules, ordered by id, and one error for each file that is not.
+
+    Raises:
+        RuleError: There is no folder of rules.
+    """
+    broken: list[RuleError] = []
+    by_id: dict[str, Rule] = {}
+    for folder in [find_rules_folder(), *([extra] if extra else [])]:
+        rules, errors = _read_folder(folder, cached)
+        broken.extend(errors)
+        for rule in rules:
+            first = by_id.setdefault(rule.id, rule)
+            if first is not rule:
+                broken.append(RuleError(f"{rule.path}: id: {rule.id} is taken by {first.path}", "Choose another id."))
+    return tuple(by_id[id_] for id_ in sorted(by_id)), tuple(broken)
+
+
+def select_rules(rules: Sequence[Rule], names: Sequence[str]) -> tuple[Rule, ...]:
+    """The rules that the names mean.
+
+    Args:
+        rules: All rules.
+        names: Ids, beginnings of ids ("API") or rule names; none means all.
+
+    Returns:
+        Those rules, in their order.
+
+    Raises:
+        UsageError: A name means no rule.
+    """
+    for name in names:
+        if not any(is_named(rule.id, rule.name, (name,)) for rule in rules):
+            raise UsageError(f"no rule is called {name}", "`sftdoctor rules` lists them all.")
+    return tuple(rule for rule in rules if not names or is_named(rule.id, rule.name, names))
+
+
+def is_named(id_: str, name: str, names: Sequence[str]) -> bool:
+    """Whether an id or a rule's name is meant by one of the names: the id, its beginning, or the name itself."""
+    return any(id_.startswith(wanted.upper()) or name == wanted for wanted in names if wanted)
+
+
+def load_scenario(name: str | None = None) -> Scenario:
+    """Load a scenario.
+
+    Args:
+        name: Its name; None for the default, a 4-bit LoRA SFT run.
+
+    Returns:
+        The scenario.
+
+    Raises:
+        UsageError: There is none of that name.
+        RuleError: Its file is broken.
+    """
+    name = name or DEFAULT_SCENARIO
+    if name not in scenarios():
+        raise UsageError(f"no scenario is called {name!r}", f"There are: {', '.join(scenarios())}.")
+    from sftdoctor.rulecheck import check_scenario
+
+    return check_scenario(read_source(find_rules_folder() / "scenarios" / f"{name}.toml"), name)
+
+
+def scenarios() -> tuple[str, ...]:
+    """Names of the scenarios, in order."""
+    return tuple(sorted(path.stem for path in (find_rules_folder() / "scenarios").glob("*.toml")))
+
+
+def read_source(path: Path) -> Source:
+    """Read a TOML file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its text and data.
+
+    Raises:
+        RuleError: It cannot be read or is no TOML; with the line where there is one.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise RuleError(f"{path}: larger than {LARGEST_FILE} bytes", "A rule file is a page or two.")
+        text = path.read_text(encoding="utf-8")
+        return Source(str(path), text, tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        at = f"{path}:{line[1]}" if line else str(path)
+        raise RuleError(f"{at}: no TOML: {error}", "Mend the file.") from error
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        raise RuleError(f"{path}: cannot be read: {error}", "") from error
+
+
+def read_rule(path: Path) -> Mapping[str, Any]:
+    """Read and check one rule file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its data, as make_rule takes it.
+
+    Raises:
+        RuleError: It is broken.
+    """
+    # the checker and what it imports are needed only where a file has changed
+    from sftdoctor.rulecheck import check_rule
+
+    return check_rule(read_source(path), path.stem)
+
+
+def _read_folder(folder: Path, cached: bool) -> tuple[list[Rule], list[RuleError]]:
+    """The rules of one folder, from the cache where nothing has changed."""
+    files = _listed(folder, ".toml")
+    stamp = files + _checker_stamp()
+    cache = _cache_file(folder) if cached else None
+    kept = _from_cache(cache, stamp) if cache else None
+    if kept is not None:
+        return kept, []
+    broken: list[RuleError] = []
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    for path, *_ in files:
+        try:
+            found.append((path, read_rule(Path(path))))
+        except RuleError as error:
+            broken.append(error)
+    if cache and not broken:
+        _to_cache(cache, stamp, found)
+    return [make_rule(data, path) for path, data in found], broken
+
+
+def _listed(folder: Path, suffix: str) -> Stamp:
+    """Path, time of change and size of each file below a folder, in order: what makes a kept reading valid."""
+    found: Stamp = []
+    waiting = [str(folder)]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name not in NOT_RULES and not entry.name.startswith("."):
+                        waiting.append(entry.path)
+                elif entry.name.endswith(suffix):
+                    with contextlib.suppress(OSError):
+                        status = entry.stat()
+                        found.append([entry.path, status.st_mtime_ns, status.st_size])
+        if len(found) > MOST_FILES:
+            raise RuleError(f"{folder}: more than {MOST_FILES} rule files", "Name the folder of the rules alone.")
+    return sorted(found)
+
+
+def _checker_stamp() -> Stamp:
+    package = Path(__file__).parent
+    paths = [package / name for name in _CHECKER]
+    own = [[str(path), path.stat().st_mtime_ns, path.stat().st_size] for path in paths]
+    return own + _listed(package / "predicates", ".py")
+
+
+def _cache_file(folder: Path) -> Path:
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    return folders.cache_folder() / "rules" / f"{name}.json"
+
+
+def _from_cache(cache: Path, stamp: Stamp) -> list[Rule] | None:
+    """The kept rules; None where there are none, something has changed, or the file is damaged."""
+    try:
+        kept = json.loads(cache.read_bytes())
+        if kept["stamp"] != stamp:
+            return None
+        return [make_rule(data, path) for path, data in kept["rules"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _to_cache(cache: Path, stamp: Stamp, found: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    """Keep the rules; where that is not possible, the next start is merely slower."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        text = json.dumps({"stamp": stamp, "rules": found}, ensure_ascii=False, separators=(",", ":"))
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        beside = cache.with_name(f"{cache.name}.{os.getpid()}")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(cache)
