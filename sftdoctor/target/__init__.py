@@ -1,1 +1,26 @@
+"""What is examined → Environment: interpreters, pins, snapshots, hardware. Each part is imported on first use."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sftdoctor.target.hardware import with_gpu, with_hardware
+    from sftdoctor.target.interpreter import read_interpreter
+    from sftdoctor.target.snapshot import load_snapshot, save_snapshot
+
+_HOMES = {
+    "load_snapshot": "snapshot",
+    "read_interpreter": "interpreter",
+    "save_snapshot": "snapshot",
+    "with_gpu": "hardware",
+    "with_hardware": "hardware",
+}
+__all__ = ["load_snapshot", "read_interpreter", "save_snapshot", "with_gpu", "with_hardware"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

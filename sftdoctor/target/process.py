@@ -1,0 +1,90 @@
+"""Asking another program a question: no shell, bounded output, bounded time, and no waiting for what cannot be killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+_OUTPUT_LIMIT = 1 << 20
+_GRACE = 0.2
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a program said before it ended or its time was up."""
+
+    output: str
+    errors: str
+    status: int | None
+    """Exit status; None where it did not end in time."""
+
+
+def ask_program(command: Sequence[str], *, timeout: float, environment: Mapping[str, str] | None = None) -> Answer:
+    """Run a program, read at most 1 MiB of each of its streams, and leave it behind when its time is up.
+
+    Args:
+        command: Program and arguments.
+        timeout: Seconds.
+        environment: Its environment variables; None for our own.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    process = subprocess.Popen(
+        list(command),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env=None if environment is None else dict(environment),
+    )
+    assert process.stdout and process.stderr
+    output, errors = _Reader(process.stdout), _Reader(process.stderr)
+    try:
+        process.wait(timeout)
+        output.join(_GRACE)
+        errors.join(_GRACE)
+        status = process.returncode
+    except subprocess.TimeoutExpired:
+        status = None
+    finally:
+        _end(process)
+    return Answer(output.text(), errors.text(), status)
+
+
+class _Reader(threading.Thread):
+    """Drains a pipe in the background; what is over the limit is thrown away."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self._parts: list[bytes] = []
+        self.start()
+
+    def run(self) -> None:
+        size = 0
+        with self._stream as stream:
+            while part := os.read(stream.fileno(), 1 << 16):
+                if size < _OUTPUT_LIMIT:
+                    self._parts.append(part)
+                size += len(part)
+
+    def text(self) -> str:
+        return b"".join(self._parts)[:_OUTPUT_LIMIT].decode("utf-8", "replace")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the program and what it started; one that hangs inside a driver cannot be ended and is left behind."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    try:
+        process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        process.returncode = -signal.SIGKILL  # nothing waits for it at our exit either
