@@ -1,4 +1,3 @@
-# ruff: noqa: PTH  (os.path: links must stay unresolved, and Path objects cost more than the reading)
 """What an interpreter says of itself.
 
 This file also runs inside the target, alone (`python -I -S ask.py`): no site-packages, no .pth file, no sitecustomize,

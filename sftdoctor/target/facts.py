@@ -1,4 +1,3 @@
-# ruff: noqa: PTH  (os.path: links must stay unresolved, and Path objects cost more than the reading)
 """What must be known of an interpreter before its packages can be read: from its files, or by asking it once."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: PTH  (os.path: links must stay unresolved, and Path objects cost more than the reading)
 """An interpreter, seen from outside → Environment. Nothing of the target is imported, no .pth line of it is run."""
 
 from __future__ import annotations

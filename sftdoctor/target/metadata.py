@@ -1,4 +1,3 @@
-# ruff: noqa: PTH  (os.path: links must stay unresolved, and Path objects cost more than the reading)
 """One .dist-info or .egg-info on disk → Distribution. Nothing of it is imported."""
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Asking another program a question: no shell, bounded output, bounded time, and no waiting for what cannot be killed."""
+"""Asking another program a question: no shell, bounded output, bounded time, no waiting for what cannot be killed."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -80,10 +81,8 @@ class _Reader(threading.Thread):
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the program and what it started; one that hangs inside a driver cannot be ended and is left behind."""
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     try:
         process.wait(_GRACE)
     except subprocess.TimeoutExpired:

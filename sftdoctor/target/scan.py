@@ -1,4 +1,3 @@
-# ruff: noqa: PTH  (os.path: links must stay unresolved, and Path objects cost more than the reading)
 """The distributions in a list of import roots, and the flaws of the installation that reading them shows."""
 
 from __future__ import annotations

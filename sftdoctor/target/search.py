@@ -1,4 +1,3 @@
-# ruff: noqa: PTH  (os.path: links must stay unresolved, and Path objects cost more than the reading)
 """The import roots that site-packages folders lead to: .pth files and the finders of editable installs.
 
 Python runs the `import` lines of .pth files at every start. They are never run here: the finders that setuptools and
