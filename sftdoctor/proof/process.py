@@ -1,0 +1,245 @@
+"""The worker as a process: started in the target, listened to, watched, and ended with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sftdoctor.errors import ProofError
+
+WORKER = Path(__file__).with_name("worker.py")
+TAIL = 32_000
+"""Bytes of the libraries' own output that are kept, the last ones."""
+LONGEST_LINE = 1_000_000
+"""Bytes of one event; a longer one is dropped."""
+GRACE = 2.0
+"""Seconds that a hanging worker gets to say where it hangs."""
+
+# What a launcher, a notebook or sftdoctor's own Python put there must not reach the worker.
+_DROPPED = (
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONWARNINGS", "PYTHONOPTIMIZE"),
+    *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID"),
+)
+_DROPPED_PREFIXES = ("ACCELERATE_", "FSDP_", "OMPI_COMM_", "PMI_", "MV2_COMM_")
+_QUIET = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "WANDB_MODE": "disabled",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+@dataclass(frozen=True)
+class End:
+    """How a worker ended."""
+
+    kind: str
+    """exit, signal, timeout or memory."""
+    code: int = 0
+    """The exit status or the number of the signal."""
+
+
+class WorkerProcess:
+    """One worker in the target interpreter.
+
+    Args:
+        python: The target's interpreter.
+        request: What the worker is asked (see worker.py); the descriptors are added here.
+        folder: A folder of its own, where it works and which the caller removes.
+        worker: The worker's file.
+
+    Raises:
+        ProofError: The interpreter cannot be started.
+    """
+
+    def __init__(self, python: str, request: Mapping[str, Any], folder: Path, worker: Path = WORKER) -> None:
+        self.end: End | None = None
+        self._tail = bytearray()
+        # A copy alone in its folder: the folder of a script is where Python looks for modules first.
+        script = folder / "worker.py"
+        shutil.copyfile(worker, script)
+        events, events_in = os.pipe()
+        lifeline_out, self._lifeline = os.pipe()
+        asked = {**request, "events": events_in, "lifeline": lifeline_out, "folder": str(folder)}
+        try:
+            self._process = subprocess.Popen(
+                [python, str(script), json.dumps(asked)],
+                cwd=folder,
+                env=worker_variables(folder),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(events_in, lifeline_out),
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(events)
+            os.close(self._lifeline)
+            raise ProofError(f"{python} cannot be started: {error.strerror or error}", _VANISHED) from error
+        finally:
+            os.close(events_in)
+            os.close(lifeline_out)
+        self._events = events
+        self._partial = bytearray()
+
+    def __enter__(self) -> WorkerProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def tail(self) -> str:
+        """The last lines that the libraries printed."""
+        return self._tail.decode("utf-8", "replace")
+
+    def listen(self, deadline: float, memory_limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Yields the worker's events until it ends, one way or another; `end` says which.
+
+        Args:
+            deadline: time.monotonic() at which it is killed.
+            memory_limit: Bytes of resident memory at which it is killed; None for no limit.
+        """
+        assert self._process.stdout is not None
+        output = self._process.stdout.fileno()
+        with selectors.DefaultSelector() as selector:
+            for descriptor in (self._events, output):
+                os.set_blocking(descriptor, False)
+                selector.register(descriptor, selectors.EVENT_READ)
+            while self.end is None:
+                for key, _ in selector.select(timeout=0.2):
+                    data = _read(key.fd)
+                    if data == b"":
+                        selector.unregister(key.fd)
+                    elif key.fd == output:
+                        self._keep(data or b"")
+                    else:
+                        yield from self._parse(data or b"")
+                self._look(deadline, memory_limit, idle=not selector.get_map())
+            # what it said last may still be in the pipes
+            self._keep(_drain(output))
+            yield from self._parse(_drain(self._events))
+
+    def _look(self, deadline: float, memory_limit: int | None, *, idle: bool) -> None:
+        if idle:  # both pipes are closed: nothing more can come, so wait for the end itself
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=0.2)
+        code = self._process.poll()
+        if code is not None:
+            self.end = End("exit", code) if code >= 0 else End("signal", -code)
+        elif time.monotonic() > deadline:
+            self.end = End("timeout")
+            self._ask_where()
+            self._kill()
+        elif memory_limit is not None and resident_memory(self._process.pid) > memory_limit:
+            self.end = End("memory")
+            self._kill()
+
+    def _keep(self, data: bytes) -> None:
+        self._tail += data
+        del self._tail[:-TAIL]
+
+    def _parse(self, data: bytes) -> Iterator[dict[str, Any]]:
+        self._partial += data
+        *lines, rest = self._partial.split(b"\n")
+        self._partial = bytearray(rest[: LONGEST_LINE + 1])
+        for line in lines:
+            if len(line) > LONGEST_LINE:
+                continue
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict) and isinstance(event.get("event"), str):
+                    yield event
+
+    def _ask_where(self) -> None:
+        """Lets a hanging worker print the stacks of its threads (faulthandler listens to this signal)."""
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):
+            self._process.send_signal(signal.SIGUSR1)
+        output = self._process.stdout.fileno()
+        until = time.monotonic() + GRACE
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            while time.monotonic() < until and selector.select(timeout=0.3):
+                data = _read(output)
+                if not data:
+                    break
+                self._keep(data)
+
+    def _kill(self) -> None:
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=10)
+
+    def close(self) -> None:
+        """Ends the worker and everything that it started, and frees what was held."""
+        self._kill()
+        for descriptor in (self._events, self._lifeline):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+_VANISHED = "Is the environment still there? Give its Python with --python."
+
+
+def worker_variables(folder: Path) -> dict[str, str]:
+    """The variables that the worker gets: the user's, without what a launcher or another Python put there."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _DROPPED and not name.startswith(_DROPPED_PREFIXES)
+    }
+    kept.update(_QUIET)
+    kept["HF_HOME"] = str(folder / "huggingface")
+    kept["TMPDIR"] = str(folder)
+    # the tiny model gains nothing from many threads, and a big machine loses time by them
+    kept.setdefault("OMP_NUM_THREADS", str(min(4, os.cpu_count() or 1)))
+    # one device is what is proved; several would be wrapped in DataParallel
+    if "," in kept.get("CUDA_VISIBLE_DEVICES", "0,"):
+        kept["CUDA_VISIBLE_DEVICES"] = kept.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    return kept
+
+
+def resident_memory(pid: int) -> int:
+    """Resident memory of a process in bytes; 0 where the system does not say."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _read(descriptor: int) -> bytes | None:
+    """What is there to read; empty at the end, None where nothing is there yet."""
+    try:
+        return os.read(descriptor, 65536)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
+def _drain(descriptor: int) -> bytes:
+    """What is left to read, within bounds: a grandchild may go on writing."""
+    found = bytearray()
+    while len(found) < LONGEST_LINE and (data := _read(descriptor)):
+        found += data
+    return bytes(found)
