@@ -1,0 +1,147 @@
+"""The Heap: what the objects of the evaluated source hold, forked and joined at branches."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sftdoctor.flow.values import UNKNOWN, Joinable, Obj, Value, same
+
+MISSING: Any = object()
+JOIN_DEPTH = 4
+"""So deep are two different objects of one kind joined field by field."""
+
+
+@dataclass(frozen=True)
+class Possibly:
+    """A slot that is there on some paths alone."""
+
+    value: Value
+
+
+@dataclass
+class Record:
+    """The contents of one Obj."""
+
+    slots: dict[Hashable, Value] = field(default_factory=dict)
+    open: bool = False
+    """Whether it may hold more than its slots say."""
+
+
+class Heap:
+    """Records by object."""
+
+    def __init__(self, records: dict[Obj, Record] | None = None) -> None:
+        self._records: dict[Obj, Record] = records if records is not None else {}
+
+    def add(self, obj: Obj, slots: dict[Any, Value] | None = None, *, open: bool = False) -> Obj:
+        """Put a new object on the heap and give it back."""
+        self._records[obj] = Record(dict(slots or {}), open)
+        return obj
+
+    def record(self, obj: Obj) -> Record:
+        """What an object holds; an object that is not on the heap holds nothing that is known."""
+        found = self._records.get(obj)
+        if found is None:
+            found = self._records[obj] = Record(open=True)
+        return found
+
+    def get(self, obj: Obj, name: Hashable, default: Value = UNKNOWN) -> Value:
+        """The value of a slot; UNKNOWN where it is there on some paths alone."""
+        found = self.record(obj).slots.get(name, MISSING)
+        if found is MISSING:
+            return default
+        return UNKNOWN if isinstance(found, Possibly) else found
+
+    def has(self, obj: Obj, name: Hashable) -> bool | None:
+        """Whether a slot is there; None where it is on some paths alone, or where the object is open."""
+        record = self.record(obj)
+        found = record.slots.get(name, MISSING)
+        if isinstance(found, Possibly):
+            return None
+        return True if found is not MISSING else (None if record.open else False)
+
+    def set(self, obj: Obj, name: Hashable, value: Value) -> None:
+        """Fill a slot."""
+        self.record(obj).slots[name] = value
+
+    def drop(self, obj: Obj, name: Hashable) -> None:
+        """Empty a slot."""
+        self.record(obj).slots.pop(name, None)
+
+    def items(self, obj: Obj) -> Iterator[tuple[Hashable, Value]]:
+        """The slots that are there on every path."""
+        return ((key, value) for key, value in self.record(obj).slots.items() if not isinstance(value, Possibly))
+
+    def fork(self) -> Heap:
+        """An independent copy."""
+        return Heap({obj: Record(dict(record.slots), record.open) for obj, record in self._records.items()})
+
+    def join(self, other: Heap) -> Heap:
+        """The heap after two branches of which either may have been taken."""
+        return _Join(self._records, other._records).run()
+
+
+class _Join:
+    """One join of two heaps; remembers the pairs of objects that it has merged."""
+
+    def __init__(self, left: dict[Obj, Record], right: dict[Obj, Record]) -> None:
+        self.left, self.right = left, right
+        self.result: dict[Obj, Record] = {}
+        self.merged: dict[tuple[Obj, Obj], Obj] = {}
+
+    def run(self) -> Heap:
+        for obj in (*self.left, *(obj for obj in self.right if obj not in self.left)):
+            a, b = self.left.get(obj), self.right.get(obj)
+            if a is None or b is None:
+                only = a or b or Record()
+                self.result[obj] = Record(dict(only.slots), only.open)
+            else:
+                self.result[obj] = self._records(obj.kind, a, b, 0)
+        return Heap(self.result)
+
+    def _records(self, kind: str, a: Record, b: Record, depth: int) -> Record:
+        slots = {}
+        for key in (*a.slots, *(key for key in b.slots if key not in a.slots)):
+            slots[key] = self._slot(kind, a.slots.get(key, MISSING), b.slots.get(key, MISSING), depth)
+        return Record(slots, a.open or b.open)
+
+    def _slot(self, kind: str, x: Value, y: Value, depth: int) -> Value:
+        if x is MISSING or y is MISSING:
+            only = y if x is MISSING else x
+            # A variable that one branch alone binds is used only where it is bound.
+            return only if kind == "frame" or isinstance(only, Possibly) else Possibly(only)
+        if isinstance(x, Possibly) or isinstance(y, Possibly):
+            return x if isinstance(x, Possibly) else y
+        return self.value(x, y, depth)
+
+    def value(self, x: Value, y: Value, depth: int = 0) -> Value:
+        if same(x, y):
+            return x
+        if isinstance(x, Joinable) and type(x) is type(y):
+            return x.join(y)
+        if isinstance(x, tuple) and isinstance(y, tuple) and len(x) == len(y):
+            return tuple(self.value(a, b, depth) for a, b in zip(x, y, strict=True))
+        if isinstance(x, Obj) and isinstance(y, Obj) and x.kind == y.kind and depth < JOIN_DEPTH:
+            return self._objects(x, y, depth)
+        return UNKNOWN
+
+    def _objects(self, x: Obj, y: Obj, depth: int) -> Value:
+        """Two objects of one kind become one that holds what they agree on."""
+        if (x, y) in self.merged:
+            return self.merged[x, y]
+        a = self.left.get(x) or self.right.get(x)
+        b = self.right.get(y) or self.left.get(y)
+        if a is None or b is None:
+            return UNKNOWN
+        joined = self.merged[x, y] = Obj(x.kind, x.node)
+        self.result[joined] = self._records(x.kind, a, b, depth + 1)
+        return joined
+
+
+def join_values(heaps: tuple[Heap, Heap], x: Value, y: Value) -> tuple[Heap, Value]:
+    """Join two heaps and a value that each of them came with (what a function returns on two paths)."""
+    join = _Join(heaps[0]._records, heaps[1]._records)
+    join.run()
+    return Heap(join.result), join.value(x, y)
