@@ -1,0 +1,309 @@
+"""A package-index client: which files does a project have (PEP 503 HTML and PEP 691 JSON), kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+from sftdoctor.errors import OfflineError, TargetError
+from sftdoctor.folders import cache_folder
+from sftdoctor.target.dist_info import is_name
+from sftdoctor.target.index_settings import IndexSettings, read_index_settings
+from sftdoctor.target.metadata import canonical_name
+from sftdoctor.target.remote import Fetcher, FetchError, without_credentials
+from sftdoctor.target.store import read_json, write_json
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+_PAGE_LIMIT = 64 << 20
+_ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+_SCHEMA = 1
+FRESH = 600.0
+"""Seconds for which a project's page is taken to be up to date."""
+_SDISTS = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
+
+
+@dataclass(frozen=True)
+class IndexFile:
+    """One file of a project."""
+
+    filename: str
+    url: str
+    sha256: str | None = None
+    requires_python: str | None = None
+    yanked: bool = False
+    size: int | None = None
+    """Bytes, where the index says so."""
+
+    @property
+    def is_wheel(self) -> bool:
+        """Whether it is a wheel (else a source archive)."""
+        return self.filename.endswith(".whl")
+
+    def version(self, project: str) -> Version | None:
+        """The version that its name carries; None where it is no file of that project.
+
+        Args:
+            project: The canonical name.
+        """
+        from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_wheel_filename
+        from packaging.version import InvalidVersion, Version
+
+        try:
+            if self.is_wheel:
+                name, version, _, _ = parse_wheel_filename(self.filename)
+                return version if name == project else None
+            stem = next(self.filename[: -len(end)] for end in _SDISTS if self.filename.endswith(end))
+            # "a-b-1.0" says by itself not where its name ends; the project's name does
+            cut = next(
+                (at for at, sign in enumerate(stem) if sign == "-" and canonical_name(stem[:at]) == project), None
+            )
+            return Version(stem[cut + 1 :]) if cut is not None else None
+        except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion, StopIteration):
+            return None
+
+
+@dataclass
+class Index:
+    """The configured indexes, as one.
+
+    Safe to use from several threads; pages are asked for once in its life and kept in the cache.
+    """
+
+    settings: IndexSettings = field(default_factory=read_index_settings)
+    cache: Path = field(default_factory=cache_folder)
+    offline: bool = False
+    fetcher: Fetcher = field(default_factory=Fetcher)
+    _pages: dict[str, tuple[float, tuple[IndexFile, ...]]] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def files(self, name: str, *, fresh: float = FRESH) -> tuple[IndexFile, ...]:
+        """Every file of a project, over all indexes; an earlier index wins where two have the same file name.
+
+        Args:
+            name: The project.
+            fresh: Seconds for which a kept page will do; any age does when offline.
+
+        Returns:
+            Empty where no index knows the project.
+
+        Raises:
+            OfflineError: Nothing is kept and the network is off or does not answer.
+            TargetError: That is no project name, or an index answers what is no index page.
+        """
+        project = canonical_name(name)
+        if not is_name(project):
+            raise TargetError(f"{name!r} is no name of a package")
+        with self._lock:
+            fetched, files = self._pages.get(project, (0.0, ()))
+        if fetched and (self.offline or time.time() - fetched < fresh):
+            return files
+        oldest = time.time()
+        found: dict[str, IndexFile] = {}
+        for url in self.settings.find_links:
+            for file in self._flat(url, fresh):
+                if file.version(project) is not None:
+                    found.setdefault(file.filename, file)
+        for url in self.settings.urls:
+            fetched, page = self._page(f"{url}/{project}/", fresh)
+            oldest = min(oldest, fetched)
+            for file in page:
+                found.setdefault(file.filename, file)
+        files = tuple(found.values())
+        with self._lock:
+            self._pages[project] = (oldest, files)
+        return files
+
+    def versions(self, name: str, *, prereleases: bool = False, yanked: bool = False) -> list[Version]:
+        """The versions of a project, oldest first.
+
+        Args:
+            name: The project.
+            prereleases: Also alphas, betas, candidates and development releases.
+            yanked: Also versions all of whose files were yanked.
+
+        Raises:
+            OfflineError: Nothing is kept and the network is off or does not answer.
+            TargetError: That is no project name, or an index answers what is no index page.
+        """
+        project = canonical_name(name)
+        found = {file.version(project) for file in self.files(project) if yanked or not file.yanked}
+        return sorted(version for version in found if version and (prereleases or not version.is_prerelease))
+
+    def _flat(self, url: str, fresh: float) -> Iterable[IndexFile]:
+        path = Path(unquote(urlsplit(url).path)) if url.startswith("file:") else Path(url)
+        if "://" not in url or url.startswith("file:"):
+            try:
+                return [
+                    IndexFile(file.name, file.resolve().as_uri()) for file in sorted(path.iterdir()) if file.is_file()
+                ]
+            except OSError:
+                return ()
+        return self._page(url, fresh)[1]
+
+    def _page(self, url: str, fresh: float) -> tuple[float, tuple[IndexFile, ...]]:
+        kept = self.cache / "index" / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json"
+        page = read_json(kept, _SCHEMA)
+        if page and (self.offline or 0 <= time.time() - page["fetched"] < fresh):
+            return page["fetched"], tuple(IndexFile(**file) for file in page["files"])
+        if self.offline and not url.startswith("file:"):
+            raise OfflineError(
+                f"{without_credentials(url)} was never fetched, and the network is off",
+                hint="Run once without --offline; what it fetches is kept.",
+            )
+        try:
+            answer = self.fetcher.get(url, limit=_PAGE_LIMIT, accept=_ACCEPT)
+        except FetchError as error:
+            if error.missing:
+                return time.time(), ()
+            if page:  # stale is better than nothing: published files do not change
+                return time.time(), tuple(IndexFile(**file) for file in page["files"])
+            raise OfflineError(
+                f"the package index cannot be reached: {error}",
+                hint="Check the network and the index (PIP_INDEX_URL), or use --offline with a filled cache.",
+            ) from None
+        files = parse_page(answer.data, answer.content_type, answer.url or url)
+        if not url.startswith("file:"):
+            write_json(
+                kept,
+                _SCHEMA,
+                {"url": without_credentials(url), "fetched": time.time(), "files": [asdict(file) for file in files]},
+            )
+        return time.time(), files
+
+
+def parse_page(data: bytes, content_type: str, url: str) -> tuple[IndexFile, ...]:
+    """Parse the page of a project.
+
+    Args:
+        data: HTML (PEP 503) or JSON (PEP 691).
+        content_type: The Content-Type header.
+        url: Where it came from; its links are relative to that.
+
+    Raises:
+        TargetError: It is neither.
+    """
+    text = data.decode("utf-8", "replace")
+    if "json" not in content_type and not text.lstrip().startswith("{"):
+        parser = _Links(url)
+        parser.feed(text)
+        parser.close()
+        files: Iterable[IndexFile | None] = parser.files
+    else:
+        try:
+            files = [_from_json(entry, url) for entry in json.loads(text)["files"]]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise TargetError(f"{without_credentials(url)} is no page of a package index") from None
+    return tuple(file for file in files if file and _safe(file, url))
+
+
+def _from_json(entry: dict[str, Any], url: str) -> IndexFile | None:
+    hashes, size = entry.get("hashes") or {}, entry.get("size")
+    requires = entry.get("requires-python")
+    return IndexFile(
+        filename=str(entry["filename"]),
+        url=urljoin(url, str(entry["url"])),
+        sha256=_sha256(hashes.get("sha256")),
+        requires_python=requires if isinstance(requires, str) else None,
+        yanked=bool(entry.get("yanked")),
+        size=size if isinstance(size, int) else None,
+    )
+
+
+class _Links(HTMLParser):
+    """The anchors of a PEP 503 page."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.base = url
+        self.files: list[IndexFile | None] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        said = dict(attrs)
+        href = said.get("href")
+        if tag == "base" and href:
+            self.base = urljoin(self.base, href)
+        if tag != "a" or not href:
+            return
+        try:
+            parts = urlsplit(urljoin(self.base, href))
+        except ValueError:
+            return
+        algorithm, _, digest = parts.fragment.partition("=")
+        self.files.append(
+            IndexFile(
+                filename=unquote(parts.path.rpartition("/")[2]),
+                url=parts._replace(fragment="").geturl(),
+                sha256=_sha256(digest) if algorithm == "sha256" else None,
+                requires_python=said.get("data-requires-python"),
+                yanked="data-yanked" in said,
+            )
+        )
+
+
+def _sha256(digest: object) -> str | None:
+    text = str(digest or "").lower()
+    return text if len(text) == 64 and set(text) <= set("0123456789abcdef") else None
+
+
+def _safe(file: IndexFile, page: str) -> bool:
+    """Whether it is an archive whose name can name a folder, and a page from afar names no file on this machine."""
+    name = file.filename
+    if not name.endswith((".whl", *_SDISTS)) or "/" in name or "\\" in name or name.startswith(".") or len(name) > 200:
+        return False
+    if not name.isprintable():
+        return False
+    return urlsplit(file.url).scheme in ("https", "http") or page.startswith("file:")
+
+
+def best_file(
+    files: Iterable[IndexFile],
+    name: str,
+    version: Version,
+    markers: dict[str, str],
+    hashes: frozenset[str] = frozenset(),
+) -> IndexFile | None:
+    """The file of that version that an installer would take for the target: its best wheel, else its source archive.
+
+    Args:
+        files: All files of the project.
+        name: The project's canonical name.
+        version: The exact version, with its local part.
+        markers: The target's PEP 508 marker environment.
+        hashes: SHA-256 digests, one of which the file must have; empty for any.
+
+    Returns:
+        None where no file of that version fits.
+    """
+    from packaging.utils import parse_wheel_filename
+
+    from sftdoctor.target.platforms import fits_python, wheel_tags
+
+    ranks = wheel_tags(markers)
+    ranked: list[tuple[int, int, IndexFile]] = []
+    for order, file in enumerate(files):
+        if file.version(name) != version or not fits_python(file.requires_python, markers):
+            continue
+        if hashes and file.sha256 and file.sha256 not in hashes:
+            continue
+        if not file.is_wheel:
+            ranked.append((len(ranks), order, file))
+            continue
+        fitting = [ranks[tag] for tag in parse_wheel_filename(file.filename)[3] if tag in ranks]
+        if fitting:
+            ranked.append((min(fitting), order, file))
+    return min(ranked)[2] if ranked else None
+
+
+def with_settings(index: Index, urls: Iterable[str]) -> Index:
+    """The same index with further URLs behind its own."""
+    return replace(index, settings=index.settings.with_urls(urls), _pages={})

@@ -1,0 +1,114 @@
+"""Completes pins that leave something open, by a real resolver: uv where it is there, else pip. Builds nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from sftdoctor.target.headers import clean
+from sftdoctor.target.metadata import canonical_name
+from sftdoctor.target.pin_formats import Pin
+
+_TIMEOUT = 300.0
+
+
+class ResolverError(Exception):
+    """The resolver found no answer; the text is what it said, one line.
+
+    Args:
+        message: What it said.
+        final: Whether the pins are to blame (they contradict each other), not the network or the tool.
+    """
+
+    def __init__(self, message: str, final: bool) -> None:
+        super().__init__(message)
+        self.final = final
+
+
+def complete(
+    pins: Iterable[Pin], constraints: Iterable[Pin], markers: Mapping[str, str], indexes: Sequence[str] = ()
+) -> tuple[str, dict[str, str]]:
+    """Everything that would be installed with some pins.
+
+    Only names and versions are handed to the resolver, never the user's file: options in it have no effect, and
+    source archives are not built (which would run their code).
+
+    Args:
+        pins: What is asked for; those with a URL are left out.
+        constraints: What must hold of a package if it comes in.
+        markers: The target's PEP 508 marker environment.
+        indexes: Indexes to ask besides the configured ones.
+
+    Returns:
+        Name of the resolver, and canonical name → version.
+
+    Raises:
+        ResolverError: It found no answer.
+    """
+    uv = find_uv()
+    with tempfile.TemporaryDirectory(prefix="sftdoctor-") as folder:
+        wanted, held = Path(folder, "wanted.txt"), Path(folder, "held.txt")
+        wanted.write_text("".join(f"{pin.requirement()}\n" for pin in pins if not pin.url), encoding="utf-8")
+        held.write_text("".join(f"{pin.requirement()}\n" for pin in constraints if not pin.extras), encoding="utf-8")
+        extra = [part for url in indexes for part in ("--extra-index-url", url)]
+        if uv:
+            return "uv", _uv(uv, wanted, held, markers, extra)
+        return "pip", _pip(wanted, held, markers, extra)
+
+
+def find_uv() -> str | None:
+    """Path of uv: the one beside this interpreter, else the one on PATH."""
+    beside = Path(sys.executable).with_name("uv")
+    return str(beside) if beside.is_file() else shutil.which("uv")
+
+
+def _uv(uv: str, wanted: Path, held: Path, markers: Mapping[str, str], extra: list[str]) -> dict[str, str]:
+    platform = {"linux": "unknown-linux-gnu", "darwin": "apple-darwin", "win32": "pc-windows-msvc"}
+    machine = markers["platform_machine"].replace("arm64", "aarch64").replace("AMD64", "x86_64")
+    command = [uv, "pip", "compile", str(wanted), "--constraint", str(held), "--no-build", "--no-config"]
+    command += ["--python-version", markers["python_full_version"]]
+    # glibc 2.40: the uv default, 2.28, refuses wheels that newer machines take
+    command += (
+        ["--python-platform", f"{machine}-manylinux_2_40"]
+        if markers["sys_platform"] == "linux"
+        else ["--python-platform", f"{machine}-{platform[markers['sys_platform']]}"]
+    )
+    command += ["--index-strategy", "unsafe-best-match", "--no-header", "--no-annotate", "--quiet", *extra]
+    found = {}
+    for line in _run(command).splitlines():
+        name, _, version = line.partition("==")
+        if version:
+            found[canonical_name(name.partition("[")[0])] = version.split(";")[0].strip()
+    return found
+
+
+def _pip(wanted: Path, held: Path, markers: Mapping[str, str], extra: list[str]) -> dict[str, str]:
+    from sftdoctor.target.platforms import wheel_tags
+
+    platforms = dict.fromkeys(tag.platform for tag in wheel_tags(markers) if tag.platform != "any")
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet", "--report", "-"]
+    command += ["--target", str(wanted.parent / "nowhere"), "--only-binary", ":all:", "--no-input"]
+    command += ["--python-version", markers["python_version"], "--implementation", "cp"]
+    command += [part for platform in platforms for part in ("--platform", platform)]
+    command += ["-r", str(wanted), "-c", str(held), *extra]
+    report = json.loads(_run(command))
+    return {canonical_name(one["metadata"]["name"]): one["metadata"]["version"] for one in report["install"]}
+
+
+def _run(command: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        raise ResolverError(f"{Path(command[0]).name} did not finish within {_TIMEOUT:.0f} s", final=False) from None
+    except OSError as error:
+        raise ResolverError(f"{command[0]} cannot be run: {error.strerror}", final=False) from None
+    if done.returncode:
+        said = clean(done.stderr)[:1500]
+        final = "No solution found" in said or "ResolutionImpossible" in said or "conflicting dependencies" in said
+        raise ResolverError(said or f"exit status {done.returncode}", final)
+    return done.stdout
