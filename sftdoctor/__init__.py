@@ -1,1 +1,79 @@
+"""Will this fine-tuning run start, and if not, why, and what is the smallest change that makes it run?
 
+The public door. Importing it costs nothing: each function imports what it needs when it is called.
+
+    import sftdoctor
+
+    report = sftdoctor.check("train.py")
+    if report.verdict is sftdoctor.Verdict.BREAKS:
+        print(sftdoctor.fix("train.py").plan)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from sftdoctor.api import check, explain, fix, prove, undo
+    from sftdoctor.errors import SftDoctorError
+    from sftdoctor.model import (
+        Action,
+        Confidence,
+        Environment,
+        Explanation,
+        Finding,
+        Fix,
+        FixResult,
+        Plan,
+        Proof,
+        Report,
+        Rule,
+        Safety,
+        Severity,
+        Target,
+        Verdict,
+        Workload,
+    )
+
+__all__ = [
+    "Action",
+    "Confidence",
+    "Environment",
+    "Explanation",
+    "Finding",
+    "Fix",
+    "FixResult",
+    "Plan",
+    "Proof",
+    "Report",
+    "Rule",
+    "Safety",
+    "Severity",
+    "SftDoctorError",
+    "Target",
+    "Verdict",
+    "Workload",
+    "__version__",
+    "check",
+    "explain",
+    "fix",
+    "prove",
+    "undo",
+]
+
+_FUNCTIONS = ("check", "explain", "fix", "prove", "undo")
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    home = "api" if name in _FUNCTIONS else "errors" if name == "SftDoctorError" else "model"
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

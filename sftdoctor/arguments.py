@@ -1,0 +1,190 @@
+"""The command line as argparse sees it. Imports nothing else, so that --help and --version cost next to nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+
+FORMATS = ("text", "json")
+LEVELS = ("error", "warning", "never")
+QUANTIZATIONS = ("nf4", "fp4", "int8", "none")
+
+SUMMARY = """\
+Will this fine-tuning run start? If not: why, the smallest repair, and a 4-bit
+LoRA step to prove it."""
+STATUSES = """\
+exit status: 0 nothing at or above --fail-on; 1 findings, or a proof that
+failed; 2 the job could not be done; 130 interrupted"""
+EXAMPLES = """\
+examples:
+  sftdoctor check                      will a 4-bit LoRA SFT run start in this environment?
+  sftdoctor check train.py -- --bf16   and this script, started with these arguments?
+  sftdoctor fix --apply                repair it, prove the repair; undo it if the proof fails
+  sftdoctor explain train.log          what does this traceback mean?
+  sftdoctor check --pins requirements.txt --python-version 3.11
+"""
+
+Adder = Callable[[argparse.ArgumentParser], None]
+
+
+def parse(argv: Sequence[str], version: str) -> tuple[argparse.Namespace, tuple[str, ...]]:
+    """Parse a command line.
+
+    Args:
+        argv: The arguments, without the program's name.
+        version: What --version says.
+
+    Returns:
+        The command and the options that were given (those that were not are absent), and everything after the
+        first `--`.
+
+    Raises:
+        SystemExit: As argparse does: 0 after --help and --version, 2 for bad usage.
+    """
+    words = list(argv)
+    at = words.index("--") if "--" in words else len(words)
+    words, rest = words[:at], tuple(words[at + 1 :])
+    name = words[0] if words else ""
+    if name not in COMMANDS:
+        _front(version).parse_args(words)  # ends the program: help, version or bad usage
+    parser = _command(name)
+    options = parser.parse_intermixed_args(words[1:])
+    options.command = name
+    if rest and name not in ("check", "fix"):
+        parser.error(f"{name} takes nothing after --")
+    if rest and len(options.paths) != 1:
+        parser.error("after -- comes the command line of one script: name exactly one")
+    return options, rest
+
+
+def _front(version: str) -> argparse.ArgumentParser:
+    listing = "\n".join(f"  {name:<9} {summary}" for name, (summary, _) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="sftdoctor",
+        usage="sftdoctor [-h] [--version] COMMAND ...",
+        description=f"{SUMMARY}\n\ncommands:\n{listing}",
+        epilog=f"{EXAMPLES}\n{STATUSES}",
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"sftdoctor {version}")
+    parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help="sftdoctor COMMAND --help says more")
+    return parser
+
+
+def _command(name: str) -> argparse.ArgumentParser:
+    """The parser of one command; it leaves out what was not given, so that defaults can come from pyproject.toml."""
+    summary, adders = COMMANDS[name]
+    parser = argparse.ArgumentParser(
+        prog=f"sftdoctor {name}",
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=STATUSES,
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for add in adders:
+        add(parser)
+    return parser
+
+
+def _paths(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths", nargs="*", metavar="PATH", default=[], help="scripts, notebooks, configs or folders of them"
+    )
+
+
+def _python(parser: argparse.ArgumentParser) -> None:
+    text = "interpreter, venv or conda folder (default: the active one, else the running interpreter)"
+    parser.add_argument("--python", metavar="PATH", help=text)
+
+
+def _target(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("target (one of)").add_mutually_exclusive_group()
+    group.add_argument(
+        "--python",
+        metavar="PATH",
+        help="interpreter, venv or conda folder (default: the active one, else the running interpreter)",
+    )
+    group.add_argument("--pins", metavar="FILE", help="versions that are not installed yet: requirements, freeze, lock")
+    group.add_argument("--snapshot", metavar="FILE", help="a target recorded with `sftdoctor snapshot`")
+    parser.add_argument("--python-version", metavar="X.Y", help="Python that the pins are for")
+    parser.add_argument("--offline", action="store_true", help="fetch nothing; what is missing is not judged")
+
+
+def _workload(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("workload")
+    group.add_argument("--model", metavar="PATH", help="model folder; read, never imported")
+    group.add_argument("--scenario", metavar="NAME", help="kind of run (default: sft-lora-4bit)")
+    group.add_argument("--gpu", metavar="NAME", help="judge for a GPU that is not here: T4, A100, RTX 4090, sm_75")
+
+
+def _rules_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rules", metavar="DIR", help="folder with more rules")
+
+
+def _judgement(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--select", metavar="ID,...", action="append", help="only these ids or families")
+    parser.add_argument("--ignore", metavar="ID,...", action="append", help="not these ids or families")
+    parser.add_argument("--fail-on", choices=LEVELS, help="what makes the exit status 1 (default: error)")
+    parser.add_argument("--no-cache", action="store_true", help="neither use nor write the cache")
+
+
+def _format(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument("--format", choices=FORMATS, help="default: text")
+    group.add_argument("--output", metavar="FILE", help="write the report to FILE instead of stdout")
+
+
+def _verbose(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-v", "--verbose", action="store_true", help="every finding in full, with its evidence")
+
+
+def _timeout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--timeout", metavar="SECONDS", type=float, help="end the proof after this long (default: 600)")
+
+
+def _fix(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--apply", action="store_true", help="carry the plan out, check again and prove it")
+    parser.add_argument("--unsafe", action="store_true", help="also fixes that may change what is trained")
+    parser.add_argument("--keep", metavar="NAME,...", action="append", help="packages whose version must stay")
+
+
+def _undo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", nargs="?", metavar="ID", default=None, help="journal of the fix (default: the last one)")
+    parser.add_argument("--force", action="store_true", help="even where something has changed since")
+
+
+def _quantization(parser: argparse.ArgumentParser) -> None:
+    text = "what to train in (default: nf4 on a GPU, nf4 and int8 on a CPU)"
+    parser.add_argument("--quantization", choices=QUANTIZATIONS, action="append", help=text)
+
+
+def _log(parser: argparse.ArgumentParser) -> None:
+    text = "file with a traceback or log, or the id of a rule (default: standard input)"
+    parser.add_argument("log", nargs="?", metavar="LOG", default=None, help=text)
+
+
+def _words(parser: argparse.ArgumentParser) -> None:
+    text = "nothing: list all; ID: its page; test: run the cases of all; test ID: of one"
+    parser.add_argument("words", nargs="*", metavar="ID", default=[], help=text)
+
+
+def _two(parser: argparse.ArgumentParser) -> None:
+    for name in ("a", "b"):
+        parser.add_argument(name, metavar=name.upper(), help="snapshot file, interpreter or venv folder")
+
+
+_CHECK: tuple[Adder, ...] = (_paths, _target, _workload, _judgement, _rules_folder, _verbose, _format)
+COMMANDS: dict[str, tuple[str, tuple[Adder, ...]]] = {
+    "check": ("judge the environment, and scripts, configs or folders where given", _CHECK),
+    "fix": ("show the plan of repair; with --apply carry it out and prove it", (*_CHECK, _fix, _timeout)),
+    "undo": ("put back exactly what an earlier fix changed", (_undo,)),
+    "prove": ("train a real LoRA SFT step in the target", (_python, _quantization, _timeout, _rules_folder, _format)),
+    "explain": ("a traceback or training log: the cause and the remedy", (_log, _rules_folder, _format)),
+    "rules": ("list the rules, show one's page, run the cases they carry", (_words, _rules_folder, _format)),
+    "env": ("what to paste into a bug report", (_target, _format)),
+    "snapshot": ("record a target", (_target, _format)),
+    "diff": ("what differs between two targets", (_two, _format)),
+    "demo": ("break three environments, then check, fix and prove each", ()),
+}

@@ -1,0 +1,356 @@
+"""The commands: the only file that prints or exits. Whatever is heavy is imported inside the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from sftdoctor import __version__
+from sftdoctor.arguments import parse
+from sftdoctor.errors import SftDoctorError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sftdoctor.model import Environment, Report, Rule
+    from sftdoctor.report.progress import Progress
+    from sftdoctor.settings import Settings
+
+DONE, FOUND, FAILED, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses: nothing found; findings, or a proof that failed; the job could not be done; Ctrl-C."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Its arguments, without the program's name; None for the process's own.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        return _run(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return INTERRUPTED
+    except SftDoctorError as error:
+        _complain(f"error: {error.message}", error.hint)
+    except OSError as error:
+        _complain(f"error: {error}")
+    except Exception as error:
+        if os.environ.get("SFTDOCTOR_DEBUG"):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        _complain(f"this is a bug in sftdoctor: {what}", "Run it again with SFTDOCTOR_DEBUG=1 for the traceback.")
+    return FAILED
+
+
+def _run(argv: Sequence[str]) -> int:
+    try:
+        options, rest = parse(argv, __version__)
+    except SystemExit as leave:  # --help, --version or bad usage, said already
+        _flush()
+        return int(leave.code or 0)
+    from sftdoctor.settings import make_settings
+
+    given = vars(options)
+    command = given.pop("command")
+    settings = make_settings(given, rest, Path.cwd())
+    return COMMANDS[command](settings, given)
+
+
+Words = dict[str, Any]
+
+
+def check(settings: Settings, _: Words) -> int:
+    """sftdoctor check."""
+    from sftdoctor import jobs
+    from sftdoctor.report import json_report, text
+
+    with _progress() as progress:
+        report = jobs.check(settings, progress)
+    _show(
+        settings,
+        lambda: json_report.to_dict(report),
+        lambda console: text.render(report, console, given=settings.given, verbose=settings.verbose),
+    )
+    return status(report, settings.fail_on)
+
+
+def fix(settings: Settings, _: Words) -> int:
+    """sftdoctor fix."""
+    from sftdoctor import jobs
+    from sftdoctor.report import json_report, repair_text
+
+    with _progress() as progress:
+        result = jobs.fix(settings, progress)
+    _show(
+        settings,
+        lambda: json_report.fix_to_dict(result),
+        lambda console: repair_text.render_fix(result, console, given=settings.given),
+    )
+    if result.outcome == "refused":
+        return FAILED
+    return FOUND if result.outcome == "undone" else status(result.after or result.before, settings.fail_on)
+
+
+def undo(settings: Settings, words: Words) -> int:
+    """sftdoctor undo."""
+    from sftdoctor.repair import transaction
+    from sftdoctor.report import repair_text
+
+    with _progress() as progress:
+        result = transaction.undo(
+            words.get("id"), force=words.get("force", False), on_event=lambda event: progress(event.text)
+        )
+    _show(
+        settings,
+        None,
+        lambda console: repair_text.render_undo(result.journal, result.restored, result.reason, result.drift, console),
+    )
+    return DONE
+
+
+def prove(settings: Settings, _: Words) -> int:
+    """sftdoctor prove."""
+    from sftdoctor import jobs
+    from sftdoctor.report import json_report, proof_text
+
+    with _progress() as progress:
+        proof = jobs.prove(settings, progress)
+    _show(settings, lambda: json_report.proof_to_dict(proof), lambda console: proof_text.render(proof, console))
+    return {"passed": DONE, "failed": FOUND}.get(proof.verdict, FAILED)
+
+
+def explain(settings: Settings, words: Words) -> int:
+    """sftdoctor explain."""
+    from sftdoctor import jobs
+    from sftdoctor.explain import read_lines
+    from sftdoctor.reading import read_rules
+    from sftdoctor.report import json_report, rules_text
+
+    name = words.get("log")
+    if name is not None and not Path(name).exists() and any(name == rule.id for rule in read_rules(settings)):
+        return rules(settings, {"words": [name]})
+    with _log(name) as stream:
+        explanation = jobs.explain(read_lines(stream), settings)
+    _show(
+        settings,
+        lambda: json_report.explanation_to_dict(explanation),
+        lambda console: rules_text.render_explanation(explanation, console),
+    )
+    return FOUND if explanation.findings else DONE
+
+
+def _log(name: str | None) -> IO[str]:
+    if name is None or name == "-":
+        if sys.stdin is None:
+            raise UsageError("there is no standard input", "Name a file.")
+        if sys.stdin.isatty():
+            _complain("paste the traceback, then press Ctrl-D")
+        sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
+        return sys.stdin
+    try:
+        return Path(name).open(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}", "Name a log file or the id of a rule.") from error
+
+
+def rules(settings: Settings, words: Words) -> int:
+    """sftdoctor rules [ID], sftdoctor rules test [ID]."""
+    from sftdoctor.reading import read_rules
+    from sftdoctor.report import json_report, rules_text
+    from sftdoctor.ruleset import select_rules
+
+    named = list(words["words"])
+    testing = named[:1] == ["test"]
+    chosen = select_rules(read_rules(settings, pages=True), named[1:] if testing else named)
+    if testing:
+        return _test_rules(settings, chosen)
+    draw = rules_text.render_page if named and len(chosen) == 1 else rules_text.render_list
+    subject = chosen[0] if draw is rules_text.render_page else chosen
+    _show(
+        settings,
+        lambda: {"schema": 1, "rules": [json_report.rule_to_dict(rule) for rule in chosen]},
+        lambda console: draw(subject, console),
+    )
+    return DONE
+
+
+def _test_rules(settings: Settings, chosen: Sequence[Rule]) -> int:
+    from sftdoctor.report import rules_text
+    from sftdoctor.testing import run_cases
+
+    results = []
+    with _progress() as progress:
+        for rule in chosen:
+            progress(f"testing {rule.id}")
+            results += run_cases(rule)
+    _show(
+        settings,
+        lambda: rules_text.results_to_dict(results),
+        lambda console: rules_text.render_results(results, console),
+    )
+    return DONE if all(result.passed for result in results) else FOUND
+
+
+def env(settings: Settings, _: Words) -> int:
+    """sftdoctor env."""
+    from sftdoctor.reading import read_target
+    from sftdoctor.report import environment_text, json_report
+
+    with _progress() as progress:
+        environment = read_target(settings, progress)
+    _show(
+        settings,
+        lambda: {"schema": 1, "environment": json_report.environment_to_dict(environment)},
+        lambda console: console.out(environment_text.env_block(environment), end="", highlight=False),
+    )
+    return DONE
+
+
+def snapshot(settings: Settings, _: Words) -> int:
+    """sftdoctor snapshot."""
+    import tempfile
+
+    from sftdoctor.reading import read_target
+    from sftdoctor.target.snapshot import save_snapshot
+
+    with _progress() as progress:
+        environment = read_target(settings, progress)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "snapshot.json")
+        save_snapshot(environment, path)
+        _write(path.read_text(encoding="utf-8"), settings.output)
+    return DONE
+
+
+def diff(settings: Settings, words: Words) -> int:
+    """sftdoctor diff."""
+    from sftdoctor.report import environment_text
+
+    a, b = ((words[name], _side(words[name])) for name in ("a", "b"))
+    found = environment_text.differences(a[1], b[1])
+    _show(
+        settings,
+        lambda: environment_text.differences_to_dict(a, b),
+        lambda console: environment_text.render_differences(a, b, console),
+    )
+    return FOUND if found else DONE
+
+
+def _side(name: str) -> Environment:
+    """One side of a diff: a snapshot is a JSON file, all else is read as an interpreter."""
+    from sftdoctor.reading import read_target
+    from sftdoctor.settings import Settings
+
+    is_snapshot = name.endswith(".json") and Path(name).is_file()
+    side = Settings(snapshot=name) if is_snapshot else Settings(python=name)
+    with _progress() as progress:
+        return read_target(side, progress)
+
+
+def demo(settings: Settings, _: Words) -> int:
+    """sftdoctor demo."""
+    from sftdoctor.demo import run_demo
+
+    return run_demo(lambda text: _write(text, None))
+
+
+COMMANDS: dict[str, Callable[[Settings, Words], int]] = {
+    function.__name__: function for function in (check, fix, undo, prove, explain, rules, env, snapshot, diff, demo)
+}
+
+
+def status(report: Report, fail_on: str) -> int:
+    """The exit status of a Report.
+
+    Args:
+        report: What was found.
+        fail_on: error, warning or never. An error that is only possible counts as a warning, as in the verdict.
+
+    Returns:
+        2 where the core could not be judged, 1 where something is at or above fail_on, else 0.
+    """
+    from sftdoctor.model import Severity, Verdict
+
+    if report.verdict is Verdict.BREAKS:
+        return DONE if fail_on == "never" else FOUND
+    if report.verdict is Verdict.UNKNOWN:
+        return FAILED
+    warned = any(finding.severity is not Severity.INFO for finding in report.findings)
+    return FOUND if warned and fail_on == "warning" else DONE
+
+
+def _progress() -> Progress:
+    from sftdoctor.report.progress import Progress
+
+    return Progress(sys.stderr)
+
+
+def _show(settings: Settings, make_json: Callable[[], dict[str, Any]] | None, draw: Callable[[Console], None]) -> None:
+    """Write the report in the wanted format where it is wanted."""
+    if settings.format == "json" and make_json is not None:
+        from sftdoctor.report.json_report import dumps
+
+        _write(dumps(make_json()), settings.output)
+        return
+    from sftdoctor.report.style import rendered
+
+    _write(rendered(sys.stdout, draw, plain=settings.output is not None), settings.output)
+
+
+def _write(text: str, output: str | None) -> None:
+    if output is not None and output != "-":
+        _write_file(text, Path(output))
+        return
+    if sys.stdout is None:
+        raise UsageError("standard output is closed", "Name a file with --output.")
+    try:
+        sys.stdout.write(text)
+    except BrokenPipeError:
+        _forget_stdout()
+    _flush()
+
+
+def _write_file(text: str, path: Path) -> None:
+    """Write a whole file or leave the old one as it was."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _flush() -> None:
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+
+
+def _forget_stdout() -> None:
+    """The reader has gone (`| head`): let nothing more be written there, not even when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(message: str, hint: str = "") -> None:
+    """Say on stderr what went wrong, in one or two harmless lines."""
+    if sys.stderr is None:
+        return
+    from sftdoctor.report.style import clean, spell
+
+    lines = [*f"sftdoctor: {message}".splitlines()[:20], hint]
+    text = "".join(f"{clean(line)}\n" for line in lines if line)
+    try:
+        sys.stderr.write(spell(text, sys.stderr.encoding or "utf-8"))
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return

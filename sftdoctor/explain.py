@@ -1,0 +1,151 @@
+"""A traceback or log → the rules whose symptom it shows. Reads once, line by line, whatever the size."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO
+
+from sftdoctor.model import Explanation, Finding, Fix, Rule, RuleFix
+
+LINE_LIMIT = 8192
+"""Characters of one line; a longer one is read in pieces of this size."""
+FRAMES = 6
+"""Innermost frames that are kept."""
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]{0,20}[A-Za-z]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\))")
+_RANK = re.compile(r"\s*(?:\[?(?:default|rank)?\d{1,5}\]?:)?\s*")
+_EXCEPTION = re.compile(r"(?:[A-Za-z_]\w{0,80}\.){0,12}[A-Za-z_]\w{0,80}(?:Error|Exception|Interrupt)(?::\s|\s*$)")
+_FRAME = re.compile(r'File "([^"]{1,500})", line (\d{1,9})(?:, in (\S{1,200}))?')
+
+
+def explain(lines: Iterable[str], rules: Sequence[Rule]) -> Explanation:
+    """Match a traceback or log against the symptoms of rules.
+
+    Args:
+        lines: The log, line by line; read once, so that it may be endless in practice.
+        rules: All that may be recognised.
+
+    Returns:
+        A Finding for each rule whose symptom was seen, in the order of the log; the last exception with its innermost
+        frames.
+    """
+    waiting = [
+        (rule, re.compile(rule.symptom.strip()), literal(rule.symptom.strip())) for rule in rules if rule.symptom
+    ]
+    seen: list[tuple[Rule, str]] = []
+    frames: deque[str] = deque(maxlen=FRAMES)
+    last: tuple[str | None, tuple[str, ...]] = (None, ())
+    number = 0
+    for raw in lines:
+        number += 1
+        line = _ESCAPES.sub("", raw) if "\x1b" in raw else raw
+        hits = [one for one in waiting if one[2] in line and one[1].search(line)]
+        if hits:
+            seen += [(rule, line.strip()) for rule, _, _ in hits]
+            waiting = [one for one in waiting if one not in hits]
+        if 'File "' in line:
+            frames.extend(_frame(line))
+        elif _is_exception(line):
+            last = (_RANK.sub("", line, count=1).strip(), tuple(frames))
+            frames.clear()
+    findings = tuple(finding_of(rule, text) for rule, text in seen)
+    return Explanation(findings, tuple(rule for rule, _ in seen), *last, lines=number)
+
+
+def read_lines(stream: IO[str]) -> Iterator[str]:
+    """The lines of a stream, none longer than LINE_LIMIT."""
+    while line := stream.readline(LINE_LIMIT):
+        yield line
+
+
+def _is_exception(line: str) -> bool:
+    if "Error" not in line and "Exception" not in line and "Interrupt" not in line:
+        return False
+    start = _RANK.match(line)
+    return _EXCEPTION.match(line, start.end() if start else 0) is not None
+
+
+def _frame(line: str) -> list[str]:
+    found = _FRAME.search(line)
+    if not found:
+        return []
+    path, number, function = found.groups()
+    return [f"{path}:{number}" + (f" in {function}" if function else "")]
+
+
+def finding_of(rule: Rule, symptom: str = "") -> Finding:
+    """What a rule says where no environment is known: placeholders for versions are left out.
+
+    Args:
+        rule: The rule.
+        symptom: The line that showed it; the rule's own pattern where there is none.
+
+    Returns:
+        The Finding.
+    """
+    return Finding(
+        id=rule.id,
+        rule=rule.name,
+        severity=rule.severity,
+        confidence=rule.confidence,
+        title=rule.title,
+        message=_without_placeholders(rule.message),
+        symptom=symptom or rule.symptom,
+        fixes=tuple(_fix(fix) for fix in rule.fixes),
+        evidence=tuple(evidence.source for evidence in rule.evidence),
+    )
+
+
+def _fix(fix: RuleFix) -> Fix:
+    summary = fix.summary or ", ".join(fix.require) or fix.reason
+    return Fix(fix.kind, fix.safety, _without_placeholders(summary), fix.require, reason=fix.reason)
+
+
+def _without_placeholders(text: str) -> str:
+    return re.sub(r" ?\{[\w.-]{1,80}\}", "", text)
+
+
+def literal(pattern: str) -> str:
+    """The longest text that every match of a pattern contains, to look for first; "" where none is sure.
+
+    Args:
+        pattern: A regular expression.
+
+    Returns:
+        A literal run at its top level.
+    """
+    if pattern.startswith("(?") and not pattern.startswith("(?:"):
+        return ""  # flags may change what a literal means
+    best = run = ""
+    at = depth = 0
+    while at < len(pattern):
+        char = pattern[at]
+        following = pattern[at + 1 : at + 2]
+        width = 2 if char == "\\" else 1
+        if char == "[":
+            width = _class_end(pattern, at) - at
+        plain = following if char == "\\" and not following.isalnum() else char
+        is_literal = depth == 0 and (char not in "\\[](){}.^$|?*+" or (char == "\\" and not following.isalnum()))
+        if char == "|" and depth == 0:
+            return ""
+        if is_literal and pattern[at + width : at + width + 1] not in ("?", "*", "{"):
+            run += plain
+        else:
+            best, run = max(best, run, key=len), ""
+            if char == "{":
+                width = max(pattern.find("}", at) + 1 - at, 1)
+        depth += (char == "(") - (char == ")")
+        at += width
+    return max(best, run, key=len)
+
+
+def _class_end(pattern: str, at: int) -> int:
+    """Index after the "]" that closes the character class that starts at an index."""
+    at += 1
+    at += pattern[at : at + 1] == "^"
+    at += pattern[at : at + 1] == "]"
+    while at < len(pattern) and pattern[at] != "]":
+        at += 2 if pattern[at] == "\\" else 1
+    return at + 1

@@ -1,0 +1,173 @@
+"""The jobs behind the commands and the API: each takes Settings and returns words of the model. Nothing is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sftdoctor.errors import UsageError
+from sftdoctor.explain import explain as match
+from sftdoctor.model import Explanation, Failure, Finding, FixResult, Plan, Proof, Report, TargetKind
+from sftdoctor.reading import Progress, cache_of, read_rules, read_target, silent
+from sftdoctor.settings import Settings
+
+if TYPE_CHECKING:
+    from sftdoctor.checker import Checker
+    from sftdoctor.repair.progress import Event
+
+
+def check(settings: Settings, progress: Progress = silent) -> Report:
+    """Judge the target for the workload.
+
+    Args:
+        settings: What was asked for.
+        progress: Told what takes long.
+
+    Returns:
+        The Report.
+
+    Raises:
+        SftDoctorError: The job could not be done.
+    """
+    from sftdoctor.checker import Checker
+
+    return Checker(settings, progress).check()
+
+
+def fix(settings: Settings, progress: Progress = silent) -> FixResult:
+    """Plan the repair of what check finds; with settings.apply carry it out, check again, prove, undo on failure.
+
+    Args:
+        settings: What was asked for.
+        progress: Told what is being done.
+
+    Returns:
+        The result; "planned" where nothing was to be applied.
+
+    Raises:
+        SftDoctorError: The job could not be done; nothing was changed.
+    """
+    from sftdoctor.checker import Checker
+
+    checker = Checker(settings, progress)
+    before = checker.check()
+    if settings.apply and before.environment.target.kind is not TargetKind.INTERPRETER:
+        raise UsageError(
+            f"--apply needs an installed environment; {before.environment.target.path} is none",
+            "Leave --apply out to see the plan, or name the environment with --python.",
+        )
+    plan = _plan(checker, before, progress)
+    if not plan.actions:
+        return FixResult("nothing-to-do", plan, before)
+    if not settings.apply:
+        return FixResult("planned", plan, before)
+    return _apply(checker, before, plan, progress)
+
+
+def _plan(checker: Checker, before: Report, progress: Progress) -> Plan:
+    from sftdoctor.repair.plan import make_plan
+
+    settings = checker.settings
+    return make_plan(
+        before,
+        oracle=checker.oracle(before),
+        keep=keep_of(settings.keep),
+        unsafe=settings.unsafe,
+        offline=settings.offline,
+        cache=cache_of(settings),
+        on_event=_listener(progress),
+    )
+
+
+def keep_of(words: Iterable[str]) -> dict[str, str | None]:
+    """Read --keep: ("torch", "peft==0.17.1") gives {"torch": None, "peft": "0.17.1"}."""
+    from packaging.utils import canonicalize_name
+
+    kept: dict[str, str | None] = {}
+    for word in words:
+        name, _, version = word.partition("==")
+        if not name.strip() or any(sign in name for sign in "<>=!~"):
+            raise UsageError(f"--keep {word} makes no sense", "Say a name, or name==version.")
+        kept[canonicalize_name(name.strip())] = version.strip() or None
+    return kept
+
+
+def _apply(checker: Checker, before: Report, plan: Plan, progress: Progress) -> FixResult:
+    from sftdoctor.repair.transaction import apply
+
+    settings = checker.settings
+    return apply(
+        plan,
+        before.environment,
+        before=before,
+        check=lambda: type(checker)(settings, progress).check(),
+        prove=lambda: prove(settings, progress),
+        on_event=_listener(progress),
+    )
+
+
+def _listener(progress: Progress) -> Callable[[Event], None]:
+    def listen(event: Event) -> None:
+        share = f" ({event.done}/{event.total})" if event.total else ""
+        progress(f"{event.stage}: {event.text}{share}")
+
+    return listen
+
+
+def prove(settings: Settings, progress: Progress = silent) -> Proof:
+    """Train a real LoRA SFT step in the target.
+
+    Args:
+        settings: python, quantization, timeout and rules are looked at.
+        progress: Told what is being done.
+
+    Returns:
+        The Proof; a failure is matched to findings by its traceback.
+
+    Raises:
+        SftDoctorError: It could not be started.
+    """
+    from sftdoctor.proof.runner import prove as run
+
+    rules = read_rules(settings)
+    environment = read_target(replace(settings, pins=None, snapshot=None, gpu=None), progress)
+
+    def known(failure: Failure) -> tuple[Finding, ...]:
+        lines = [*failure.traceback.splitlines(), f"{failure.exception}: {failure.message}"]
+        return match(lines, rules).findings
+
+    return run(
+        environment,
+        quantizations=settings.quantization or None,
+        timeout=settings.timeout,
+        on_event=lambda event: progress(describe(event)),
+        match=known,
+    )
+
+
+def explain(lines: Iterable[str], settings: Settings) -> Explanation:
+    """Match a traceback or log against the rules.
+
+    Args:
+        lines: The log.
+        settings: rules is looked at.
+
+    Returns:
+        What was recognised; no findings where the error is not known.
+
+    Raises:
+        RuleError: A rule is broken.
+    """
+    return match(lines, read_rules(settings, pages=True))
+
+
+def describe(event: Mapping[str, Any]) -> str:
+    """One line about an event of the proof's worker; "" for one that is not worth a line."""
+    name = event.get("quantization")
+    prefix = f"proof in {name}" if name else "proof"
+    if event.get("event") == "step":
+        return f"{prefix}: step {event.get('step')} of {event.get('steps')}, loss {event.get('loss')}"
+    words = {"stage": event.get("stage"), "progress": event.get("text"), "check": event.get("name")}
+    said = words.get(str(event.get("event")))
+    return f"{prefix}: {str(said).replace('_', ' ')}" if said else ""

@@ -1,0 +1,97 @@
+"""Reading what was asked for: the target, the rules, the workload. Each part is imported when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sftdoctor import folders
+from sftdoctor.errors import TargetError, UsageError
+from sftdoctor.settings import Settings
+
+if TYPE_CHECKING:
+    from sftdoctor.model import Environment, Rule, Workload
+
+NEWEST_PINNED_PYTHON = "3.11"
+"""Python that pins are judged for where nobody says which."""
+
+Progress = Callable[[str], None]
+
+
+def silent(message: str) -> None:
+    """The Progress that says nothing."""
+
+
+def cache_of(settings: Settings) -> Path | None:
+    """Folder of the cache, or None where the settings forbid one."""
+    return None if settings.no_cache else folders.cache_folder()
+
+
+def read_target(settings: Settings, progress: Progress = silent) -> Environment:
+    """Read the target that the settings name, with its hardware.
+
+    Args:
+        settings: python, pins (with python_version), snapshot, gpu, offline and no_cache are looked at.
+        progress: Told what takes long.
+
+    Returns:
+        Its facts.
+
+    Raises:
+        TargetError: It cannot be read.
+        UsageError: The GPU is not known.
+    """
+    if settings.snapshot:
+        from sftdoctor.target.snapshot import load_snapshot
+
+        environment = load_snapshot(_existing(settings.snapshot))
+    elif settings.pins:
+        from sftdoctor.target.pins import read_pins
+
+        python = settings.python_version or NEWEST_PINNED_PYTHON
+        environment = read_pins(
+            _existing(settings.pins), python, offline=settings.offline, cache=cache_of(settings), progress=progress
+        )
+    else:
+        from sftdoctor.target.hardware import with_hardware
+        from sftdoctor.target.interpreter import read_interpreter
+
+        environment = with_hardware(read_interpreter(settings.python))
+    if settings.gpu:
+        from sftdoctor.target.hardware import with_gpu
+
+        environment = with_gpu(environment, settings.gpu)
+    return environment
+
+
+def _existing(name: str) -> Path:
+    path = Path(name)
+    if not path.is_file():
+        raise TargetError(f"{name} is {'a folder' if path.is_dir() else 'not there'}", "Name a file.")
+    return path
+
+
+def read_rules(settings: Settings, *, pages: bool = False) -> tuple[Rule, ...]:
+    """Load all rules, those of --rules among them.
+
+    Args:
+        settings: rules and no_cache are looked at.
+        pages: Whether their texts and cases are wanted; judging needs neither.
+    """
+    from sftdoctor.ruleset import load_rules
+
+    if settings.rules and not Path(settings.rules).is_dir():
+        raise UsageError(f"--rules {settings.rules} is no folder", "Name a folder that holds rule files (*.toml).")
+    extra = Path(settings.rules) if settings.rules else None
+    return load_rules(extra, pages=pages, cached=not settings.no_cache)
+
+
+def read_work(settings: Settings) -> Workload:
+    """Read what is to run: the scenario, the scripts, the model folder."""
+    from sftdoctor.ruleset import load_scenario
+    from sftdoctor.workload import read_workload
+
+    paths = [Path(path) for path in settings.paths]
+    model = Path(settings.model) if settings.model else None
+    return read_workload(paths, model=model, scenario=load_scenario(settings.scenario), arguments=settings.arguments)

@@ -1,0 +1,65 @@
+"""What is going on, while it goes on: one moving line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import IO, Any
+
+from sftdoctor.report.style import clean, spell
+
+
+class Progress:
+    """Says what takes long on a stream, which is never the one that the report goes to.
+
+    Use it as a context; nothing is written, and no more is imported, before the first message.
+
+    Args:
+        stream: Where to; None for nowhere.
+    """
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        self._stream = stream
+        self._status: Any = None
+        self._last = ""
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def __call__(self, message: str) -> None:
+        """Say what is being done now.
+
+        Args:
+            message: One line; what a terminal would obey is taken out.
+        """
+        line = clean(message, 200)
+        if self._stream is None or not line or line == self._last:
+            return
+        self._last = line
+        try:
+            self._show(line)
+        except (OSError, ValueError):
+            self._stream = None  # the reader has gone: the work goes on without saying so
+
+    def _show(self, line: str) -> None:
+        stream = self._stream
+        assert stream is not None
+        line = spell(line, getattr(stream, "encoding", None) or "utf-8")
+        if not stream.isatty():
+            stream.write(f"{line}\n")
+            stream.flush()
+            return
+        from rich.console import Console
+        from rich.text import Text
+
+        if self._status is None:
+            console = Console(file=stream, force_jupyter=False)
+            self._status = console.status(Text(line), spinner="line")
+            self._status.start()
+        self._status.update(Text(line))

@@ -1,0 +1,140 @@
+"""Plans, fixes and undos as text."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sftdoctor.model import Action, FixResult, Plan, Safety, TargetKind, Verdict
+from sftdoctor.report import proof_text
+from sftdoctor.report.style import as_text, clean, clean_lines, commands, count, indent, rows, short_path
+from sftdoctor.report.text import tally, target_line
+
+OUTCOMES = {
+    "applied": ("✓", "bold green", "Repaired"),
+    "undone": ("✗", "bold red", "Undone: everything is as it was"),
+    "refused": ("✗", "bold red", "Refused: nothing was changed"),
+    "planned": ("→", "bold", "The plan; nothing has been changed yet"),
+}
+STYLES = {Safety.SAFE: "green", Safety.UNSAFE: "yellow", Safety.MANUAL: "magenta"}
+DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()) -> None:
+    """Print what a fix came to, or would come to.
+
+    Args:
+        result: The outcome with its plan.
+        console: Where to.
+        given: The words of the command line that name target and workload, for the advice.
+    """
+    console.print(target_line(result.before.environment))
+    console.print()
+    mark, style, words = _headline(result)
+    reason = f": {clean(result.reason)}" if result.reason else ""
+    console.print(as_text(Text(f"{mark} {words}{reason}", style)))
+    render_plan(result.plan, console)
+    if result.after:
+        console.print()
+        before, after = (tally(report) or "nothing found" for report in (result.before, result.after))
+        pairs = [
+            ("before", f"{result.before.verdict.value}: {before}"),
+            ("after", f"{result.after.verdict.value}: {after}"),
+        ]
+        console.print(rows(pairs, 8))
+    if result.proof:
+        console.print()
+        proof_text.render(result.proof, console)
+    steps = _next(result, given)
+    if steps:
+        console.print()
+        console.print(commands(console, steps))
+
+
+def _headline(result: FixResult) -> tuple[str, str, str]:
+    if result.outcome == "nothing-to-do":
+        if result.before.findings:
+            return "!", "bold yellow", "There is no repair to offer for what was found"
+        if result.before.verdict is Verdict.CLEAN:
+            return "✓", "bold green", "Nothing to repair"
+        return "?", "bold magenta", "Nothing to repair in what could be judged"
+    return OUTCOMES[result.outcome]
+
+
+def render_plan(plan: Plan, console: Console) -> None:
+    """Print the actions of a plan, then what it leaves out and why."""
+    packages = [action for action in plan.actions if not action.diff]
+    if packages:
+        console.print()
+        console.print(indent(_packages(packages), 2))
+    for action in plan.actions:
+        if action.diff:
+            console.print()
+            _print_edit(action, console)
+    if plan.left_out:
+        console.print()
+        console.print(Text(f"Left out ({len(plan.left_out)}):"))
+        for left in plan.left_out:
+            console.print(indent(as_text(f"{step(left.action)}: {clean(left.reason)}"), 2))
+
+
+def step(action: Action) -> str:
+    """ "peft 0.5.0 → 0.17.1", "peft → 0.17.1" where it was missing, or a file's name."""
+    name = clean(short_path(action.name) if action.kind == "edit" else action.name, 200)
+    if action.kind == "edit":
+        return f"edit {name}"
+    if action.new is None:
+        return f"remove {name} {clean(action.old)}" if action.old else name
+    return f"{name} {clean(action.old)} → {clean(action.new)}" if action.old else f"{name} → {clean(action.new)}"
+
+
+def _packages(actions: Sequence[Action]) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(overflow="fold")
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for action in actions:
+        why = ", ".join(filter(None, (" ".join(action.findings), action.reason)))
+        grid.add_row(as_text(Text(step(action), "bold")), _safety(action), as_text(clean(why)))
+    return grid
+
+
+def _safety(action: Action) -> Text:
+    return Text(action.safety.value, STYLES[action.safety])
+
+
+def _print_edit(action: Action, console: Console) -> None:
+    why = ", ".join(filter(None, (" ".join(action.findings), action.reason)))
+    head = Text.assemble("  ", (step(action), "bold"), "  ", _safety(action), "  ", clean(why))
+    console.print(as_text(head))
+    for line in clean_lines(action.diff):
+        console.print(Text(f"    {line}", DIFF_STYLES.get(line[:1], ""), overflow="fold"))
+
+
+def _next(result: FixResult, given: Sequence[str]) -> list[tuple[str, str]]:
+    arguments = "".join(f" {shlex.quote(word)}" for word in given)
+    if result.outcome == "applied":
+        journal = f" {result.journal}" if result.journal else ""
+        return [(f"sftdoctor undo{journal}", "take it all back")]
+    if result.outcome != "planned":
+        return []
+    if result.before.environment.target.kind is not TargetKind.INTERPRETER:
+        return [("sftdoctor fix --python PATH --apply", "carry such a plan out where the packages are installed")]
+    todo = count(len(result.plan.actions), "change")
+    return [(f"sftdoctor fix{arguments} --apply", f"make the {todo}, check again, prove; undone if the proof fails")]
+
+
+def render_undo(journal: str, restored: Sequence[str], reason: str, drift: Sequence[str], console: Console) -> None:
+    """Print what an undo put back."""
+    if reason:
+        console.print(as_text(f"! Nothing was undone: {clean(reason)}"))
+    else:
+        console.print(as_text(Text(f"✓ Undone: {clean(journal)}; everything is as it was", "bold green")))
+    for line in restored:
+        console.print(indent(as_text(clean(line))))
+    for line in drift:
+        console.print(indent(as_text(f"changed since, and overwritten: {clean(line)}")))

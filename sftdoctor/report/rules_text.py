@@ -1,0 +1,109 @@
+"""Rules and explanations as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sftdoctor.model import Explanation, Rule, Severity
+from sftdoctor.report.style import as_text, clean, clean_lines, commands, count, indent, rows
+from sftdoctor.report.text import MARKS
+from sftdoctor.symptoms import readable
+
+PAGE_LINES = 400
+
+
+def render_list(rules: Sequence[Rule], console: Console) -> None:
+    """Print all rules, a line each."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for rule in rules:
+        mark, style = MARKS[rule.severity]
+        grid.add_row(Text(f"{mark} {clean(rule.id)}", style), as_text(clean(rule.title)))
+    console.print(grid)
+    console.print()
+    errors = sum(rule.severity is Severity.ERROR for rule in rules)
+    console.print(Text(f"{count(len(rules), 'rule')}, {errors} of them errors; `sftdoctor rules ID` shows one", "dim"))
+
+
+def render_page(rule: Rule, console: Console) -> None:
+    """Print the page of one rule: what happens, why, the fixes and the evidence."""
+    mark, style = MARKS[rule.severity]
+    console.print(as_text(Text.assemble((f"{mark} {clean(rule.id)}", style), "  ", (clean(rule.title), "bold"))))
+    pairs = [("name", clean(rule.name)), ("severity", f"{rule.severity.value}, {rule.confidence.value}")]
+    pairs += [("applies to", clean(", ".join(f"{name} {value}" for name, value in rule.applies.items())))]
+    pairs += [("you would see", clean(readable(rule.symptom)))] if rule.symptom else []
+    for fix in rule.fixes:
+        what = fix.summary or ", ".join(fix.require) or fix.operation.replace("_", " ")
+        pairs.append(("fix", clean(f"{what} ({fix.safety.value}): {fix.reason}")))
+    console.print(indent(rows(pair for pair in pairs if pair[1])))
+    _print_markdown(rule.explain, console)
+    if rule.evidence:
+        console.print()
+        console.print(Text("Evidence", "bold"))
+    for evidence in rule.evidence:
+        console.print(
+            indent(as_text(f"{clean(evidence.claim)}: {clean(evidence.method)} ({clean(evidence.checked)})"), 2)
+        )
+        console.print(indent(as_text(Text(clean(evidence.source), "dim")), 2))
+
+
+def _print_markdown(text: str, console: Console) -> None:
+    """Headings bold, paragraphs joined and wrapped, code and lists as they are."""
+    paragraph: list[str] = []
+    fenced = False
+
+    def flush() -> None:
+        if paragraph:
+            console.print(indent(as_text(" ".join(paragraph)), 2))
+            paragraph.clear()
+
+    for line in clean_lines(text, PAGE_LINES):
+        fence = line.lstrip().startswith("```")
+        fenced ^= fence
+        literal = fenced or line.startswith(("    ", "- ", "* ", "|"))
+        if fence or literal or not line.strip() or line.startswith("#"):
+            flush()
+        if fence:
+            continue
+        if line.startswith("#") and not fenced:
+            console.print()
+            console.print(Text(line.lstrip("# "), "bold", overflow="fold"))
+        elif literal:
+            console.print(indent(as_text(line), 2))
+        elif line.strip():
+            paragraph.append(line.strip())
+    flush()
+
+
+def render_explanation(explanation: Explanation, console: Console) -> None:
+    """Print what a log says: the pages of the rules that it matches, or that it is not known."""
+    if explanation.exception:
+        console.print(as_text(Text(clean(explanation.exception), "bold red")))
+    if not explanation.pages:
+        _print_unknown(explanation, console)
+        return
+    for rule in explanation.pages:
+        console.print()
+        render_page(rule, console)
+    console.print()
+    steps = [("sftdoctor check", "is it so in this environment?"), ("sftdoctor fix", "show the repair")]
+    console.print(commands(console, steps))
+
+
+def _print_unknown(explanation: Explanation, console: Console) -> None:
+    read = count(explanation.lines, "line")
+    if explanation.exception:
+        console.print(as_text(f"Not known: no rule matches this error ({read} read)."))
+    else:
+        console.print(as_text(f"Not known: there is no error in it that a rule matches ({read} read)."))
+    for frame in explanation.frames:
+        console.print(indent(as_text(clean(frame)), 2))
+    console.print()
+    steps = [
+        ("sftdoctor check", "judge the environment itself"),
+        ("sftdoctor env", "what to paste into a bug report"),
+    ]
+    console.print(commands(console, steps))

@@ -1,0 +1,253 @@
+"""The first screen: will it run, what breaks and why, what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sftdoctor.model import (
+    Accelerator,
+    Environment,
+    Finding,
+    Fix,
+    Location,
+    NotJudged,
+    Place,
+    Report,
+    Safety,
+    Severity,
+    TargetKind,
+    Verdict,
+)
+from sftdoctor.report.style import as_text, clean, commands, count, indent, rows, short_path
+
+HEADLINERS = ("trl", "transformers", "peft", "torch")
+"""Distributions that the first line names."""
+IN_FULL = 6
+"""Findings of one severity that are shown in full; the next ones get a line."""
+IN_BRIEF = 12
+NOT_JUDGED = 4
+"""Reasons for not judging that are shown."""
+
+MARKS = {Severity.ERROR: ("✗", "bold red"), Severity.WARNING: ("!", "bold yellow"), Severity.INFO: ("·", "cyan")}
+
+
+def render(report: Report, console: Console, *, given: Sequence[str] = (), verbose: bool = False) -> None:
+    """Print a Report.
+
+    Args:
+        report: What was found.
+        console: Where to; its width is kept.
+        given: The words of the command line that name target and workload, for the advice.
+        verbose: Everything in full, with evidence.
+    """
+    console.print(target_line(report.environment))
+    for note in report.environment.notes:
+        console.print(indent(Text(clean(note), "dim"), 2))
+    healthy = not report.findings and not report.not_judged
+    if not healthy:
+        console.print()
+    console.print(_verdict_line(report))
+    for severity in Severity:
+        findings = [finding for finding in report.findings if finding.severity is severity]
+        _print_findings(findings, console, verbose)
+    if report.not_judged:
+        console.print()
+        _print_not_judged(report.not_judged, console, verbose)
+    pairs = next_steps(report, given)
+    if pairs:
+        if not healthy:
+            console.print()
+        console.print(commands(console, pairs))
+
+
+def target_line(environment: Environment) -> Text:
+    """ ".venv (Python 3.11.7) · trl 0.24.0 · … · no GPU"."""
+    target = environment.target
+    name = short_path(target.prefix or target.path) if target.kind is TargetKind.INTERPRETER else target.path
+    kind = "" if target.kind is TargetKind.INTERPRETER else f"{target.kind.value}, "
+    versions = [f"{name} {environment.version(name) or 'missing'}" for name in HEADLINERS]
+    parts = [f"{clean(name)} ({kind}Python {clean(environment.python)})", *map(clean, versions), devices(environment)]
+    return as_text(Text(" · ").join(Text(part, "bold" if not at else "") for at, part in enumerate(parts)))
+
+
+def devices(environment: Environment) -> str:
+    """ "2 × NVIDIA A100", "no GPU" or "hardware not known"."""
+    if environment.accelerators is None:
+        return "hardware not known"
+    names = Counter(_device(accelerator) for accelerator in environment.accelerators)
+    return ", ".join(f"{n} × {name}" if n > 1 else name for name, n in names.items()) or "no GPU"
+
+
+def _device(accelerator: Accelerator) -> str:
+    memory = f" {accelerator.memory / 2**30:.0f} GiB" if accelerator.memory else ""
+    return clean(accelerator.name, 60) + memory
+
+
+def tally(report: Report) -> str:
+    """ "2 errors, 1 warning"; empty where there is nothing."""
+    numbers = [(report.count(severity), severity) for severity in Severity]
+    return ", ".join(count(number, _noun(severity)) for number, severity in numbers if number)
+
+
+def _noun(severity: Severity) -> str:
+    return "note" if severity is Severity.INFO else severity.value
+
+
+def _verdict_line(report: Report) -> RenderableType:
+    found = tally(report)
+    gaps = f"{len(report.not_judged)} not judged" if report.not_judged else ""
+    said = ", ".join(filter(None, (found, gaps)))
+    mark, style, words = {
+        Verdict.BREAKS: ("✗", "bold red", "This run will break"),
+        Verdict.AT_RISK: ("!", "bold yellow", "This run may go wrong"),
+        Verdict.CLEAN: ("✓", "bold green", "This run will start: nothing that breaks it was found"),
+        Verdict.UNKNOWN: ("?", "bold magenta", "Whether this run starts could not be judged"),
+    }[report.verdict]
+    joint = ": " if report.verdict is not Verdict.CLEAN else "; "
+    line = Text(f"{mark} {words}{joint}{said}" if said else f"{mark} {words}", style)
+    grid = Table.grid(expand=True)
+    grid.add_column(ratio=1, overflow="fold")
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_row(line, Text(f" {report.seconds:.1f} s", "dim"))
+    return grid
+
+
+def _print_findings(findings: Sequence[Finding], console: Console, verbose: bool) -> None:
+    full = len(findings) if verbose else IN_FULL
+    for finding in findings[:full]:
+        console.print()
+        print_finding(finding, console, verbose=verbose)
+    brief = findings[full : full + IN_BRIEF]
+    if brief:
+        console.print()
+    for finding in brief:
+        console.print(_head(finding))
+    rest = len(findings) - full - len(brief)
+    if rest > 0:
+        console.print(Text(f"  … and {count(rest, _noun(findings[0].severity))} more: add --verbose", "dim"))
+
+
+def print_finding(finding: Finding, console: Console, *, verbose: bool = False) -> None:
+    """Print one Finding: its head, both places, why, what one would see, the fixes."""
+    console.print(_head(finding))
+    console.print(indent(rows(_facts(finding, verbose), _label_width(finding))))
+
+
+def _label_width(finding: Finding) -> int:
+    places = [finding.cause.caller, finding.cause.callee] if finding.cause else []
+    return min(max(14, *(len(_owner(place)) for place in places if place), 0), 26)
+
+
+def _head(finding: Finding) -> Text:
+    mark, style = MARKS[finding.severity]
+    where = f"{place(finding.location)}  " if finding.location else ""
+    doubt = "" if finding.confidence.value == "certain" else f" ({finding.confidence.value})"
+    head = Text.assemble((f"{mark} {clean(finding.id)}", style), "  ", (clean(where, 200), "bold"))
+    return as_text(head.append(clean(finding.title)).append(doubt, "dim"))
+
+
+def place(location: Location) -> str:
+    """ "train.py:31", as an editor opens it."""
+    line = "" if location.line is None else f":{location.line}"
+    return clean(short_path(location.path), 200) + line
+
+
+def _facts(finding: Finding, verbose: bool) -> list[tuple[str | Text, str | Text]]:
+    pairs: list[tuple[str | Text, str | Text]] = []
+    cause = finding.cause
+    if cause and cause.caller:
+        pairs.append((Text(_owner(cause.caller)), _site(cause.caller, cause.expression or cause.name)))
+    if cause and cause.callee:
+        pairs.append((Text(_owner(cause.callee)), _site(cause.callee, cause.callee.symbol or cause.name)))
+    if finding.message and finding.message != finding.title:
+        pairs.append(("why", clean(finding.message)))
+    if finding.symptom:
+        pairs.append(("you would see", clean(finding.symptom)))
+    shown = finding.fixes if verbose else finding.fixes[:3]
+    pairs += [("or" if number else "fix", fix_line(fix)) for number, fix in enumerate(shown)]
+    if verbose:
+        pairs += [("evidence", clean(source)) for source in finding.evidence]
+    return pairs
+
+
+def _owner(place: Place) -> str:
+    return clean(f"{place.distribution} {place.version or 'missing'}", 60)
+
+
+def _site(place: Place, words: str) -> Text:
+    """ "trl/models/utils.py:538  prepare(…)": where, and what is said or looked for there."""
+    where = place.path or place.module
+    line = f":{place.line}" if place.line is not None and where else ""
+    gap = "  " if where and words else ""
+    return Text.assemble(clean(where, 200) + line, gap, (clean(words, 200), "italic"))
+
+
+def fix_line(fix: Fix) -> Text:
+    """What a Fix does and how safe that is."""
+    what = fix.summary or ", ".join(fix.require) or fix.reason
+    style = {Safety.SAFE: "green", Safety.UNSAFE: "yellow", Safety.MANUAL: "magenta"}[fix.safety]
+    return Text.assemble(clean(what), "  ", (f"({fix.safety.value})", style))
+
+
+def _print_not_judged(gaps: Sequence[NotJudged], console: Console, verbose: bool) -> None:
+    by_reason: dict[str, list[str]] = {}
+    for gap in gaps:
+        by_reason.setdefault(gap.reason, []).append(gap.what)
+    console.print(Text(f"Not judged ({len(gaps)}):"))
+    groups = list(by_reason.items())
+    shown = len(groups) if verbose else NOT_JUDGED
+    for reason, things in groups[:shown]:
+        names = things if verbose else things[:4]
+        more = f" and {len(things) - len(names)} more" if len(things) > len(names) else ""
+        console.print(indent(as_text(f"{clean(', '.join(names))}{more}: {clean(reason)}"), 2))
+    if len(groups) > shown:
+        console.print(Text(f"  … and {count(len(groups) - shown, 'reason')} more: add --verbose", "dim"))
+
+
+def next_steps(report: Report, given: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """What to type next, and what it does.
+
+    Args:
+        report: What was found.
+        given: Words that name the target and the workload.
+
+    Returns:
+        Pairs of command and explanation.
+    """
+    arguments = "".join(f" {shlex.quote(word)}" for word in given)
+    installed = report.environment.target.kind is TargetKind.INTERPRETER
+    steps = []
+    repairs = _repairs(report)
+    if repairs:
+        steps.append((f"sftdoctor fix{arguments}", f"show the plan: {repairs}"))
+        if installed:
+            steps.append(
+                (f"sftdoctor fix{arguments} --apply", "carry it out and prove it; `sftdoctor undo` takes it back")
+            )
+    if report.findings:
+        steps.append((f"sftdoctor rules {report.findings[0].id}", "why this happens"))
+    elif installed:
+        python = _option(given, "--python")
+        steps.append((f"sftdoctor prove{python}", "settle it: train a real 4-bit LoRA step here"))
+    return steps
+
+
+def _option(given: Sequence[str], name: str) -> str:
+    at = list(given).index(name) if name in given else -1
+    return "".join(f" {shlex.quote(word)}" for word in given[at : at + 2]) if at >= 0 else ""
+
+
+def _repairs(report: Report) -> str:
+    """ "1 package, 2 edits": the first fix of each finding that is more than a note and not left to the user."""
+    kinds: Counter[str] = Counter()
+    for finding in report.findings:
+        fix = next((fix for fix in finding.fixes if fix.safety is not Safety.MANUAL), None)
+        if fix and finding.severity is not Severity.INFO:
+            kinds[fix.kind] += 1
+    return ", ".join(count(number, "change" if kind == "config" else kind) for kind, number in kinds.items())
