@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from sftdoctor.model import Confidence, Safety, Scenario, Severity
 from sftdoctor.predicates import PREDICATES, Argument
-from sftdoctor.rulefile import CASE_DATA, Source, as_list, plain
+from sftdoctor.rulefile import CASE_DATA, FINDING, PLACEHOLDER, Source, as_list, plain
 from sftdoctor.symptoms import compile_symptom
 
 HEADINGS = ("## What happens", "## Why", "## Fix safety")
@@ -30,10 +30,6 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "replace_import": ("old", "new"),
 }
 """What an edit may do and the arguments that it needs; the same operations as repair.edits carries out."""
-FINDING = "finding"
-"""Anchor of an edit that is made where the finding itself is, and at no fact."""
-PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_.-]*)\}")
-
 _ID = re.compile(r"[A-Z]{3}\d{3}")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TOP = ("schema", "id", "name", "title", "severity", "confidence", "message", "symptom", "explain", "applies", "fails")

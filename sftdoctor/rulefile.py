@@ -9,6 +9,9 @@ from typing import Any
 from sftdoctor.errors import RuleError
 from sftdoctor.model import Case, Confidence, Evidence, Rule, RuleFix, Safety, Severity
 
+FINDING = "finding"
+"""Anchor of an edit that is made where the finding itself is, and at no fact."""
+PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_.-]*)\}")
 CASE_DATA: Mapping[str, type | tuple[type, ...]] = {
     "python": str,
     "platform": dict,
@@ -71,7 +74,7 @@ def make_rule(data: Mapping[str, Any], path: str) -> Rule:
     """The Rule of data that check_rule has accepted.
 
     Args:
-        data: As check_rule gives it back.
+        data: As check_rule gives it back; without explain and case, the rule is good for judging alone.
         path: The rule's file.
 
     Returns:
@@ -83,7 +86,7 @@ def make_rule(data: Mapping[str, Any], path: str) -> Rule:
         title=data["title"],
         severity=Severity(data["severity"]),
         message=data["message"].strip(),
-        explain=data["explain"].strip(),
+        explain=data.get("explain", "").strip(),
         path=path,
         symptom=data.get("symptom", "").strip(),
         confidence=Confidence(data.get("confidence", "certain")),
@@ -91,7 +94,7 @@ def make_rule(data: Mapping[str, Any], path: str) -> Rule:
         fails=data["fails"],
         fixes=tuple(_make_fix(fix) for fix in data.get("fix", ())),
         evidence=tuple(Evidence(**evidence) for evidence in data["evidence"]),
-        cases=tuple(_make_case(case) for case in data["case"]),
+        cases=tuple(_make_case(case) for case in data.get("case", ())),
     )
 
 

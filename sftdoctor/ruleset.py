@@ -1,7 +1,8 @@
 """Find, read, check and select the rules and scenarios.
 
-Checked rules are kept in the cache as one JSON file a folder, valid as long as no rule file, and nothing of the
-checker, has changed; a damaged one is ignored. So a warm start parses no TOML.
+Checked rules are kept in the cache, two JSON files a folder: what judging needs, and the pages (explain and cases),
+which are most of the text. Both hold as long as no rule file, and nothing of the checker, has changed; damaged ones are
+ignored. So a warm start parses no TOML.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ NOT_RULES = ("scenarios", "data")
 """Folders under rules/ that hold no rules."""
 _CHECKER = ("rulecheck.py", "rulefile.py", "symptoms.py")
 """Modules whose change, like that of any predicate, makes what is kept worthless."""
+_PAGE = ("explain", "case")
+"""Keys of a rule that judging does not need."""
 Stamp = list[list[Any]]
 
 
@@ -53,11 +56,12 @@ def find_rules_folder() -> Path:
     raise RuleError("sftdoctor's own rules are not there", "Install sftdoctor again.")
 
 
-def load_rules(extra: Path | None = None, *, cached: bool = True) -> tuple[Rule, ...]:
+def load_rules(extra: Path | None = None, *, pages: bool = True, cached: bool = True) -> tuple[Rule, ...]:
     """Load all rules, checked.
 
     Args:
         extra: A folder with more rules, or None.
+        pages: Whether explain and cases are wanted; judging needs neither, and is faster without.
         cached: Whether the cache may be read and written.
 
     Returns:
@@ -66,18 +70,21 @@ def load_rules(extra: Path | None = None, *, cached: bool = True) -> tuple[Rule,
     Raises:
         RuleError: A file is broken, or two have the same id; the message names every broken file.
     """
-    rules, broken = read_rules(extra, cached=cached)
+    rules, broken = read_rules(extra, pages=pages, cached=cached)
     if broken:
         message = "\n".join(error.message for error in broken)
         raise RuleError(message, broken[0].hint)
     return rules
 
 
-def read_rules(extra: Path | None = None, *, cached: bool = True) -> tuple[tuple[Rule, ...], tuple[RuleError, ...]]:
+def read_rules(
+    extra: Path | None = None, *, pages: bool = True, cached: bool = True
+) -> tuple[tuple[Rule, ...], tuple[RuleError, ...]]:
     """Load all rules that are sound, and say which are not.
 
     Args:
         extra: A folder with more rules, or None.
+        pages: Whether explain and cases are wanted.
         cached: Whether the cache may be read and written.
 
     Returns:
@@ -89,7 +96,7 @@ def read_rules(extra: Path | None = None, *, cached: bool = True) -> tuple[tuple
     broken: list[RuleError] = []
     by_id: dict[str, Rule] = {}
     for folder in [find_rules_folder(), *([extra] if extra else [])]:
-        rules, errors = _read_folder(folder, cached)
+        rules, errors = _read_folder(folder, pages, cached)
         broken.extend(errors)
         for rule in rules:
             first = by_id.setdefault(rule.id, rule)
@@ -191,12 +198,11 @@ def read_rule(path: Path) -> Mapping[str, Any]:
     return check_rule(read_source(path), path.stem)
 
 
-def _read_folder(folder: Path, cached: bool) -> tuple[list[Rule], list[RuleError]]:
+def _read_folder(folder: Path, pages: bool, cached: bool) -> tuple[list[Rule], list[RuleError]]:
     """The rules of one folder, from the cache where nothing has changed."""
     files = _listed(folder, ".toml")
     stamp = files + _checker_stamp()
-    cache = _cache_file(folder) if cached else None
-    kept = _from_cache(cache, stamp) if cache else None
+    kept = _from_cache(folder, stamp, pages) if cached else None
     if kept is not None:
         return kept, []
     broken: list[RuleError] = []
@@ -206,8 +212,8 @@ def _read_folder(folder: Path, cached: bool) -> tuple[list[Rule], list[RuleError
             found.append((path, read_rule(Path(path))))
         except RuleError as error:
             broken.append(error)
-    if cache and not broken:
-        _to_cache(cache, stamp, found)
+    if cached and not broken:
+        _to_cache(folder, stamp, found)
     return [make_rule(data, path) for path, data in found], broken
 
 
@@ -237,27 +243,34 @@ def _checker_stamp() -> Stamp:
     return own + _listed(package / "predicates", ".py")
 
 
-def _cache_file(folder: Path) -> Path:
+def _cache_file(folder: Path, part: str) -> Path:
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    return folders.cache_folder() / "rules" / f"{name}.json"
+    return folders.cache_folder() / "rules" / f"{name}.{part}.json"
 
 
-def _from_cache(cache: Path, stamp: Stamp) -> list[Rule] | None:
-    """The kept rules; None where there are none, something has changed, or the file is damaged."""
+def _from_cache(folder: Path, stamp: Stamp, pages: bool) -> list[Rule] | None:
+    """The kept rules; None where there are none, something has changed, or a file is damaged."""
     try:
-        kept = json.loads(cache.read_bytes())
-        if kept["stamp"] != stamp:
+        kept = json.loads(_cache_file(folder, "judge").read_bytes())
+        cold = json.loads(_cache_file(folder, "pages").read_bytes()) if pages else kept
+        if kept["stamp"] != stamp or cold["stamp"] != stamp:
             return None
-        return [make_rule(data, path) for path, data in kept["rules"]]
+        if not pages:
+            return [make_rule(data, path) for path, data in kept["rules"]]
+        return [make_rule({**data, **cold["rules"][path]}, path) for path, data in kept["rules"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def _to_cache(cache: Path, stamp: Stamp, found: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+def _to_cache(folder: Path, stamp: Stamp, found: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
     """Keep the rules; where that is not possible, the next start is merely slower."""
+    judge = [(path, {key: value for key, value in data.items() if key not in _PAGE}) for path, data in found]
+    pages = {path: {key: data[key] for key in _PAGE} for path, data in found}
     with contextlib.suppress(OSError, ValueError, TypeError):
-        text = json.dumps({"stamp": stamp, "rules": found}, ensure_ascii=False, separators=(",", ":"))
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        beside = cache.with_name(f"{cache.name}.{os.getpid()}")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(cache)
+        for part, rules in (("judge", judge), ("pages", pages)):
+            cache = _cache_file(folder, part)
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            beside = cache.with_name(f"{cache.name}.{os.getpid()}")
+            text = json.dumps({"stamp": stamp, "rules": rules}, ensure_ascii=False, separators=(",", ":"))
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(cache)

@@ -63,6 +63,7 @@ from sftdoctor.predicates.core import (
     Signature,
     evaluate,
 )
+from sftdoctor.predicates.installation import core
 from sftdoctor.predicates.versions import gate
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "Predicate",
     "Registered",
     "Signature",
+    "core",
     "evaluate",
     "gate",
 ]

@@ -58,8 +58,8 @@ class Outcome(str, Enum):
 class Match:
     """One instance of the condition; a rule makes one Finding of each."""
 
-    values: Mapping[str, str] = field(default_factory=dict)
-    """What `{name}` stands for in the rule's texts."""
+    values: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    """What `{name}` stands for in the rule's texts; of several, a fix's `require` becomes one line each."""
     cause: Cause | None = None
     location: Location | None = None
     link: Finding | None = None

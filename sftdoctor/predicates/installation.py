@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from sftdoctor.model import Cause, Place
 from sftdoctor.predicates.core import (
+    HOLDS,
     Argument,
     Context,
     Judgement,
     Match,
     as_texts,
+    fails,
     fails_each,
     fails_if,
     predicate,
     unknown,
 )
 
+QUANTIZATIONS = ("nf4", "fp4", "int8")
+"""What bitsandbytes does; values of the fact `quantization`."""
+_IMPORT = re.compile(r"^\s*(?:import|from)\s+(\w+)", re.MULTILINE)
 PROBLEMS = ("leftover", "duplicate", "unreadable", "shadowed", "incompatible", "unavailable", "unresolvable")
 
 
@@ -41,14 +47,29 @@ def problem(context: Context, arguments: Mapping[str, Any]) -> Judgement:
 
 @predicate("core-missing", {}, values=("name",))
 def core_missing(context: Context, arguments: Mapping[str, Any]) -> Judgement:
-    """A distribution that this kind of run cannot do without is not installed; one match each."""
+    """Distributions that this run cannot do without are not installed; one match for all of them."""
     if not context.environment.complete:
         return unknown("not every distribution of the target is known")
-    return fails_each(
-        Match({"name": name}, cause=_about(context, name))
-        for name in context.workload.scenario.core
-        if name not in context.environment.distributions
-    )
+    missing = tuple(name for name in core(context) if name not in context.environment.distributions)
+    return fails(Match({"name": missing}, cause=_about(context, missing[0]))) if missing else HOLDS
+
+
+def core(context: Context) -> tuple[str, ...]:
+    """The distributions that a run needs: the scenario's core; for a script those that it imports or quantises with.
+
+    Args:
+        context: What is judged.
+
+    Returns:
+        Canonical names, in the scenario's order.
+    """
+    names = context.workload.scenario.core
+    if context.script is None:
+        return names
+    imported = {match[1] for match in _IMPORT.finditer(context.script.source)}
+    if any(fact.value in QUANTIZATIONS for fact in context.facts.get("quantization", ())):
+        imported.add("bitsandbytes")
+    return tuple(name for name in names if name in imported)
 
 
 @predicate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sftdoctor.model import Finding, Place
+from sftdoctor.model import Finding, Place, Script
 from sftdoctor.predicates.core import Argument, Context, Judgement, Match, as_texts, fails_each, predicate
 
 KINDS = (
@@ -57,7 +57,14 @@ VALUES = (
 def link(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     """The linker found a break of that kind; the rule's texts and fixes replace the linker's, its cause stays."""
     candidates = (finding for kind in as_texts(arguments["kind"]) for finding in context.links_by_kind.get(kind, ()))
-    return fails_each(_match(finding) for finding in candidates if _fits(finding, arguments))
+    return fails_each(
+        _match(finding) for finding in candidates if _concerns(context.script, finding) and _fits(finding, arguments)
+    )
+
+
+def _concerns(script: Script | None, finding: Finding) -> bool:
+    """Whether a finding is of the script that is judged at the moment, or of no script."""
+    return script is None or finding.location is None or finding.location.path == script.path
 
 
 def _fits(finding: Finding, arguments: Mapping[str, Any]) -> bool:
@@ -88,7 +95,11 @@ def _distribution(place: Place | None) -> str:
 
 
 def _match(finding: Finding) -> Match:
-    values = {"link.title": finding.title, "link.message": finding.message, "link.symptom": finding.symptom}
+    values: dict[str, str | tuple[str, ...]] = {
+        "link.title": finding.title,
+        "link.message": finding.message,
+        "link.symptom": finding.symptom,
+    }
     cause = finding.cause
     if cause is not None:
         values |= {"name": cause.name, **_side("caller", cause.caller), **_side("callee", cause.callee)}
@@ -97,7 +108,7 @@ def _match(finding: Finding) -> Match:
     return Match(values, cause, finding.location, finding)
 
 
-def _side(side: str, place: Place | None) -> dict[str, str]:
+def _side(side: str, place: Place | None) -> dict[str, str | tuple[str, ...]]:
     if place is None:
         return {side: "the script", f"{side}_version": ""}
     return {side: place.distribution or "the script", f"{side}_version": place.version or ""}

@@ -1,0 +1,148 @@
+"""From a rule and one of its matches to a Finding: texts filled in, fixes made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from sftdoctor.model import Confidence, Edit, Evidence, Finding, Fix, Location, Rule, RuleFix, Safety, Severity
+from sftdoctor.predicates import Context, Match
+from sftdoctor.rulefile import FINDING, PLACEHOLDER
+from sftdoctor.symptoms import readable
+
+SEVERITIES = tuple(Severity)
+"""Worst first."""
+CONFIDENCES = tuple(Confidence)
+"""Surest first."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A Finding in the making, with what it came from."""
+
+    finding: Finding
+    rule: Rule | None = None
+    match: Match = field(default_factory=Match)
+
+    @property
+    def is_page(self) -> bool:
+        """Whether the rule is no more than the page of the linker's kind."""
+        return self.rule is not None and self.match.link is not None and self.match.link.id == self.rule.id
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether it says that a declared requirement is not met."""
+        return self.rule is not None and self.rule.fails["probe"] == "requirement"
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """What a placeholder stands for, as a tuple."""
+        value = self.match.values.get(name, ())
+        return (value,) if isinstance(value, str) else value
+
+
+def draft(rule: Rule, match: Match, context: Context) -> Draft:
+    """Make the Finding of one match of a rule.
+
+    Args:
+        rule: The rule.
+        match: Where it fails; with the linker's finding, where the rule decorates one.
+        context: What was judged.
+
+    Returns:
+        The draft of the finding.
+    """
+    link = match.link
+    finding = Finding(
+        id=rule.id,
+        rule=rule.name,
+        severity=_weaker(rule.severity, link.severity) if link else rule.severity,
+        confidence=link.confidence if link else rule.confidence,
+        title=fill(rule.title, context, match.values),
+        message=fill(rule.message, context, match.values),
+        symptom=(link.symptom if link else "") or readable(rule.symptom),
+        cause=match.cause,
+        location=match.location,
+        fixes=_fixes(rule, match, context),
+        evidence=(link.evidence if link else ()) + tuple(_cited(evidence) for evidence in rule.evidence),
+    )
+    return Draft(finding, rule, match)
+
+
+def absorb(own: Draft, link: Finding) -> Draft:
+    """The draft of a rule that found by itself what the linker found too: the linker's cause, the rule's story."""
+    finding = replace(
+        own.finding,
+        cause=link.cause,
+        location=own.finding.location or link.location,
+        symptom=link.symptom or own.finding.symptom,
+    )
+    return replace(own, finding=finding, match=replace(own.match, link=link))
+
+
+def fill(text: str, context: Context, values: Mapping[str, str | tuple[str, ...]]) -> str:
+    """A rule's text with its placeholders filled in.
+
+    Args:
+        text: The text; `{name}` is a value of the match, a fact ("fact.name"), "python" or a distribution's version.
+        context: What is judged.
+        values: The values of the match.
+
+    Returns:
+        The text. Nothing of the target's can be run by it: placeholders are names alone.
+    """
+    return PLACEHOLDER.sub(lambda found: _value(found[1], context, values), text)
+
+
+def _value(name: str, context: Context, values: Mapping[str, str | tuple[str, ...]]) -> str:
+    if name in values:
+        value = values[name]
+        return value if isinstance(value, str) else _listed(value)
+    if name.startswith("fact."):
+        facts = context.facts.get(name.removeprefix("fact."), ())
+        return str(facts[0].value) if facts else "unset"
+    if name == "python":
+        return context.environment.python
+    return context.environment.version(name) or "(not installed)"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def _fixes(rule: Rule, match: Match, context: Context) -> tuple[Fix, ...]:
+    made = tuple(_fix(fix, match, context) for fix in rule.fixes)
+    return made or (match.link.fixes if match.link else ())
+
+
+def _fix(fix: RuleFix, match: Match, context: Context) -> Fix:
+    reason = fill(fix.reason, context, match.values)
+    require = tuple(line for text in fix.require for line in _requirements(text, match, context))
+    summary = fill(fix.summary, context, match.values) or ", ".join(require)
+    if fix.kind != "edit":
+        return Fix(fix.kind, fix.safety, summary, require, reason=reason)
+    location = _anchor(fix, match, context)
+    if location is None:
+        # no script was given, so there is nothing to edit: say what to write
+        return Fix("config", Safety.MANUAL, summary, reason=reason)
+    arguments = {name: fill(text, context, match.values) for name, text in fix.arguments.items()}
+    return Fix("edit", fix.safety, summary, edit=Edit(fix.operation, location, arguments), reason=reason)
+
+
+def _requirements(text: str, match: Match, context: Context) -> tuple[str, ...]:
+    whole = PLACEHOLDER.fullmatch(text)
+    value = match.values.get(whole[1]) if whole else None
+    return value if isinstance(value, tuple) else (fill(text, context, match.values),)
+
+
+def _anchor(fix: RuleFix, match: Match, context: Context) -> Location | None:
+    if fix.anchor == FINDING:
+        return match.location
+    return next((fact.location for fact in context.facts.get(fix.anchor, ()) if fact.location), None)
+
+
+def _cited(evidence: Evidence) -> str:
+    return f"{evidence.claim} ({evidence.source}, {evidence.checked})"
+
+
+def _weaker(one: Severity, other: Severity) -> Severity:
+    return max(one, other, key=SEVERITIES.index)

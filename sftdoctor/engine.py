@@ -1,0 +1,135 @@
+"""Environment × Workload × rules × links → Report. Pure: it reads no file, runs nothing, and prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sftdoctor.drafts import Draft, draft
+from sftdoctor.merging import merged
+from sftdoctor.model import Confidence, Environment, Finding, NotJudged, Report, Rule, Severity, Verdict, Workload
+from sftdoctor.predicates import Context, Judgement, Library, Links, Outcome, core, evaluate, gate
+from sftdoctor.ruleset import is_named
+
+
+def judge(
+    environment: Environment,
+    workload: Workload,
+    rules: Sequence[Rule],
+    links: Links,
+    library: Library,
+    *,
+    seconds: float = 0.0,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+) -> Report:
+    """Judge what is to run on a target.
+
+    Args:
+        environment: The facts of the target.
+        workload: What is to run.
+        rules: The rules to ask.
+        links: What the linker found in that environment for that workload.
+        library: What the target's modules offer.
+        seconds: Time that reading and linking took; goes into the report.
+        select: Ids, beginnings of ids or rule names: only these are reported; none means all.
+        ignore: Ids, beginnings of ids or rule names that are not reported.
+
+    Returns:
+        The report: findings worst first, what could not be judged and why, the verdict.
+    """
+    contexts = _contexts(environment, workload, library, links)
+    drafts: list[Draft] = []
+    open_questions: list[tuple[str, str]] = []
+    for rule in rules:
+        # a rule that only tells a link is asked even if it is not selected: the link is its finding, and no other's
+        found, reasons = _ask(rule, contexts)
+        drafts.extend(found)
+        if _wanted(rule.id, rule.name, select, ignore):
+            open_questions.extend((rule.id, reason) for reason in reasons)
+    everything = merged(links.findings, drafts)
+    findings = tuple(finding for finding in everything if _wanted(finding.id, finding.rule, select, ignore))
+    unread = _unread_core(contexts)
+    said = (*environment.not_judged, *workload.not_judged, *links.not_judged)
+    not_judged = _distinct((*unread, *said, *_by_reason(open_questions)))
+    return Report(environment, workload, verdict(findings, bool(unread)), findings, not_judged, seconds)
+
+
+def verdict(findings: Iterable[Finding], core_unknown: bool = False) -> Verdict:
+    """The answer of a report.
+
+    Args:
+        findings: Its findings.
+        core_unknown: Whether something that the run cannot do without could not be judged.
+
+    Returns:
+        breaks for an error that is certain or likely; else unknown, at-risk for warnings and possible errors, or clean.
+    """
+    grave = [finding for finding in findings if finding.severity is not Severity.INFO]
+    if any(f.severity is Severity.ERROR and f.confidence is not Confidence.POSSIBLE for f in grave):
+        return Verdict.BREAKS
+    if core_unknown:
+        return Verdict.UNKNOWN
+    return Verdict.AT_RISK if grave else Verdict.CLEAN
+
+
+def _contexts(environment: Environment, workload: Workload, library: Library, links: Links) -> tuple[Context, ...]:
+    """One context a script, since what two scripts say must not be mixed; one of the scenario where there is none."""
+    return tuple(Context(environment, workload, library, links, script) for script in workload.scripts or (None,))
+
+
+def _ask(rule: Rule, contexts: Sequence[Context]) -> tuple[list[Draft], tuple[str, ...]]:
+    """The drafts of one rule, and why it could not be judged. A crash in a rule is its own result."""
+    drafts: list[Draft] = []
+    reasons: dict[str, None] = {}
+    for context in contexts:
+        try:
+            judgement = _judge(rule, context)
+            drafts.extend(draft(rule, match, context) for match in judgement.matches)
+        except Exception as error:  # whatever a rule stumbles over, the others go on
+            judgement = Judgement(Outcome.UNKNOWN, f"{type(error).__name__}: {error}")
+        if judgement.outcome is Outcome.UNKNOWN:
+            reasons.setdefault(judgement.reason)
+    return drafts, tuple(reasons)
+
+
+def _judge(rule: Rule, context: Context) -> Judgement:
+    open_question: Judgement | None = None
+    for name, specifier in rule.applies.items():
+        judgement = gate(context, name, specifier)
+        if judgement.outcome is Outcome.HOLDS:
+            return judgement
+        if judgement.outcome is Outcome.UNKNOWN:
+            open_question = judgement
+    return open_question or evaluate(context, rule.fails)
+
+
+def _wanted(id_: str, name: str, select: Sequence[str], ignore: Sequence[str]) -> bool:
+    return (not select or is_named(id_, name, select)) and not is_named(id_, name, ignore)
+
+
+def _unread_core(contexts: Sequence[Context]) -> tuple[NotJudged, ...]:
+    """What the run cannot do without and could not be looked at."""
+    found: dict[str, str] = {}
+    for context in contexts:
+        for name in core(context):
+            distribution = context.environment.distributions.get(name)
+            if distribution is None and not context.environment.complete:
+                found[name] = "it is not among what is known of the target"
+            elif distribution is not None and distribution.root is None:
+                found[name] = f"the source of {distribution.version} is not at hand"
+    return tuple(NotJudged(name, reason) for name, reason in found.items())
+
+
+def _by_reason(open_questions: Iterable[tuple[str, str]]) -> tuple[NotJudged, ...]:
+    """One line a reason, with the rules that it keeps from judging."""
+    by_reason: dict[str, list[str]] = {}
+    for id_, reason in open_questions:
+        by_reason.setdefault(reason, []).append(id_)
+    return tuple(
+        NotJudged(f"{'rule' if len(ids) == 1 else 'rules'} {', '.join(sorted(ids))}", reason)
+        for reason, ids in by_reason.items()
+    )
+
+
+def _distinct(not_judged: Iterable[NotJudged]) -> tuple[NotJudged, ...]:
+    return tuple(dict.fromkeys(not_judged))
