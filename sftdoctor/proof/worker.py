@@ -278,8 +278,8 @@ def make_model(stack, folder):
 class Run:
     """One training run with one quantisation: load, train, save, reload, and every check on the way."""
 
-    def __init__(self, stack, emit, quantization, model_folder, work_folder):
-        self.stack, self.emit, self.quantization = stack, emit, quantization
+    def __init__(self, stack, emit, quantization, model_folder, work_folder, marked=False):
+        self.stack, self.emit, self.quantization, self.marked = stack, emit, quantization, marked
         self.model_folder, self.work_folder = model_folder, work_folder
         self.torch = stack.torch
         self.gradients, self.grad_finite = {}, {}
@@ -298,6 +298,9 @@ class Run:
 
         A stage that raises is the last one. A check that does not hold lets the run go on to the end of the training:
         what the libraries then say of it tells the user more.
+
+        Returns:
+            Whether it was possible at all on this device.
         """
         for stage in (self.load, self.config, self.trainer_, self.train, self.save, self.reload):
             name = self.stage = stage.__name__.rstrip("_")
@@ -305,17 +308,22 @@ class Run:
             try:
                 stage()
             except NotPossibleError as error:
-                return self.emit("not_possible", stage=name, reason=str(error))
+                self.emit("not_possible", stage=name, reason=str(error))
+                return False
             except (Exception, SystemExit) as error:
                 if refuses_this_machine(self.stack, self.quantization, name, error):
                     reason = f"{type(error).__name__}: {str(error)[:600]}"
-                    return self.emit("not_possible", stage=name, reason="the stack wants a GPU for it: " + reason)
-                return self.emit.failure(name, error)
+                    self.emit("not_possible", stage=name, reason="the stack wants a GPU for it: " + reason)
+                    return False
+                self.emit.failure(name, error)
+                return True
             if self.failed and name not in ("load", "config", "trainer"):
                 first = next(iter(self.failed))
                 names = [check for checks in self.failed.values() for check in checks]
-                return self.emit.failure(first, CheckError("; ".join(MEANING[check] for check in names)))
-        return self.emit("passed")
+                self.emit.failure(first, CheckError("; ".join(MEANING[check] for check in names)))
+                return True
+        self.emit("passed")
+        return True
 
     # -- load ----------------------------------------------------------------------------------------------------
 
@@ -431,11 +439,18 @@ class Run:
 
     def trainer_(self):
         called = set()
+        if self.marked:
+            self.model.is_loaded_in_4bit = True
         sys.setprofile(lambda frame, event, _: called.add(frame.f_code.co_name) if event == "call" else None)
         try:
             self.trainer = self.stack.trl.SFTTrainer(model=self.model, **self.trainer_arguments)
         finally:
             sys.setprofile(None)
+        if self.marked:
+            # prepared by now; transformers would from here on count bitsandbytes' storage, which is not there
+            for module in self.trainer.model.modules():
+                module.__dict__.pop("is_loaded_in_4bit", None)
+            self.emit("figure", name="marked_as_4bit", value=True)
         self.emit("figure", name="kbit_preparation", value="prepare_model_for_kbit_training" in called)
         self.trainer.add_callback(self.observer())
         self.lora_before = {name: p.detach().clone() for name, p in self.lora_parameters().items()}
@@ -640,18 +655,35 @@ def peak_memory(stack):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def prove(stack, emit, quantizations, folder):
-    """Runs every quantisation in turn; one that fails does not hide the next."""
+def prove(stack, emit, quantizations, folder, fallback):
+    """Runs every quantisation in turn; one that fails does not hide the next.
+
+    Args:
+        stack: The libraries.
+        emit: Where the events go.
+        quantizations: What to run.
+        folder: Where to work.
+        fallback: Whether to run unquantised, marked as 4-bit, where no quantisation is possible on this machine.
+    """
     emit("stage", stage="load")
     model_folder = Path(folder) / "model"
     if not (model_folder / "config.json").exists():
         make_model(stack, str(model_folder))
-    for quantization in quantizations:
-        work_folder = Path(folder) / quantization
-        work_folder.mkdir(exist_ok=True)
-        emit.quantization = quantization
-        emit("started")
-        Run(stack, emit, quantization, str(model_folder), work_folder).run()
+    possible = [run_one(stack, emit, name, model_folder) for name in quantizations]
+    if fallback and not any(possible):
+        # What this machine can still tell: everything but the 4-bit layers themselves.
+        run_one(stack, emit, "none", model_folder, marked=True)
+
+
+def run_one(stack, emit, quantization, model_folder, marked=False):
+    """Runs one quantisation in a folder of its own; says whether it was possible."""
+    work_folder = model_folder.parent / quantization
+    work_folder.mkdir(exist_ok=True)
+    emit.quantization = quantization
+    emit("started")
+    try:
+        return Run(stack, emit, quantization, str(model_folder), work_folder, marked).run()
+    finally:
         emit.quantization = None
         gc.collect()
 
@@ -692,7 +724,7 @@ def main(request):
     quantizations = request.get("quantizations") or (["nf4"] if stack.cuda else ["nf4", "int8"])
     emit("plan", quantizations=quantizations)
     try:
-        prove(stack, emit, quantizations, request["folder"])
+        prove(stack, emit, quantizations, request["folder"], fallback=not request.get("quantizations"))
     except (Exception, SystemExit) as error:
         return emit.failure("load", error)
     return emit("finished")
