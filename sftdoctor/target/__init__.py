@@ -8,16 +8,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sftdoctor.target.hardware import with_gpu, with_hardware
     from sftdoctor.target.interpreter import read_interpreter
+    from sftdoctor.target.pins import read_pins, with_versions
     from sftdoctor.target.snapshot import load_snapshot, save_snapshot
 
 _HOMES = {
     "load_snapshot": "snapshot",
     "read_interpreter": "interpreter",
+    "read_pins": "pins",
     "save_snapshot": "snapshot",
     "with_gpu": "hardware",
     "with_hardware": "hardware",
+    "with_versions": "pins",
 }
-__all__ = ["load_snapshot", "read_interpreter", "save_snapshot", "with_gpu", "with_hardware"]
+__all__ = [
+    "load_snapshot",
+    "read_interpreter",
+    "read_pins",
+    "save_snapshot",
+    "with_gpu",
+    "with_hardware",
+    "with_versions",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,21 +56,25 @@ class IndexFile:
         Args:
             project: The canonical name.
         """
-        from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_wheel_filename
-        from packaging.version import InvalidVersion, Version
+        if self.is_wheel:
+            parts = self.filename[:-4].split("-")
+            fits = len(parts) in (5, 6) and canonical_name(parts[0]) == project
+            return _version(parts[1]) if fits else None
+        stem = next((self.filename[: -len(end)] for end in _SDISTS if self.filename.endswith(end)), "")
+        # "a-b-1.0" says by itself not where its name ends; the project's name does
+        cuts = (at for at, sign in enumerate(stem) if sign == "-" and canonical_name(stem[:at]) == project)
+        cut = next(cuts, None)
+        return _version(stem[cut + 1 :]) if cut is not None else None
 
-        try:
-            if self.is_wheel:
-                name, version, _, _ = parse_wheel_filename(self.filename)
-                return version if name == project else None
-            stem = next(self.filename[: -len(end)] for end in _SDISTS if self.filename.endswith(end))
-            # "a-b-1.0" says by itself not where its name ends; the project's name does
-            cut = next(
-                (at for at, sign in enumerate(stem) if sign == "-" and canonical_name(stem[:at]) == project), None
-            )
-            return Version(stem[cut + 1 :]) if cut is not None else None
-        except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion, StopIteration):
-            return None
+
+@lru_cache(maxsize=1 << 14)
+def _version(text: str) -> Version | None:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(text.replace("_", "-"))
+    except InvalidVersion:
+        return None
 
 
 @dataclass
@@ -284,7 +289,7 @@ def best_file(
     Returns:
         None where no file of that version fits.
     """
-    from packaging.utils import parse_wheel_filename
+    from packaging.tags import parse_tag
 
     from sftdoctor.target.platforms import fits_python, wheel_tags
 
@@ -298,7 +303,7 @@ def best_file(
         if not file.is_wheel:
             ranked.append((len(ranks), order, file))
             continue
-        fitting = [ranks[tag] for tag in parse_wheel_filename(file.filename)[3] if tag in ranks]
+        fitting = [ranks[tag] for tag in parse_tag("-".join(file.filename[:-4].split("-")[-3:])) if tag in ranks]
         if fitting:
             ranked.append((min(fitting), order, file))
     return min(ranked)[2] if ranked else None
