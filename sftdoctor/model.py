@@ -210,6 +210,8 @@ class Script:
     facts: tuple[Fact, ...] = ()
     arguments: tuple[str, ...] = ()
     """The command line that it will get."""
+    cells: tuple[tuple[int, int], ...] = ()
+    """Of a notebook, whose source is its code cells as one text: (index of the cell, its first line there)."""
 
 
 @dataclass(frozen=True)
