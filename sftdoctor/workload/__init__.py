@@ -1,1 +1,42 @@
+"""What is to run, read from scripts, notebooks and a model folder. Nothing of it is ever executed."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sftdoctor.model import NotJudged, Scenario, Script, Workload
+from sftdoctor.workload.modeldir import read_model_folder
+from sftdoctor.workload.script import read_script
+from sftdoctor.workload.sources import read_sources
+from sftdoctor.workload.vocabulary import VOCABULARY
+
+__all__ = ["VOCABULARY", "read_model_folder", "read_workload"]
+
+
+def read_workload(
+    paths: Sequence[Path], *, model: Path | None, scenario: Scenario, arguments: Sequence[str] = ()
+) -> Workload:
+    """Read what is to run.
+
+    Args:
+        paths: Scripts, notebooks, and folders of them.
+        model: The model folder, where one was named.
+        scenario: What runs where no script says otherwise.
+        arguments: The command line that the one script will get.
+
+    Returns:
+        The workload; what could not be read inside a folder stands in its not_judged.
+
+    Raises:
+        WorkloadError: A path is missing, a named file is no Python, or the model folder is none.
+    """
+    found = read_sources(paths)
+    scripts: list[Script] = []
+    not_judged: list[NotJudged] = list(found.not_judged)
+    for source in found.sources:
+        script, left_open = read_script(source, arguments)
+        scripts.append(script)
+        not_judged.extend(left_open)
+    folder = read_model_folder(model) if model is not None else None
+    return Workload(scenario, tuple(scripts), folder, tuple(not_judged))

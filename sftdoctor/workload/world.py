@@ -1,0 +1,271 @@
+"""What lies outside a training script: calls of the libraries make objects whose history is kept."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sftdoctor.flow import (
+    MISSING,
+    UNKNOWN,
+    Arguments,
+    ClassValue,
+    Function,
+    Machine,
+    Method,
+    Obj,
+    Ref,
+    Value,
+    call_builtin,
+)
+from sftdoctor.flow.builtins import builtin
+from sftdoctor.workload import models, parsers
+
+TRAINER = re.compile(r"\w*Trainer")
+_HARMLESS = frozenset(
+    [
+        "transformers",
+        "trl",
+        "peft",
+        "torch",
+        "datasets",
+        "accelerate",
+        "bitsandbytes",
+        "builtins",
+        "numpy",
+        "os",
+        "sys",
+        "logging",
+        "random",
+        "json",
+        "math",
+        "time",
+        "wandb",
+        "evaluate",
+        "huggingface_hub",
+        "tqdm",
+        "pandas",
+        "gc",
+        "warnings",
+        "pathlib",
+        "functools",
+        "collections",
+        "itertools",
+        "copy",
+    ]
+)
+_RUNNERS = frozenset({"Fire", "run", "cli", "main", "app"})
+INLINE_LIMIT = 4000
+"""Functions with more lines are not followed."""
+
+
+class ScriptWorld:
+    """The World of one script.
+
+    Args:
+        arguments: The command line that the script will get.
+        on_train: Called with the machine and the trainer when a trainer is told to train.
+    """
+
+    def __init__(self, arguments: Sequence[str], on_train: Callable[[Machine, Obj], None]) -> None:
+        self.arguments = tuple(arguments)
+        self.options = parsers.command_line(arguments)
+        self.on_train = on_train
+        self.trainers: list[Obj] = []
+        self.models: list[Obj] = []
+        self.backward = False
+        """Whether the script runs a loop of its own (`loss.backward()`)."""
+
+    def name(self, machine: Machine, name: str, module: str) -> Value:
+        return "__main__" if name == "__name__" else builtin(name)
+
+    def attribute(self, machine: Machine, value: Value, name: str, node: ast.AST) -> Value:
+        if isinstance(value, Ref):
+            return (
+                ("script.py", *self.arguments)
+                if value.name == "sys" and name == "argv"
+                else Ref(f"{value.name}.{name}")
+            )
+        if isinstance(value, ClassValue):
+            return self._member(value, name, None)
+        if isinstance(value, Method):
+            return Method(value.receiver, f"{value.name}.{name}")
+        if isinstance(value, Obj):
+            class_ = machine.heap.get(value, "^class", None)
+            if isinstance(class_, ClassValue):
+                found = self._member(class_, name, value)
+                return Method(value, name) if found is UNKNOWN else found
+            return Method(value, name)
+        return UNKNOWN
+
+    def _member(self, class_: ClassValue, name: str, receiver: Value) -> Value:
+        """A method of a class of the script, bound where there is a receiver."""
+        for statement in class_.node.body:
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and statement.name == name:
+                static = any(
+                    isinstance(item, ast.Name) and item.id == "staticmethod" for item in statement.decorator_list
+                )
+                bound = receiver is not None and not static
+                return Function(statement, class_.module, class_.scope, receiver, bound)
+        for base in class_.bases:
+            found = self._member(base, name, receiver) if isinstance(base, ClassValue) else UNKNOWN
+            if found is not UNKNOWN:
+                return found
+        return UNKNOWN
+
+    def set_attribute(self, machine: Machine, value: Value, name: str, new: Value, node: ast.AST) -> None:
+        if models.is_model(value):
+            models.set_grad(machine, value, name, new, node)
+        elif isinstance(value, Method) and models.is_model(value.receiver):
+            models.set_grad(machine, value.receiver, f"{value.name}.{name}", new, node)
+        elif isinstance(value, Obj):
+            machine.heap.set(value, name, new)
+
+    def has_attribute(self, machine: Machine, value: Value, name: str) -> bool | None:
+        return True if models.is_model(value) else (machine.heap.has(value, name) if isinstance(value, Obj) else None)
+
+    def inline(self, machine: Machine, function: Function, given: Arguments) -> bool:
+        node = function.node
+        return (node.end_lineno or 0) - node.lineno < INLINE_LIMIT
+
+    def elements(self, machine: Machine, value: Value) -> tuple[Value, ...] | None:
+        """The one parameter that stands for all, for loops over parameters."""
+        if isinstance(value, Method) and models.is_model(value.receiver):
+            owner, _, last = value.name.rpartition(".")
+            if last in ("parameters", "named_parameters"):
+                parameter = Method(value.receiver, f"{owner}.parameters" if owner else "parameters")
+                return ((UNKNOWN, parameter),) if last == "named_parameters" else (parameter,)
+        return None
+
+    def resolve(self, module: str, imported: str, level: int) -> str:
+        return "." * level + imported
+
+    def call(self, machine: Machine, function: Value, given: Arguments, node: ast.AST) -> Value:
+        found = call_builtin(machine, function, given, node)
+        if found is not MISSING:
+            return found
+        if isinstance(function, Ref):
+            return self._call_ref(machine, function, given, node)
+        if isinstance(function, ClassValue):
+            return self._construct(machine, function, given, node)
+        if isinstance(function, Method):
+            return self._call_method(machine, function, given, node)
+        self._lose(machine, "a call that cannot be followed", given, node)
+        return UNKNOWN
+
+    def _call_ref(self, machine: Machine, function: Ref, given: Arguments, node: ast.AST) -> Value:
+        made = models.call_loader(machine, function, given, node)
+        if made is not None:
+            self.models.extend(
+                part for part in (made, *(made if isinstance(made, tuple) else ())) if models.is_model(part)
+            )
+            return made
+        if function.last == "replace" and given.positional and isinstance(given.positional[0], Obj):
+            return self._copy(machine, given, node)
+        if function.last == "compile" and given.positional:
+            return given.positional[0]
+        if function.last[:1].isupper():
+            made = self._instance(machine, function, given, node)
+            if TRAINER.fullmatch(function.last):
+                self._trainer(machine, made, node)
+            return made
+        if function.last in _RUNNERS and given.positional and isinstance(given.positional[0], Function):
+            return machine.call(given.positional[0], Arguments(open=True), node)
+        if function.name.partition(".")[0] not in _HARMLESS:
+            self._lose(machine, function.name, given, node)
+        return UNKNOWN
+
+    def _copy(self, machine: Machine, given: Arguments, node: ast.AST) -> Obj:
+        """dataclasses.replace(obj, …)."""
+        record = machine.heap.record(given.positional[0])
+        return machine.heap.add(
+            Obj(given.positional[0].kind, node), {**record.slots, **given.keywords}, open=record.open
+        )
+
+    def _lose(self, machine: Machine, name: str, given: Arguments, node: ast.AST) -> None:
+        """Something unknown gets hold of a model: from here on nothing is certain about it."""
+        for value in given.all():
+            if isinstance(value, Obj) and value.kind == "model":
+                models.record(machine, value, "foreign", name, node=node)
+
+    def _instance(self, machine: Machine, class_: Value, given: Arguments, node: ast.AST) -> Obj:
+        slots: dict[Any, Value] = {"^class": class_, "^positional": tuple(given.positional)}
+        slots.update(given.keywords)
+        if isinstance(class_, Ref) and class_.last in (*parsers.DATACLASS_PARSERS, "ArgumentParser"):
+            first = given.get(0, "dataclass_types")
+            return machine.heap.add(Obj("parser", node), {"^class": class_, "^classes": first})
+        return machine.heap.add(Obj("instance", node), slots, open=given.open)
+
+    def _construct(self, machine: Machine, class_: ClassValue, given: Arguments, node: ast.AST) -> Value:
+        """An instance of a class of the script."""
+        base = library_base(class_)
+        if base is not None and TRAINER.fullmatch(base.last):
+            made = self._instance(machine, class_, given, node)
+            self._trainer(machine, made, node)
+            return made
+        fields = parsers.dataclass_defaults(machine, class_)
+        made = machine.heap.add(Obj("instance", node), {**fields, "^class": class_})
+        init = self._member(class_, "__init__", made)
+        if isinstance(init, Function):
+            machine.call(init, given, node)
+        else:
+            machine.heap.record(made).slots.update(zip(fields, given.positional, strict=False))
+            machine.heap.record(made).slots.update(given.keywords)
+            machine.heap.record(made).open |= given.open
+        return made
+
+    def _trainer(self, machine: Machine, trainer: Obj, node: ast.AST) -> None:
+        positional = machine.heap.get(trainer, "^positional", ())
+        for index, name in enumerate(("model", "args")):
+            if index < len(positional) and machine.heap.has(trainer, name) is False:
+                machine.heap.set(trainer, name, positional[index])
+        model = machine.heap.get(trainer, "model", None)
+        if models.is_model(model):
+            models.record(machine, model, "trainer", node=node)
+        self.trainers.append(trainer)
+
+    def _call_method(self, machine: Machine, method: Method, given: Arguments, node: ast.AST) -> Value:
+        receiver, name = method.receiver, method.name
+        if models.is_model(receiver):
+            return models.call_method(machine, receiver, name, given, node)
+        if not isinstance(receiver, Obj):
+            return UNKNOWN
+        if receiver.kind == "parser":
+            return self._call_parser(machine, receiver, name, given, node)
+        if name == "train" and receiver in self.trainers:
+            self.on_train(machine, receiver)
+            return UNKNOWN
+        class_ = machine.heap.get(receiver, "^class", None)
+        if name in ("prepare", "prepare_model") and isinstance(class_, Ref) and class_.last == "Accelerator":
+            return tuple(given.positional) if len(given.positional) > 1 else given.get(0, "model")
+        self.backward |= name == "backward"
+        if not isinstance(class_, Ref) or class_.name.partition(".")[0] not in _HARMLESS:
+            self._lose(machine, name, given, node)
+        return UNKNOWN
+
+    def _call_parser(self, machine: Machine, parser: Obj, name: str, given: Arguments, node: ast.AST) -> Value:
+        if name == "add_argument":
+            return parsers.add_argument(machine, parser, given)
+        if name in ("add_argument_group", "add_mutually_exclusive_group"):
+            return parser
+        if name in ("parse_args_into_dataclasses", "parse_args_and_config"):
+            return parsers.parse_dataclasses(machine, parser, self.options, node)
+        if name.startswith("parse_"):
+            first = machine.heap.get(parser, "^classes", None)
+            if first is None:
+                made = parsers.parse_args(machine, parser, self.options)
+                return (made, UNKNOWN) if name == "parse_known_args" else made
+        return UNKNOWN
+
+
+def library_base(class_: ClassValue) -> Ref | None:
+    """The first base of a class of the script (or of its bases) that a library defines."""
+    for base in class_.bases:
+        if isinstance(base, Ref):
+            return base
+        found = library_base(base) if isinstance(base, ClassValue) else None
+        if found is not None:
+            return found
+    return None
