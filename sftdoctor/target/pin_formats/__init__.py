@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from sftdoctor.errors import TargetError
 from sftdoctor.target.pin_formats.words import Pin, PinFile, holds
 
 __all__ = ["Pin", "PinFile", "holds", "read_pin_file"]
@@ -19,8 +21,30 @@ def read_pin_file(path: Path, markers: Mapping[str, str]) -> PinFile:
         markers: The target's PEP 508 marker environment.
 
     Raises:
-        TargetError: It cannot be read, is broken or of an unknown format.
+        TargetError: It cannot be read, is broken or of a format that is not known.
     """
+    name = path.name.lower()
+    if name.endswith((".yml", ".yaml")):
+        from sftdoctor.target.pin_formats.conda import read_conda
+
+        return read_conda(path, markers)
+    if name.endswith("uv.lock"):
+        from sftdoctor.target.pin_formats.uv_lock import read_uv_lock
+
+        return read_uv_lock(path, markers)
+    if name.endswith("poetry.lock"):
+        from sftdoctor.target.pin_formats.locks import read_poetry
+
+        return read_poetry(path, markers)
+    if re.fullmatch(r"(.*[._-])?pylock(\.[^.]+)?\.toml", name):
+        from sftdoctor.target.pin_formats.locks import read_pylock
+
+        return read_pylock(path, markers)
+    if name.endswith((".toml", ".lock", ".json", ".py", ".cfg", ".ipynb", ".whl", ".gz", ".zip")) or name == "pipfile":
+        raise TargetError(
+            f"{path} is of a format that is not read",
+            hint="Read are requirements.txt, `pip freeze` output, uv.lock, poetry.lock, pylock.toml, environment.yml.",
+        )
     from sftdoctor.target.pin_formats.requirements import read_requirements
 
     return read_requirements(path, markers)
