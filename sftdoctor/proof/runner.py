@@ -290,6 +290,11 @@ def _explained(failure: Failure | None, match: Callable[[Failure], tuple[Finding
 def _not_settled(story: _Story, runs: Sequence[Proof]) -> tuple[str, ...]:
     """What these runs leave open, in plain words."""
     found = [f"{run.quantization}: {run.reason}" for run in runs if run.verdict == "not-possible"]
+    if any(run.figures.get("marked_as_4bit") for run in story.runs.values()):
+        found.append(
+            "4-bit layers: the model was left as it is and only marked as 4-bit, so that what trl and peft do to "
+            "such a model ran"
+        )
     devices = story.stack.get("devices")
     if isinstance(devices, int) and devices > 1:
         found.append(f"more than one GPU: only the first of {devices} was used")
@@ -300,14 +305,10 @@ def _not_settled(story: _Story, runs: Sequence[Proof]) -> tuple[str, ...]:
             for run in story.runs.values()
             if run.quantization in FOUR_BIT and run.figures.get("kbit_preparation") is False
         ]
-        others = [
-            run for run in story.runs.values() if run.quantization == "int8" and "kbit_preparation" in run.figures
-        ]
         int8 = story.runs.get("int8")
-        walks_it = any(run.figures["kbit_preparation"] for run in others) or bool(int8 and int8.failure)
-        if skipped and walks_it:
+        if skipped and int8 and (int8.figures.get("kbit_preparation") or int8.failure):
             found.append(
-                "trl's k-bit preparation of 4-bit weights: on a CPU trl takes them for sharded ones and skips it; "
-                "the int8 run walked it"
+                "trl's preparation of 4-bit weights: on a CPU trl takes them for sharded ones and skips it "
+                "(the int8 run walked it)"
             )
     return tuple(found)

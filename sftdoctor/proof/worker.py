@@ -376,8 +376,8 @@ class Run:
             return
         layers = self.quantized_layers(model)
         wrong = [key for key, layer in layers.items() if not self.is_stored_right(layer)]
-        value = {"layers": len(layers), "expected": self.linear_count, "wrong": wrong[:5]}
-        self.check(name, len(layers) == self.linear_count and not wrong, value)
+        right = len(layers) - len(wrong)
+        self.check(name, right == self.linear_count > 0, f"{right} of {self.linear_count} linear layers")
 
     def is_stored_right(self, layer):
         if self.quantization == "int8":
@@ -456,9 +456,8 @@ class Run:
         self.lora_before = {name: p.detach().clone() for name, p in self.lora_parameters().items()}
         trainable = {name for name, p in self.trainer.model.named_parameters() if p.requires_grad}
         expected = set(self.lora_parameters())
-        value = {"trainable": len(trainable), "lora": len(expected), "frozen": sorted(expected - trainable)[:5]}
-        value["extra"] = sorted(trainable - expected)[:5]
-        self.check("only_lora_trains", expected and trainable == expected, value)
+        odd = sorted(trainable ^ expected)
+        self.check("only_lora_trains", expected and not odd, some(odd) or f"{len(expected)} parameters")
 
     def lora_parameters(self, model=None):
         return {name: p for name, p in (model or self.trainer.model).named_parameters() if "lora_" in name}
@@ -483,7 +482,7 @@ class Run:
                 run.step_seconds.append(time.perf_counter() - run.step_started)
 
             def on_log(self, args, state, control, logs=None, **kwargs):
-                if logs and "loss" in logs:
+                if logs and "loss" in logs and state.global_step % 10 in (0, 1):
                     run.emit("step", step=state.global_step, steps=STEPS, loss=number(logs["loss"]))
 
         return Observer()
@@ -492,7 +491,7 @@ class Run:
         """Looks at the optimizer and hooks the model, when training is about to begin."""
         held = {id(p) for group in optimizer.param_groups for p in group["params"]} if optimizer else set()
         lora = {id(p) for p in self.lora_parameters().values()}
-        value = {"held": len(held), "lora": len(lora), "missing": len(lora - held), "extra": len(held - lora)}
+        value = f"{len(lora & held)} of {len(lora)} parameters and {len(held - lora)} others"
         self.optimizer_holds = (lora == held and bool(lora), value)
         self.frozen_before = {name: p.detach().cpu().clone() for name, p in self.frozen_parameters().items()}
         for name, parameter in self.lora_parameters().items():
@@ -520,27 +519,25 @@ class Run:
         self.trainer.train()
         losses = [entry["loss"] for entry in self.trainer.state.log_history if "loss" in entry]
         losses = losses or [math.nan]
-        self.check("loss_finite", all(map(math.isfinite, losses)), {"losses": [number(x) for x in losses[:3]]})
+        self.check("loss_finite", all(map(math.isfinite, losses)), number(losses[0]))
         self.check_adapter()
         self.check_base()
         model, block = self.calls["model"], self.calls["block"]
         # recomputed in the backward pass: each block is then called twice for every pass of the model
-        value = {"model_calls": model, "block_calls": block}
-        self.check("gradient_checkpointing_on", model > 0 and block >= 2 * model, value)
+        ran = f"a block ran {block} times in {model} passes"
+        self.check("gradient_checkpointing_on", model > 0 and block >= 2 * model, ran)
         self.check("optimizer_holds_lora_alone", *self.optimizer_holds)
-        value = {"first": number(losses[0]), "last": number(losses[-1]), "steps": len(losses)}
-        value["must_fall_to"] = LOSS_MUST_FALL_TO
-        self.check("loss_falls", len(losses) == STEPS and losses[-1] <= LOSS_MUST_FALL_TO * losses[0], value)
+        fell = len(losses) == STEPS and losses[-1] <= LOSS_MUST_FALL_TO * losses[0]
+        self.check("loss_falls", fell, [number(losses[0]), number(losses[-1])])
         self.emit("figure", name="seconds_per_step", value=statistics.median(self.step_seconds[1:]))
         self.emit("figure", name="peak_memory_bytes", value=peak_memory(self.stack))
 
     def check_adapter(self):
         lora = self.lora_parameters()
         without = [name for name in lora if not (self.gradients.get(name, 0.0) > 0.0 and self.grad_finite[name])]
-        value = {"parameters": len(lora), "without": without[:5], "missing": len(without)}
-        self.check("lora_gradients", lora and not without, value)
+        self.check("lora_gradients", lora and not without, some(without) or f"{len(lora)} parameters")
         still = [name for name, p in lora.items() if self.torch.equal(p.detach(), self.lora_before[name])]
-        self.check("lora_moved", lora and not still, {"parameters": len(lora), "unmoved": still[:5]})
+        self.check("lora_moved", lora and not still, some(still) or f"{len(lora)} parameters")
 
     def check_base(self):
         equal = self.torch.equal
@@ -548,7 +545,7 @@ class Run:
         changed = [name for name, p in frozen.items() if not equal(p.detach().cpu(), self.frozen_before[name])]
         now = self.stored_weights(self.trainer.model)
         changed += [name for name, old in self.loaded.items() if name not in now or not equal(now[name], old)]
-        self.check("base_untouched", frozen and not changed, {"tensors": len(frozen), "changed": changed[:5]})
+        self.check("base_untouched", frozen and not changed, some(changed) or f"{len(frozen)} tensors")
         self.check_storage("base_still_quantized", self.trainer.model)
 
     # -- save and reload -----------------------------------------------------------------------------------------
@@ -558,7 +555,7 @@ class Run:
         self.trainer.save_model(self.saved)
         files = sorted(path.name for path in Path(self.saved).iterdir())
         weights = [name for name in files if name.startswith("adapter_model.")]
-        self.check("adapter_saved", "adapter_config.json" in files and weights, {"files": files})
+        self.check("adapter_saved", "adapter_config.json" in files and weights, files)
 
     def reload(self):
         trained = self.logits(self.trainer.model)
@@ -578,13 +575,9 @@ class Run:
         difference = float((trained - again).abs().max()) / scale
         effect = float((trained - bare).abs().max()) / scale
         tolerance = TOLERANCE["cuda" if self.stack.cuda else "cpu"]
-        value = {
-            "difference": difference,
-            "tolerance": tolerance,
-            "adapter_changes_logits_by": effect,
-            "lost": lost[:5],
-        }
-        self.check("adapter_reloads", not lost and difference <= tolerance and effect > 4 * tolerance, value)
+        value = f"logits differ by {difference:.2g}, allowed {tolerance:g}; the adapter changes them by {effect:.2g}"
+        right = not lost and difference <= tolerance and effect > 4 * tolerance
+        self.check("adapter_reloads", right, some(lost) or value)
 
     def logits(self, model):
         """Logits of the first sentence, float32 on the CPU, shape (1, tokens, vocabulary)."""
@@ -624,6 +617,11 @@ def place(names, value, *choices):
 def plain_name(name):
     """Name of a module in the base model, without what peft puts around it."""
     return name.replace("base_model.model.", "", 1).replace(".base_layer", "")
+
+
+def some(names):
+    """A few of the names, for a message; empty for none."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def number(value):
