@@ -132,6 +132,7 @@ def proof_to_dict(proof: Proof) -> JSON:
     return {
         "schema": SCHEMA,
         "verdict": proof.verdict,
+        "reason": proof.reason,
         "device": proof.device,
         "quantization": proof.quantization,
         "checks": [

@@ -29,6 +29,8 @@ def render(proof: Proof, console: Console) -> None:
     """
     mark, style, words = HEADLINES[proof.verdict]
     console.print(as_text(Text(f"{mark} {words}", style).append(f"  {proof.seconds:.0f} s", "dim")))
+    if proof.reason:
+        console.print(indent(as_text(clean(proof.reason)), 2))
     for run in proof.runs or (proof,):
         _print_run(run, console)
     for line in proof.not_settled:
@@ -46,6 +48,8 @@ def _print_run(run: Proof, console: Console) -> None:
     console.print(as_text(Text.assemble((f"  {mark} ", style), clean(" · ".join(figures)))))
     if run.checks:
         console.print(indent(_checks(run), 4))
+    if run.reason and run.verdict != "passed":
+        console.print(indent(as_text(clean(run.reason))))
     if run.failure:
         failure = run.failure
         console.print(

@@ -32,7 +32,7 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
         console: Where to.
         given: The words of the command line that name target and workload, for the advice.
     """
-    console.print(target_line(result.before.environment))
+    console.print(target_line(result.before.environment, console.width))
     console.print()
     mark, style, words = _headline(result)
     reason = f": {clean(result.reason)}" if result.reason else ""

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sftdoctor.model import Explanation, Rule, Severity
-from sftdoctor.report.style import as_text, clean, clean_lines, commands, count, indent, rows
+from sftdoctor.report.style import as_text, clean, clean_lines, commands, count, indent, rows, titled
 from sftdoctor.report.text import MARKS
 from sftdoctor.symptoms import readable
 
@@ -31,7 +31,7 @@ def render_list(rules: Sequence[Rule], console: Console) -> None:
 def render_page(rule: Rule, console: Console) -> None:
     """Print the page of one rule: what happens, why, the fixes and the evidence."""
     mark, style = MARKS[rule.severity]
-    console.print(as_text(Text.assemble((f"{mark} {clean(rule.id)}", style), "  ", (clean(rule.title), "bold"))))
+    console.print(titled(Text(f"{mark} {clean(rule.id)}", style), Text(clean(rule.title), "bold")))
     pairs = [("name", clean(rule.name)), ("severity", f"{rule.severity.value}, {rule.confidence.value}")]
     pairs += [("applies to", clean(", ".join(f"{name} {value}" for name, value in rule.applies.items())))]
     pairs += [("you would see", clean(readable(rule.symptom)))] if rule.symptom else []

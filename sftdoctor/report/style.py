@@ -123,6 +123,14 @@ def rows(pairs: Iterable[tuple[str | Text, str | Text]], label: int = 14) -> Tab
     return grid
 
 
+def titled(title: Text, text: Text) -> Table:
+    """A title, and beside it a text whose further lines start where its first one does."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_row(title, as_text(text))
+    return grid
+
+
 def as_text(text: str | Text) -> Text:
     """A Text that breaks within a word rather than losing its end."""
     result = text if isinstance(text, Text) else Text(text)

@@ -24,7 +24,7 @@ from sftdoctor.model import (
     TargetKind,
     Verdict,
 )
-from sftdoctor.report.style import as_text, clean, commands, count, indent, rows, short_path
+from sftdoctor.report.style import as_text, clean, commands, count, indent, rows, short_path, titled
 
 HEADLINERS = ("trl", "transformers", "peft", "torch")
 """Distributions that the first line names."""
@@ -46,7 +46,7 @@ def render(report: Report, console: Console, *, given: Sequence[str] = (), verbo
         given: The words of the command line that name target and workload, for the advice.
         verbose: Everything in full, with evidence.
     """
-    console.print(target_line(report.environment))
+    console.print(target_line(report.environment, console.width))
     for note in report.environment.notes:
         console.print(indent(Text(clean(note), "dim"), 2))
     healthy = not report.findings and not report.not_judged
@@ -66,14 +66,22 @@ def render(report: Report, console: Console, *, given: Sequence[str] = (), verbo
         console.print(commands(console, pairs))
 
 
-def target_line(environment: Environment) -> Text:
-    """ ".venv (Python 3.11.7) · trl 0.24.0 · … · no GPU"."""
+def target_line(environment: Environment, width: int) -> Text:
+    """".venv (Python 3.11.7) · trl 0.24.0 · … · no GPU", broken between its parts only."""
     target = environment.target
     name = short_path(target.prefix or target.path) if target.kind is TargetKind.INTERPRETER else target.path
     kind = "" if target.kind is TargetKind.INTERPRETER else f"{target.kind.value}, "
     versions = [f"{name} {environment.version(name) or 'missing'}" for name in HEADLINERS]
     parts = [f"{clean(name)} ({kind}Python {clean(environment.python)})", *map(clean, versions), devices(environment)]
-    return as_text(Text(" · ").join(Text(part, "bold" if not at else "") for at, part in enumerate(parts)))
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + 3 + len(part) <= width:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(f"  {part}")
+    text = as_text("\n".join(lines))
+    text.stylize("bold", 0, len(parts[0]))
+    return text
 
 
 def devices(environment: Environment) -> str:
@@ -144,12 +152,12 @@ def _label_width(finding: Finding) -> int:
     return min(max(14, *(len(_owner(place)) for place in places if place), 0), 26)
 
 
-def _head(finding: Finding) -> Text:
+def _head(finding: Finding) -> Table:
     mark, style = MARKS[finding.severity]
     where = f"{place(finding.location)}  " if finding.location else ""
     doubt = "" if finding.confidence.value == "certain" else f" ({finding.confidence.value})"
-    head = Text.assemble((f"{mark} {clean(finding.id)}", style), "  ", (clean(where, 200), "bold"))
-    return as_text(head.append(clean(finding.title)).append(doubt, "dim"))
+    words = Text.assemble((where, "bold"), clean(finding.title), (doubt, "dim"))
+    return titled(Text(f"{mark} {clean(finding.id, 40)}", style), words)
 
 
 def place(location: Location) -> str:
@@ -181,10 +189,11 @@ def _owner(place: Place) -> str:
 
 
 def _site(place: Place, words: str) -> Text:
-    """ "trl/models/utils.py:538  prepare(…)": where, and what is said or looked for there."""
+    """"trl/models/utils.py:538  prepare(…)": where, and what is said or looked for there."""
     where = place.path or place.module
     line = f":{place.line}" if place.line is not None and where else ""
     gap = "  " if where and words else ""
+    words = words.removeprefix(f"{place.module}.") if place.module else words
     return Text.assemble(clean(where, 200) + line, gap, (clean(words, 200), "italic"))
 
 
