@@ -1,0 +1,268 @@
+"""The journal of one fix: a folder outside the environment, complete and on the disk before the first change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from sftdoctor.errors import RepairError
+from sftdoctor.folders import state_folder
+from sftdoctor.repair.durable import sync_folder, write_file
+
+SCHEMA = 1
+UNTOUCHED = frozenset({"planned", "preparing"})
+"""States in which nothing of the environment has been changed yet."""
+HALF_DONE = frozenset({"applying", "checking", "proving", "undoing"})
+"""States that a killed fix leaves behind: it has to be taken back."""
+OVER = frozenset({"committed", "undone"})
+LIMIT = 512 * 1024 * 1024
+"""Bytes of the largest journal part that is read."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One path as it was before the first change."""
+
+    path: str
+    backup: str | None = None
+    """File of the journal folder that holds its bytes; None for a link or a folder."""
+    sha256: str = ""
+    link: str | None = None
+    """Where it leads, where it is a link."""
+    folder: bool = False
+    mode: int = 0
+    mtime_ns: int = 0
+    uid: int = -1
+    gid: int = -1
+
+
+@dataclass(frozen=True)
+class PackageChange:
+    """One distribution that the fix changes."""
+
+    name: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True)
+class ScriptChange:
+    """One script that the fix edits."""
+
+    path: str
+    """Real path."""
+    sha256: str
+    """Of what the edit leaves; the bytes before are among the kept files."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What journal.json says."""
+
+    id: str
+    state: str
+    created: str
+    """ISO time, UTC."""
+    prefix: str = ""
+    roots: tuple[str, ...] = ()
+    python: str = ""
+    packages: tuple[PackageChange, ...] = ()
+    scripts: tuple[ScriptChange, ...] = ()
+    freeze: Mapping[str, str] = field(default_factory=dict)
+    """Every distribution of the environment and its version, before."""
+    left: Mapping[str, str] = field(default_factory=dict)
+    """Name → SHA-256 of the RECORD that the fix left, to tell drift."""
+    contents: str = ""
+    """SHA-256 of contents.json."""
+    note: str = ""
+    """Why it was undone."""
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What contents.json says: the way back."""
+
+    kept: tuple[Kept, ...] = ()
+    tree: frozenset[str] = frozenset()
+    """Every path below the import roots and the scripts folder, before."""
+    expected: frozenset[str] = frozenset()
+    """Every path that the new versions bring."""
+
+
+class Journal:
+    """A journal folder, read or being written."""
+
+    def __init__(self, folder: Path, record: Record) -> None:
+        self.folder = folder
+        self.record = record
+
+    @property
+    def log(self) -> Path:
+        """What the installers said."""
+        return self.folder / "installer.log"
+
+    @classmethod
+    def create(cls, record_of: Record) -> Journal:
+        """Make the folder and write the first state.
+
+        Args:
+            record_of: All but id and created are taken from it.
+
+        Raises:
+            RepairError: The state folder cannot be written.
+        """
+        now = datetime.now(timezone.utc)
+        name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        folder = journals_folder() / name
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(mode=0o700)
+            (folder / "files").mkdir(mode=0o700)
+            journal = cls(folder, replace(record_of, id=name, created=now.isoformat(timespec="seconds")))
+            journal.save()
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise RepairError(
+                f"the journal cannot be written to {folder}: {error.strerror or error}",
+                "set SFTDOCTOR_STATE to a folder with space",
+            ) from error
+        return journal
+
+    @classmethod
+    def open(cls, folder: Path) -> Journal:
+        """Read a journal.
+
+        Raises:
+            RepairError: It cannot be read, belongs to somebody else, or its seal is broken.
+        """
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            raise RepairError(f"{folder} can be written by others and is not trusted")
+        return cls(folder, _record(_sealed(folder / "journal.json")))
+
+    def save(self) -> None:
+        """Write journal.json durably.
+
+        Raises:
+            OSError: There is no space.
+        """
+        body = asdict(self.record)
+        text = json.dumps({"seal": _seal(body), "journal": body}, indent=1, sort_keys=True)
+        write_file(self.folder / "journal.json", text.encode())
+
+    def enter(self, state: str, note: str = "") -> None:
+        """Go to the next state, durably."""
+        self.record = replace(self.record, state=state, note=note or self.record.note)
+        self.save()
+
+    def save_contents(self, contents: Contents) -> None:
+        """Write the way back; the record that names its hash is saved with the next state."""
+        body = {
+            "kept": [asdict(one) for one in contents.kept],
+            "tree": sorted(contents.tree),
+            "expected": sorted(contents.expected),
+        }
+        data = json.dumps(body, sort_keys=True).encode("utf-8", "surrogatepass")
+        write_file(self.folder / "contents.json", data)
+        sync_folder(self.folder / "files")
+        self.record = replace(self.record, contents=hashlib.sha256(data).hexdigest())
+
+    def contents(self) -> Contents:
+        """Read the way back.
+
+        Raises:
+            RepairError: It is missing or was changed.
+        """
+        data = _read(self.folder / "contents.json")
+        if hashlib.sha256(data).hexdigest() != self.record.contents:
+            raise RepairError(f"the journal {self.record.id} was changed since it was written and is not trusted")
+        body = json.loads(data.decode("utf-8", "surrogatepass"))
+        kept = tuple(Kept(**one) for one in body["kept"])
+        return Contents(kept, frozenset(body["tree"]), frozenset(body["expected"]))
+
+    def forget(self) -> None:
+        """Remove what only the apply needed: downloads, and once undone the backups."""
+        for name in ("staging", "wheels", "uv-cache", *(["files"] if self.record.state == "undone" else [])):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def summary(self) -> str:
+        """One line: what the fix changes."""
+        packages = [f"{one.name} {one.old or 'absent'} → {one.new or 'removed'}" for one in self.record.packages]
+        return ", ".join([*packages, *(Path(one.path).name for one in self.record.scripts)])
+
+
+def journals_folder() -> Path:
+    """Where the journals are."""
+    return state_folder() / "journals"
+
+
+def every_journal() -> Iterator[Journal]:
+    """All readable journals, the last one first; those that cannot be read are skipped."""
+    try:
+        folders = sorted(journals_folder().iterdir(), reverse=True)
+    except OSError:
+        return
+    for folder in folders:
+        try:
+            yield Journal.open(folder)
+        except (RepairError, OSError):
+            continue
+
+
+def find_journal(wanted: str) -> Journal:
+    """The journal whose id begins so.
+
+    Raises:
+        RepairError: There is none, more than one, or it cannot be trusted.
+    """
+    folder = journals_folder()
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    found = [name for name in names if wanted and name.startswith(wanted)]
+    if len(found) != 1:
+        what = "is more than one fix" if found else "is no fix on record"
+        raise RepairError(f"{wanted!r} {what}", "list them with `sftdoctor undo --list`" if names else "")
+    return Journal.open(folder / found[0])
+
+
+def _seal(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _sealed(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(_read(path))
+        body = document["journal"]
+        if document["seal"] != _seal(body) or body["schema"] != SCHEMA:
+            raise RepairError(f"the journal {path.parent.name} was changed since it was written and is not trusted")
+        return dict(body)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RepairError(f"the journal {path.parent.name} cannot be read: {error!r}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.is_symlink() or path.stat().st_size > LIMIT:
+            raise RepairError(f"{path} is no journal")
+        return path.read_bytes()
+    except OSError as error:
+        raise RepairError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _record(body: dict[str, Any]) -> Record:
+    body["packages"] = tuple(PackageChange(**one) for one in body["packages"])
+    body["scripts"] = tuple(ScriptChange(**one) for one in body["scripts"])
+    body["roots"] = tuple(body["roots"])
+    try:
+        return Record(**body)
+    except TypeError as error:
+        raise RepairError(f"the journal {body.get('id')} cannot be read: {error}") from error

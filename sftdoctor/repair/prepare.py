@@ -1,0 +1,177 @@
+"""Everything before the first change: look, refuse, fetch what is new, keep what is old."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from sftdoctor.errors import RepairError
+from sftdoctor.model import Action, Environment, Plan
+from sftdoctor.repair.backup import keep_files
+from sftdoctor.repair.edits import decode, edit_source, read_script, render_diff
+from sftdoctor.repair.installed import Installed, Place, find_installed, find_place, listing, same_version
+from sftdoctor.repair.interrupts import put_off
+from sftdoctor.repair.journal import Contents, Journal, PackageChange, Record, ScriptChange
+from sftdoctor.repair.packages import Installer, refuse_forbidden
+from sftdoctor.repair.progress import Event, Listener
+
+CARRIED_OUT = frozenset({"package", "edit"})
+
+
+@dataclass(frozen=True)
+class Work:
+    """What apply knows before the first change."""
+
+    place: Place | None
+    prefix: Path
+    packages: tuple[PackageChange, ...]
+    there: tuple[Installed, ...]
+    """Those of the packages that are installed inside the prefix."""
+    scripts: tuple[tuple[Path, bytes, bytes], ...]
+    """Real path, bytes before, bytes after."""
+
+    @property
+    def pins(self) -> dict[str, str]:
+        return {one.name: one.new for one in self.packages if one.new is not None}
+
+    @property
+    def removals(self) -> list[str]:
+        return [one.name for one in self.packages if one.new is None]
+
+
+def survey(plan: Plan, environment: Environment, folder: Path) -> Work:
+    """Look at everything that the plan will change and refuse what cannot be done, touching nothing."""
+    other = next((action for action in plan.actions if action.kind not in CARRIED_OUT), None)
+    if other is not None:
+        raise RepairError(f"{other.name}: a change of kind {other.kind} is not carried out by itself", other.reason)
+    packages = tuple(PackageChange(one.name, one.old, one.new) for one in plan.actions if one.kind == "package")
+    scripts = _edited([action for action in plan.actions if action.kind == "edit"])
+    if not packages:
+        return Work(None, folder, (), (), scripts)
+    place = find_place(environment)
+    found = [find_installed(change.name, place) for change in packages]
+    there = tuple(one for one in found if one is not None)
+    refuse_forbidden(environment, place, {one.name: one.new for one in packages}, there)
+    _refuse_drift(packages, found, environment, place)
+    return Work(place, folder, packages, there, scripts)
+
+
+def _refuse_drift(
+    packages: tuple[PackageChange, ...], found: list[Installed | None], environment: Environment, place: Place
+) -> None:
+    for change, one in zip(packages, found, strict=True):
+        listed = environment.distributions.get(change.name)
+        outside = listed is not None and listed.root is not None and not place.holds(Path(listed.root, "x"))
+        if one is None and outside and not (place.prefix / "pyvenv.cfg").exists():
+            raise RepairError(
+                f"{change.name} is installed outside of {place.prefix} ({listed.root if listed else ''})",
+                f"{environment.target.path} -m pip install --user {change.name}=={change.new}",
+            )
+        now = one.version if one else (listed.version if outside and listed else None)
+        if not same_version(now, change.old):
+            raise RepairError(
+                f"{change.name} is {now or 'absent'} now, the plan is for {change.old or 'its absence'}",
+                "something else has changed the environment: make the plan again",
+            )
+
+
+def _edited(actions: list[Action]) -> tuple[tuple[Path, bytes, bytes], ...]:
+    """The new bytes of every script, in one step a finding; each diff must be the one that was shown."""
+    texts: dict[Path, tuple[bytes, bytes]] = {}
+    for action in actions:
+        if action.edit is None:
+            raise RepairError(f"{action.name}: the plan does not say how to edit it")
+        path = Path(os.path.realpath(action.name))
+        old, now = texts.get(path) or (read_script(path),) * 2
+        new = edit_source(now, action.edit)
+        shown = render_diff(decode(now, action.name)[0], decode(new, action.name)[0], action.name)
+        if action.diff and shown != action.diff:
+            raise RepairError(f"{action.name} was changed since the plan was made", "make the plan again")
+        if not os.access(path, os.W_OK) or not path.stat().st_mode & 0o222:
+            raise RepairError(f"{action.name} is read-only", f"chmod u+w {action.name}, or edit it by hand")
+        texts[path] = (old, new)
+    return tuple((path, old, new) for path, (old, new) in texts.items() if old != new)
+
+
+def begin(work: Work, environment: Environment) -> Journal:
+    scripts = tuple(ScriptChange(str(path), hashlib.sha256(new).hexdigest()) for path, _, new in work.scripts)
+    freeze = {name: one.version for name, one in sorted(environment.distributions.items())}
+    roots = tuple(str(root) for root in work.place.roots) if work.place else ()
+    record = Record("", "planned", "", str(work.prefix), roots, environment.target.path, work.packages, scripts, freeze)
+    return Journal.create(record)
+
+
+def prepare(journal: Journal, work: Work, installer: Installer | None, lock: int, on_event: Listener) -> None:
+    """Fetch what is new and keep what is old; when this returns, the way back is on the disk."""
+    try:
+        journal.enter("preparing")
+        on_event(Event("preparing", "fetching what will be installed"))
+        expected: set[Path] = set()
+        if installer is not None and work.place is not None and work.pins:
+            staging = installer.fetch(work.pins, journal.folder, lock, journal.log)
+            expected = _expected(staging, work.place)
+        old = {path for one in work.there for path in one.files}
+        scripts = {path for path, _, _ in work.scripts}
+        folders = {parent for path in old for parent in path.parents if work.place and _below(parent, work.place)}
+        paths = folders | old | {path for path in expected if path.is_symlink() or path.is_file()} | scripts
+        _refuse_no_space(paths, journal.folder, work)
+        on_event(Event("preparing", f"keeping {len(paths)} files for the way back"))
+        kept = keep_files(paths, journal.folder, lambda n, of: on_event(Event("preparing", "keeping files", n, of)))
+        tree = listing(work.place) if work.place else frozenset()
+        journal.save_contents(Contents(kept, tree, frozenset(str(path) for path in expected)))
+        os.sync()  # one for all copies: an fsync each would take a minute for torch
+        journal.save()
+    except BaseException as error:
+        with put_off():
+            _abandon(journal, error)
+        if isinstance(error, OSError):
+            raise RepairError(
+                f"the journal cannot be written to {journal.folder}: {error.strerror or error}; nothing was changed",
+                "free some space, or set SFTDOCTOR_STATE to a folder with space",
+            ) from error
+        raise
+
+
+def _abandon(journal: Journal, error: BaseException) -> None:
+    # Where not even this can be written the journal stays "preparing", which says the same.
+    with contextlib.suppress(OSError):
+        for name in ("staging", "wheels", "files", "uv-cache"):
+            shutil.rmtree(journal.folder / name, ignore_errors=True)
+        journal.enter("undone", f"nothing had been changed: {type(error).__name__}: {error}"[:500])
+
+
+def _below(folder: Path, place: Place) -> bool:
+    return any(root in folder.parents for root in place.roots)
+
+
+def _expected(staging: Path, place: Place) -> set[Path]:
+    """Where in the target every file of the unpacked new versions will be."""
+    metadata = next(staging.rglob("*.dist-info"), None)
+    if metadata is None:
+        raise RepairError(f"the installer unpacked nothing into {staging}")
+    site = metadata.parent
+    found = set()
+    for base, _, names in os.walk(staging):
+        for name in names:
+            path = Path(base, name)
+            if site in path.parents:
+                found.add(place.roots[0] / path.relative_to(site))
+            elif path.parent != staging:  # uv leaves its lock file there
+                found.add(place.prefix / path.relative_to(staging))
+    return found
+
+
+def _refuse_no_space(paths: set[Path], folder: Path, work: Work) -> None:
+    size = sum(path.lstat().st_size for path in paths if not path.is_dir() and (path.is_symlink() or path.exists()))
+    staged = sum(path.lstat().st_size for path in (folder / "staging").rglob("*") if not path.is_dir())
+    for where, needed in ((folder, size), (work.prefix, staged)):
+        free = shutil.disk_usage(where).free
+        if free < needed + 16 * 2**20:
+            raise RepairError(
+                f"{where} has {free / 2**20:.0f} MiB free, the fix needs {needed / 2**20:.0f} MiB and some more",
+                "free some space, or set SFTDOCTOR_STATE to a folder with space",
+            )
