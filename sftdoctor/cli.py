@@ -15,7 +15,7 @@ from sftdoctor.errors import SftDoctorError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sftdoctor.model import Environment, Report, Rule
+    from sftdoctor.model import CaseResult, Environment, Report, Rule
     from sftdoctor.report.progress import Progress
     from sftdoctor.settings import Settings
 
@@ -171,13 +171,14 @@ def rules(settings: Settings, words: Words) -> int:
     chosen = select_rules(read_rules(settings, pages=True), named[1:] if testing else named)
     if testing:
         return _test_rules(settings, chosen)
-    draw = rules_text.render_page if named and len(chosen) == 1 else rules_text.render_list
-    subject = chosen[0] if draw is rules_text.render_page else chosen
-    _show(
-        settings,
-        lambda: {"schema": 1, "rules": [json_report.rule_to_dict(rule) for rule in chosen]},
-        lambda console: draw(subject, console),
-    )
+
+    def draw(console: Console) -> None:
+        if named and len(chosen) == 1:
+            rules_text.render_page(chosen[0], console)
+        else:
+            rules_text.render_list(chosen, console)
+
+    _show(settings, lambda: {"schema": 1, "rules": [json_report.rule_to_dict(rule) for rule in chosen]}, draw)
     return DONE
 
 
@@ -185,7 +186,7 @@ def _test_rules(settings: Settings, chosen: Sequence[Rule]) -> int:
     from sftdoctor.report import rules_text
     from sftdoctor.testing import run_cases
 
-    results = []
+    results: list[CaseResult] = []
     with _progress() as progress:
         for rule in chosen:
             progress(f"testing {rule.id}")

@@ -364,6 +364,27 @@ class RuleFix:
 
 
 @dataclass(frozen=True)
+class CaseResult:
+    """What became of one Case of a Rule."""
+
+    rule: str
+    """Id of the rule."""
+    case: str
+    """Name of the case."""
+    expected: str
+    """pass, fail or unknown."""
+    got: str
+    """pass, fail or unknown; "broken" where the case could not be set up."""
+    reason: str = ""
+    """Why it is unknown or broken, or the message of the finding."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the rule answered as the case expects."""
+        return self.expected == self.got
+
+
+@dataclass(frozen=True)
 class Rule:
     """One file under rules/: when it applies, what fails, why, the remedy, the evidence, its own test cases."""
 

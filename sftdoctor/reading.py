@@ -49,9 +49,12 @@ def read_target(settings: Settings, progress: Progress = silent) -> Environment:
     elif settings.pins:
         from sftdoctor.target.pins import read_pins
 
-        python = settings.python_version or NEWEST_PINNED_PYTHON
         environment = read_pins(
-            _existing(settings.pins), python, offline=settings.offline, cache=cache_of(settings), progress=progress
+            Path(settings.pins),
+            settings.python_version or NEWEST_PINNED_PYTHON,
+            offline=settings.offline,
+            cache=folders.cache_folder(),
+            progress=lambda done, total, what: progress(f"fetching {done}/{total}: {what}"),
         )
     else:
         from sftdoctor.target.hardware import with_hardware

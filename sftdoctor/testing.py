@@ -29,7 +29,7 @@ import json
 import sysconfig
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sftdoctor.engine import judge
@@ -37,6 +37,7 @@ from sftdoctor.errors import SftDoctorError
 from sftdoctor.model import (
     Accelerator,
     Case,
+    CaseResult,
     Environment,
     Fact,
     Problem,
@@ -53,25 +54,6 @@ from sftdoctor.ruleset import load_scenario
 PYTHON = "3.11.7"
 """The target's Python where a case does not say."""
 _HARDWARE_UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class CaseResult:
-    """What became of one case."""
-
-    rule: str
-    case: str
-    expected: str
-    """pass, fail or unknown."""
-    got: str
-    """pass, fail or unknown; "broken" where the case could not be set up."""
-    reason: str = ""
-    """Why it is unknown or broken, or the message of the finding."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether the rule answered as the case expects."""
-        return self.expected == self.got
 
 
 def run_cases(rule: Rule) -> tuple[CaseResult, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.model import Explanation, Rule, Severity
+from sftdoctor.model import SCHEMA, CaseResult, Explanation, Rule, Severity
 from sftdoctor.report.style import as_text, clean, clean_lines, commands, count, indent, rows, titled
 from sftdoctor.report.text import MARKS
 from sftdoctor.symptoms import readable
@@ -76,6 +77,31 @@ def _print_markdown(text: str, console: Console) -> None:
         elif line.strip():
             paragraph.append(line.strip())
     flush()
+
+
+def results_to_dict(results: Sequence[CaseResult]) -> dict[str, Any]:
+    """Results of cases, as `rules test --format json` prints them."""
+    names = ("rule", "case", "expected", "got", "reason", "passed")
+    return {"schema": SCHEMA, "cases": [{name: getattr(result, name) for name in names} for result in results]}
+
+
+def render_results(results: Sequence[CaseResult], console: Console) -> None:
+    """Print the results of cases: a line a rule, and each case that failed."""
+    by_rule: dict[str, list[CaseResult]] = {}
+    for result in results:
+        by_rule.setdefault(result.rule, []).append(result)
+    for name, cases in by_rule.items():
+        failed = [case for case in cases if not case.passed]
+        mark, style = ("✗", "bold red") if failed else ("✓", "green")
+        console.print(titled(Text(f"{mark} {clean(name)}", style), Text(count(len(cases), "case"))))
+        for case in failed:
+            words = f"{clean(case.case)}: expected {clean(case.expected)}, got {clean(case.got)}"
+            console.print(indent(as_text(f"{words}{f': {clean(case.reason)}' if case.reason else ''}")))
+    failures = sum(not result.passed for result in results)
+    console.print()
+    told = f"{count(len(results), 'case')} of {count(len(by_rule), 'rule')}: "
+    said = f"{failures} failed" if failures else "all as expected"
+    console.print(Text(told + said, "bold red" if failures else "bold green"))
 
 
 def render_explanation(explanation: Explanation, console: Console) -> None:

@@ -67,7 +67,7 @@ def render(report: Report, console: Console, *, given: Sequence[str] = (), verbo
 
 
 def target_line(environment: Environment, width: int) -> Text:
-    """".venv (Python 3.11.7) · trl 0.24.0 · … · no GPU", broken between its parts only."""
+    """ ".venv (Python 3.11.7) · trl 0.24.0 · … · no GPU", broken between its parts only."""
     target = environment.target
     name = short_path(target.prefix or target.path) if target.kind is TargetKind.INTERPRETER else target.path
     kind = "" if target.kind is TargetKind.INTERPRETER else f"{target.kind.value}, "
@@ -189,7 +189,7 @@ def _owner(place: Place) -> str:
 
 
 def _site(place: Place, words: str) -> Text:
-    """"trl/models/utils.py:538  prepare(…)": where, and what is said or looked for there."""
+    """ "trl/models/utils.py:538  prepare(…)": where, and what is said or looked for there."""
     where = place.path or place.module
     line = f":{place.line}" if place.line is not None and where else ""
     gap = "  " if where and words else ""
