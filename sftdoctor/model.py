@@ -84,6 +84,9 @@ class Distribution:
     """Top-level module names that it installs."""
     editable: bool = False
     installer: str | None = None
+    numpy: str | None = None
+    """Versions of numpy that its compiled modules load with, a PEP 440 specifier read from these ("<2", ">=1.23");
+    None where it has none, or where they were not looked at."""
 
 
 @dataclass(frozen=True)
