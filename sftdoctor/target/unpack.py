@@ -57,6 +57,8 @@ class Unpacked:
     """Bytes written."""
     skipped: list[str] = field(default_factory=list)
     """Python files that are larger than what is read."""
+    numpy: str | None = None
+    """As in Distribution."""
 
 
 def wanted_member(metadata_only: bool) -> Callable[[str], bool]:

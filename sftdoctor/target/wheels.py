@@ -16,7 +16,9 @@ from typing import Any
 from sftdoctor.errors import OfflineError, TargetError
 from sftdoctor.folders import cache_folder
 from sftdoctor.model import Distribution
+from sftdoctor.target.binaries import numpy_range_of_wheel
 from sftdoctor.target.dist_info import from_metadata
+from sftdoctor.target.headers import parse_headers
 from sftdoctor.target.index import FRESH, Index, IndexFile, best_file
 from sftdoctor.target.metadata import canonical_name
 from sftdoctor.target.platforms import marker_environment
@@ -170,6 +172,7 @@ def fetch_file(index: Index, file: IndexFile, name: str, version: str) -> Distri
     try:
         unpacked = _unpack(index, file, name, version, temporary)
         found = from_metadata(unpacked.metadata, name, version, modules=unpacked.top_level)
+        found = replace(found, numpy=unpacked.numpy)
         content = {
             "file": asdict(file),
             "folder": unpacked.folder,
@@ -202,7 +205,10 @@ def _unpack(index: Index, file: IndexFile, name: str, version: str, target: Path
         prefetch(archive, remote, wanted)
         if remote.whole is not None:
             _check(remote.whole, file)
-        return unpack_wheel(archive, name, target, wanted)
+        unpacked = unpack_wheel(archive, name, target, wanted)
+        requires = parse_headers(unpacked.metadata).get("requires-dist", ())
+        unpacked.numpy = numpy_range_of_wheel(archive, remote, name, requires)
+        return unpacked
 
 
 def _check(data: bytes, file: IndexFile) -> None:
