@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 import time
 from collections.abc import Iterable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _PAGE_LIMIT = 64 << 20
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
-_SCHEMA = 1
+_SCHEMA = 2
 FRESH = 600.0
 """Seconds for which a project's page is taken to be up to date."""
 _SDISTS = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
@@ -44,6 +45,8 @@ class IndexFile:
     yanked: bool = False
     size: int | None = None
     """Bytes, where the index says so."""
+    uploaded: str | None = None
+    """ISO time of its upload, where the index says so (PEP 700)."""
 
     @property
     def is_wheel(self) -> bool:
@@ -221,6 +224,7 @@ def _from_json(entry: dict[str, Any], url: str) -> IndexFile | None:
         requires_python=requires if isinstance(requires, str) else None,
         yanked=bool(entry.get("yanked")),
         size=size if isinstance(size, int) else None,
+        uploaded=_time(entry.get("upload-time")),
     )
 
 
@@ -251,6 +255,7 @@ class _Links(HTMLParser):
                 sha256=_sha256(digest) if algorithm == "sha256" else None,
                 requires_python=said.get("data-requires-python"),
                 yanked="data-yanked" in said,
+                uploaded=_time(said.get("data-upload-time")),
             )
         )
 
@@ -258,6 +263,10 @@ class _Links(HTMLParser):
 def _sha256(digest: object) -> str | None:
     text = str(digest or "").lower()
     return text if len(text) == 64 and set(text) <= set("0123456789abcdef") else None
+
+
+def _time(text: object) -> str | None:
+    return text if isinstance(text, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]{5,15}Z?", text) else None
 
 
 def _safe(file: IndexFile, page: str) -> bool:
