@@ -11,9 +11,9 @@ The public door. Importing it costs nothing: each function imports what it needs
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False  # type checkers take it for true; importing typing for it would be most of the cost
 
 if TYPE_CHECKING:
     from sftdoctor.api import check, explain, fix, prove, undo

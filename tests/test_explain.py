@@ -1,0 +1,125 @@
+"""A traceback or log → the rules whose symptom it shows."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sftdoctor.explain import LINE_LIMIT, explain, literal, read_lines
+from sftdoctor.model import Rule, Severity
+from sftdoctor.ruleset import load_rules
+
+FIRST = "prepare_model_for_kbit_training() got an unexpected keyword argument 'gradient_checkpointing_kwargs'"
+TRACEBACK = f"""Traceback (most recent call last):
+  File "/app/train.py", line 12, in <module>
+    trainer = SFTTrainer(model=model)
+  File "/site-packages/trl/trainer/sft_trainer.py", line 335, in __init__
+    model = prepare(model)
+TypeError: {FIRST}
+"""
+RULES = load_rules()
+
+
+def rule(symptom: str) -> Rule:
+    return Rule("CFG001", "a-rule", "A rule", Severity.ERROR, "trl {trl} does {fact.name} it", "", "", symptom=symptom)
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        TRACEBACK,
+        TRACEBACK.replace("\n", "\r\n"),
+        "".join(f"[rank0]: {line}\n" for line in TRACEBACK.splitlines()),
+        "".join(f"0: {line}\n" for line in TRACEBACK.splitlines()),
+        "\x1b[31m" + TRACEBACK.replace("TypeError", "\x1b[91mTypeError\x1b[0m"),
+        "noise\n" * 10_000 + TRACEBACK + "noise\n" * 10_000,
+        TRACEBACK
+        + "\nDuring handling of the above exception, another exception occurred:\n\nRuntimeError: worker died\n",
+    ],
+)
+def test_the_first_failure_is_recognised_in_every_dress(log: str) -> None:
+    found = explain(log.splitlines(keepends=True), RULES)
+    assert [finding.id for finding in found.findings] == ["API021"]
+    assert FIRST in found.findings[0].symptom
+    assert found.pages[0].explain.strip().startswith("## What happens")
+
+
+def test_the_frames_that_matter_are_kept() -> None:
+    found = explain(TRACEBACK.splitlines(), ())
+    assert found.findings == ()
+    assert found.exception == f"TypeError: {FIRST}"
+    assert found.frames == ("/app/train.py:12 in <module>", "/site-packages/trl/trainer/sft_trainer.py:335 in __init__")
+    assert found.lines == 6
+
+
+@pytest.mark.parametrize(
+    ("log", "exception"),
+    [
+        ("all is well\n", None),
+        ("", None),
+        ("my.module.CustomError: x\n", "my.module.CustomError: x"),
+        ("torch.OutOfMemoryError: CUDA out of memory\n", "torch.OutOfMemoryError: CUDA out of memory"),
+        ("KeyboardInterrupt\n", "KeyboardInterrupt"),
+        ("This Error: is prose\n", None),
+        ("[rank3]: ValueError: y\n", "ValueError: y"),
+    ],
+)
+def test_which_lines_are_exceptions(log: str, exception: str | None) -> None:
+    assert explain(log.splitlines(), RULES).exception == exception
+
+
+def test_versions_that_are_not_known_are_left_out() -> None:
+    finding = explain(["boom"], (rule("boom"),)).findings[0]
+    assert finding.message == "trl does it"
+
+
+def test_order_is_that_of_the_log_and_each_rule_comes_once() -> None:
+    rules = (replace(rule("first"), id="CFG001"), replace(rule("second"), id="CFG002"))
+    found = explain(["second", "first", "second"], rules)
+    assert [finding.id for finding in found.findings] == ["CFG002", "CFG001"]
+
+
+def test_a_line_without_end_is_read_in_pieces() -> None:
+    lines = list(read_lines(io.StringIO("x" * (3 * LINE_LIMIT) + "\nend")))
+    assert max(map(len, lines)) == LINE_LIMIT
+    assert lines[-1] == "end"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        (r"prepare\(\) got 'x'", "prepare() got 'x'"),
+        (r"No module named '(\w+)'", "No module named '"),
+        (r"a|b", ""),
+        (r"(?i)Foo", ""),
+        (r"colou?r is", "colo"),
+        (r"abc+d", "abc"),
+        (r"x[^]]yy{2,3}zz", "zz"),
+        (r"(foo|bar)bazz", "bazz"),
+        (r"a\.b\d+c\\d", "a.b"),
+    ],
+)
+def test_literal_is_in_every_match(pattern: str, expected: str) -> None:
+    assert literal(pattern) == expected
+
+
+@pytest.mark.parametrize("known", [rule for rule in RULES if rule.symptom], ids=lambda known: known.id)
+def test_literals_of_real_rules_are_worth_their_name(known: Rule) -> None:
+    assert len(literal(known.symptom.strip())) >= 6
+
+
+@given(st.from_regex(re.compile(r"Trl [a-z]{1,5}\(\) got '\w{1,3}'(, or not)? at \d{1,3}%"), fullmatch=True))
+def test_what_a_pattern_matches_contains_its_literal(line: str) -> None:
+    pattern = r"[a-z]{1,5}\(\) got '\w{1,3}'(, or not)? at \d{1,3}%"
+    assert re.search(pattern, line)
+    assert literal(pattern) in line
+
+
+@given(st.text())
+def test_no_log_is_a_crash(log: str) -> None:
+    explain(log.splitlines(keepends=True), RULES)

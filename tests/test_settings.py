@@ -1,0 +1,141 @@
+"""The command line over `[tool.sftdoctor]` over the defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sftdoctor.arguments import parse
+from sftdoctor.errors import UsageError
+from sftdoctor.settings import Settings, make_settings
+
+
+def settings(folder: Path, *argv: str) -> Settings:
+    options, rest = parse(argv, "0")
+    given = vars(options)
+    given.pop("command")
+    return make_settings(given, rest, folder)
+
+
+def configured(folder: Path, text: str) -> Path:
+    (folder / "pyproject.toml").write_text(f"[project]\nname = 'x'\n[tool.sftdoctor]\n{text}\n", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "argv", "name", "expected"),
+    [
+        ("", [], "scenario", "sft-lora-4bit"),
+        ('scenario = "dpo"', [], "scenario", "dpo"),
+        ('scenario = "dpo"', ["--scenario", "grpo"], "scenario", "grpo"),
+        ('fail-on = "warning"', [], "fail_on", "warning"),
+        ('fail-on = "warning"', ["--fail-on", "never"], "fail_on", "never"),
+        ('select = ["API", "GPU001"]', [], "select", ("API", "GPU001")),
+        ('select = ["API"]', ["--select", "ENV,CFG", "--select", "DAT001"], "select", ("ENV", "CFG", "DAT001")),
+        ("offline = true", [], "offline", True),
+        ("no-cache = true", [], "no_cache", True),
+        ("timeout = 30", [], "timeout", 30.0),
+        ('python = "python3.11"', [], "python", "python3.11"),
+        ('pins = "a.txt"', ["--python", "x"], "pins", None),
+        ('snapshot = "a.json"', ["--pins", "x"], "snapshot", None),
+        ('python-version = "3.12"', ["--python", "x"], "python_version", "3.12"),
+    ],
+)
+def test_who_wins(text: str, argv: list[str], name: str, expected: object, tmp_path: Path) -> None:
+    found = settings(configured(tmp_path, text), "fix" if "timeout" in text else "check", *argv)
+    assert getattr(found, name) == expected
+
+
+@pytest.mark.parametrize("key", ["pins", "snapshot", "model", "rules"])
+def test_paths_are_relative_to_the_file_that_says_them(key: str, tmp_path: Path) -> None:
+    below = configured(tmp_path, f'{key} = "here"') / "a" / "b"
+    below.mkdir(parents=True)
+    assert getattr(settings(below, "check"), key) == str(tmp_path / "here")
+
+
+def test_an_environment_of_the_project_is_relative_too(tmp_path: Path) -> None:
+    assert settings(configured(tmp_path, 'python = "./.venv"'), "check").python == str(tmp_path / ".venv")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("pin = 1", "is no key of sftdoctor"),
+        ("apply = true", "is no key of sftdoctor"),
+        ("pins = 1", "must be a string"),
+        ("offline = 1", "must be true or false"),
+        ("offline = 'yes'", "must be true or false"),
+        ("select = 'API'", "must be a list of strings"),
+        ("ignore = [1]", "must be a list of strings"),
+        ("timeout = true", "must be a number"),
+        ("timeout = -1", "makes no sense"),
+        ("fail-on = 'notes'", "none of error, warning, never"),
+        ("format = 'xml'", "none of text, json"),
+        ("quantization = ['int3']", "none of"),
+        ("x = [", "no valid TOML"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_refused(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=words):
+        settings(configured(tmp_path, text), "check")
+
+
+@pytest.mark.parametrize("text", ["tool = 3", "[tool]\nsftdoctor = 3"])
+def test_a_table_that_is_none_is_no_crash(text: str, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"{text}\n# sftdoctor", encoding="utf-8")
+    try:
+        assert settings(tmp_path, "check") == Settings()
+    except UsageError as error:
+        assert "must be a table" in error.message
+
+
+def test_a_pyproject_of_others_is_not_even_parsed(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("this is [no TOML", encoding="utf-8")
+    assert settings(tmp_path, "check") == Settings()
+
+
+def test_advice_repeats_what_named_the_target(tmp_path: Path) -> None:
+    found = settings(tmp_path, "check", "train.py", "--python", ".venv", "--select", "API", "--gpu", "T4")
+    assert found.given == ("train.py", "--python", ".venv", "--gpu", "T4")
+
+
+@pytest.mark.parametrize(
+    ("argv", "paths", "rest"),
+    [
+        (["check", "a.py", "--python", "x", "b.py"], ("a.py", "b.py"), ()),
+        (["check", "--python", "x", "a.py", "--", "--bf16", "--", "y"], ("a.py",), ("--bf16", "--", "y")),
+        (["fix", "a.py", "--apply", "--"], ("a.py",), ()),
+    ],
+)
+def test_paths_and_options_may_mix(
+    argv: list[str], paths: tuple[str, ...], rest: tuple[str, ...], tmp_path: Path
+) -> None:
+    found = settings(tmp_path, *argv)
+    assert (found.paths, found.arguments) == (paths, rest)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["check", "--", "--bf16"],
+        ["check", "a.py", "b.py", "--", "--bf16"],
+        ["prove", "--", "x"],
+        ["check", "--python", "x", "--pins", "y"],
+        ["check", "--form", "json"],
+        ["check", "--format", "sarif"],
+        ["undo", "a", "b"],
+        ["nonsense"],
+        [],
+    ],
+)
+def test_bad_usage_ends_with_two(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as leave:
+        parse(argv, "0")
+    assert leave.value.code == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_python_version_needs_pins(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="belongs to --pins"):
+        settings(tmp_path, "check", "--python-version", "3.11")
