@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from sftdoctor.errors import OfflineError, TargetError
 from sftdoctor.model import Distribution, Environment, NotJudged, Problem, Target, TargetKind
-from sftdoctor.target.index import Index, IndexFile, with_settings
+from sftdoctor.target.index import Index, with_settings
+from sftdoctor.target.index_page import IndexFile
 from sftdoctor.target.metadata import canonical_name
 from sftdoctor.target.pin_formats import Pin, PinFile, holds, read_pin_file
 from sftdoctor.target.resolver import ResolverError, complete
@@ -44,7 +45,11 @@ class Gathered:
     lasting: bool = True
     """Whether another run would find the same."""
     complete: bool = False
+    """Whether a package that is not among the distributions is missing for sure."""
+    blind: bool = False
+    """Whether packages are asked for whose version cannot be told."""
     resolved: bool = False
+    """Whether a resolver added packages."""
 
 
 def assemble(
@@ -67,15 +72,15 @@ def assemble(
     if not file.pins and not file.blind:
         raise TargetError(f"{path} pins no package", hint="It must name packages, as `pip freeze` does.")
     index = with_settings(index, file.indexes) if file.indexes else index
-    gathered = Gathered(notes=list(file.notes), not_judged=list(file.blind))
+    gathered = Gathered(notes=list(file.notes), not_judged=list(file.blind), blind=bool(file.blind))
     exact = [pin for pin in file.pins if pin.version]
+    _fetch_all(exact, markers, index, gathered, progress)
     if file.lock or len(exact) == len(file.pins):
-        _fetch_all(exact, markers, index, gathered, progress)
         gathered.complete = file.lock or _is_whole(file.pins, gathered, markers)
     if not gathered.complete:
         _complete(file, markers, index, gathered, progress)
     # a package that is there but cannot be told must not be taken for missing
-    gathered.complete = gathered.complete and not file.blind
+    gathered.complete = gathered.complete and not gathered.blind
     order = sorted(gathered.distributions)
     environment = Environment(
         target=Target(TargetKind.PINS, str(path), python_version),
@@ -204,14 +209,10 @@ def _complete(
 ) -> None:
     """Add what a resolver says is missing; say so where it cannot."""
     if index.offline:
-        gathered.not_judged.append(
-            NotJudged(
-                str(file.path), "it leaves packages open, and the resolver that would complete it needs the network"
-            )
-        )
-        _fetch_all([pin for pin in file.pins if pin.version], markers, index, gathered, progress)
+        why = "it leaves packages open, and the resolver that would complete it needs the network"
+        gathered.not_judged.append(NotJudged(file.path.name, why))
         return
-    askable = [pin for pin in file.pins if not pin.foreign and not _unavailable(pin, gathered)]
+    askable = [pin for pin in file.pins if _askable(pin, index, gathered)]
     plain = [replace(pin, version=pin.version.partition("+")[0] if pin.version else None) for pin in askable]
     try:
         resolver, versions = complete(plain, file.constraints, markers, file.indexes)
@@ -221,14 +222,26 @@ def _complete(
             gathered.problems.append(Problem("unresolvable", file.path.name, str(file.path), str(error)))
         gathered.not_judged.append(NotJudged(file.path.name, f"the packages it leaves open are not known: {error}"))
         versions, resolver = {}, ""
-    given = {pin.name: pin for pin in file.pins if pin.version}
-    more = [given.get(name) or Pin(name, version=version) for name, version in versions.items()]
-    _fetch_all([*given.values(), *(pin for pin in more if pin.name not in given)], markers, index, gathered, progress)
+    more = [Pin(name, version=version) for name, version in versions.items() if name not in gathered.distributions]
+    _fetch_all(more, markers, index, gathered, progress)
     if resolver:
-        added = len([pin for pin in more if pin.name not in given])
-        gathered.notes.append(f"{file.path.name} leaves packages open; {resolver} added {added}")
+        gathered.notes.append(f"{file.path.name} leaves packages open; {resolver} added {len(more)}")
         gathered.complete = gathered.resolved = True
 
 
-def _unavailable(pin: Pin, gathered: Gathered) -> bool:
-    return any(problem.name == pin.name for problem in gathered.problems)
+def _askable(pin: Pin, index: Index, gathered: Gathered) -> bool:
+    """Whether a resolver can be asked for it: a version that is not there would only make it give up."""
+    if any(problem.name == pin.name for problem in gathered.problems) or pin.url:
+        return False
+    if not pin.foreign:
+        return True
+    from packaging.specifiers import SpecifierSet
+
+    versions = index.versions(pin.name, yanked=True)
+    if pin.version and pin.name in gathered.distributions:
+        return gathered.distributions[pin.name].root is not None
+    if any(SpecifierSet(pin.specifier).contains(version) for version in versions):
+        return True
+    gathered.not_judged.append(NotJudged(pin.name, "a conda package that the package index does not have"))
+    gathered.blind = True
+    return False

@@ -63,11 +63,14 @@ def read_pins(
         return environment
     from sftdoctor.target.assemble import assemble
     from sftdoctor.target.index import Index
+    from sftdoctor.target.wheel_cache import prune_daily
 
     index = Index(cache=cache, offline=offline)
     environment, file, gathered = assemble(path, python_version, markers, index, progress)
     if gathered.lasting or not offline:
         _save(kept, cache, environment, file, gathered)
+    if index.fetcher.requests:
+        prune_daily(cache)
     return environment
 
 

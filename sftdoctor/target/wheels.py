@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import shutil
 import tempfile
-import time
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +17,20 @@ from sftdoctor.model import Distribution
 from sftdoctor.target.binaries import numpy_range_of_wheel
 from sftdoctor.target.dist_info import from_metadata
 from sftdoctor.target.headers import parse_headers
-from sftdoctor.target.index import FRESH, Index, IndexFile, best_file
+from sftdoctor.target.index import FRESH, Index, best_file
+from sftdoctor.target.index_page import IndexFile
 from sftdoctor.target.metadata import canonical_name
 from sftdoctor.target.platforms import marker_environment
 from sftdoctor.target.remote import FetchError
 from sftdoctor.target.remote_zip import RemoteFile, prefetch
-from sftdoctor.target.store import move_into_place, read_json, write_json
 from sftdoctor.target.unpack import DAMAGED, ArchiveError, Unpacked, unpack_sdist, unpack_wheel, wanted_member
+from sftdoctor.target.wheel_cache import folder_of, keep, kept
 
-_SCHEMA = 1
-_MARKER = ".sftdoctor.json"
-"""Written last: a folder that has it is complete."""
 _WHOLE_LIMIT = 200 << 20
 """Bytes of a wheel that is downloaded whole because its host knows no ranges."""
 _SDIST_LIMIT = 100 << 20
 _TAIL = 1 << 20
 _TAIL_BINARY = 1 << 16
-_TOUCH = 24 * 3600.0
 _BINARY = ("nvidia-", "intel-", "cuda-toolkit", "mkl", "tbb")
 """Distributions of shared libraries: their metadata is read, the few Python files in their gigabytes are not."""
 _OF_THE_BUILD = ("nvidia-", "cuda-", "triton", "pytorch-triton")
@@ -152,10 +147,10 @@ def fetch_file(index: Index, file: IndexFile, name: str, version: str) -> Distri
         UnreadableFileError: It is damaged, hostile or too large.
         OfflineError: It is not in the cache, and the network is off or does not answer.
     """
-    root = index.cache / "wheels" / _folder_name(file)
-    kept = _kept(root)
-    if kept:
-        return kept
+    root = folder_of(index.cache, file)
+    found = kept(root)
+    if found:
+        return found
     if index.offline and not file.url.startswith("file:"):
         raise OfflineError(
             f"{file.filename} is not in the cache, and the network is off",
@@ -172,16 +167,7 @@ def fetch_file(index: Index, file: IndexFile, name: str, version: str) -> Distri
     try:
         unpacked = _unpack(index, file, name, version, temporary)
         found = from_metadata(unpacked.metadata, name, version, modules=unpacked.top_level)
-        found = replace(found, numpy=unpacked.numpy)
-        content = {
-            "file": asdict(file),
-            "folder": unpacked.folder,
-            "size": unpacked.size,
-            "skipped": unpacked.skipped,
-            "distribution": asdict(found),
-        }
-        write_json(temporary / _MARKER, _SCHEMA, content)
-        move_into_place(temporary, root)
+        return keep(temporary, root, file, unpacked, replace(found, numpy=unpacked.numpy))
     except (ArchiveError, *DAMAGED) as error:
         raise UnreadableFileError(f"{file.filename} cannot be read: {error}") from None
     except FetchError as error:
@@ -190,7 +176,6 @@ def fetch_file(index: Index, file: IndexFile, name: str, version: str) -> Distri
         raise OfflineError(f"{file.filename} cannot be fetched: {error}", hint="Check the network.") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return replace(found, root=str(root), metadata=str(root / unpacked.folder))
 
 
 def _unpack(index: Index, file: IndexFile, name: str, version: str, target: Path) -> Unpacked:
@@ -216,37 +201,6 @@ def _check(data: bytes, file: IndexFile) -> None:
         raise ArchiveError("its SHA-256 is not the one that the index gives")
 
 
-def _folder_name(file: IndexFile) -> str:
-    stem = file.filename.removesuffix(".whl")
-    # two indexes may have different files of one name
-    return f"{stem}.{file.sha256[:12]}" if file.sha256 else stem
-
-
-def _kept(root: Path) -> Distribution | None:
-    marker = read_json(root / _MARKER, _SCHEMA)
-    if not marker:
-        return None
-    try:
-        touch(root)
-        return replace(distribution_from(marker["distribution"]), root=str(root), metadata=str(root / marker["folder"]))
-    except (KeyError, TypeError):
-        return None
-
-
-def distribution_from(content: Mapping[str, Any]) -> Distribution:
-    """A Distribution back from what asdict() and JSON made of it."""
-    lists = {key: tuple(content[key]) for key in ("requires", "extras", "top_level")}
-    return Distribution(**{**content, **lists})
-
-
-def touch(root: Path) -> None:
-    """Say that a folder of the cache was used, at most once a day."""
-    with contextlib.suppress(OSError):
-        marker = root / _MARKER
-        if time.time() - marker.stat().st_mtime > _TOUCH:
-            marker.touch()
-
-
 def _public(version: str) -> str:
     return version.partition("+")[0]
 
@@ -256,30 +210,3 @@ def _as_asked(found: Distribution, version: str) -> Distribution:
         return found
     requires = tuple(line for line in found.requires if not canonical_name(line).startswith(_OF_THE_BUILD))
     return replace(found, version=version, requires=requires)
-
-
-def prune(cache: Path, limit: int = 8 << 30) -> int:
-    """Remove what was not used for longest until the unpacked files are within a limit.
-
-    Args:
-        cache: The cache folder.
-        limit: Bytes.
-
-    Returns:
-        The bytes that were removed.
-    """
-    kept = []
-    for marker in (cache / "wheels").glob(f"*/{_MARKER}"):
-        content = read_json(marker, _SCHEMA)
-        with contextlib.suppress(OSError):
-            kept.append((marker.stat().st_mtime, content["size"] if content else 0, marker.parent))
-    total, removed = sum(size for _, size, _ in kept), 0
-    for _, size, folder in sorted(kept):
-        if total - removed <= limit:
-            break
-        doomed = folder.with_name(f".old-{folder.name}")
-        with contextlib.suppress(OSError):
-            folder.replace(doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
-            removed += size
-    return removed

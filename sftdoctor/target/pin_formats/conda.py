@@ -107,9 +107,10 @@ def _pin(name: str, rest: str) -> Pin | None:
     """Conda's "=1.2" means 1.2.*, "=1.2=build" and "==1.2" mean 1.2, "1.2.*" and ">=1,<2" what they mean elsewhere."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-    exact = re.fullmatch(
-        rf"==\s*({_VERSION.pattern})|=?({_VERSION.pattern})=[^=<>]+|\s*({_VERSION.pattern})\s+\S+", rest
-    )
+    version = _VERSION.pattern
+    exact = re.fullmatch(rf"==\s*({version})|=?({version})=[^=<>]+|\s*({version})\s+\S+", rest)
+    # "=2.1.0" is what `conda env export --no-builds` writes of an exact version
+    exact = exact or re.fullmatch(r"=\s*(\d+\.\d+\.\d+[0-9a-z.]*)", rest)
     if exact:
         return Pin(name, version=next(group for group in exact.groups() if group), foreign=True)
     fuzzy = re.fullmatch(rf"=?\s*({_VERSION.pattern}?)(?:\.?\*)?", rest)
