@@ -122,7 +122,7 @@ class Journal:
             RepairError: The state folder cannot be written.
         """
         now = datetime.now(timezone.utc)
-        name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        name = f"{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
         folder = journals_folder() / name
         try:
             folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
