@@ -69,14 +69,14 @@ Words = dict[str, Any]
 def check(settings: Settings, _: Words) -> int:
     """sftdoctor check."""
     from sftdoctor import jobs
-    from sftdoctor.report import json_report, text
+    from sftdoctor import report as views
 
     with _progress() as progress:
         report = jobs.check(settings, progress)
     _show(
         settings,
-        lambda: json_report.to_dict(report),
-        lambda console: text.render(report, console, given=settings.given, verbose=settings.verbose),
+        lambda: views.json_report.to_dict(report),
+        lambda console: views.text.render(report, console, given=settings.given, verbose=settings.verbose),
     )
     return status(report, settings.fail_on)
 
@@ -84,14 +84,14 @@ def check(settings: Settings, _: Words) -> int:
 def fix(settings: Settings, _: Words) -> int:
     """sftdoctor fix."""
     from sftdoctor import jobs
-    from sftdoctor.report import json_report, repair_text
+    from sftdoctor import report as views
 
     with _progress() as progress:
         result = jobs.fix(settings, progress)
     _show(
         settings,
-        lambda: json_report.fix_to_dict(result),
-        lambda console: repair_text.render_fix(result, console, given=settings.given),
+        lambda: views.json_report.fix_to_dict(result),
+        lambda console: views.repair_text.render_fix(result, console, given=settings.given),
     )
     if result.outcome == "refused":
         return FAILED
@@ -100,8 +100,8 @@ def fix(settings: Settings, _: Words) -> int:
 
 def undo(settings: Settings, words: Words) -> int:
     """sftdoctor undo."""
+    from sftdoctor import report as views
     from sftdoctor.repair import transaction
-    from sftdoctor.report import repair_text
 
     with _progress() as progress:
         result = transaction.undo(
@@ -110,7 +110,9 @@ def undo(settings: Settings, words: Words) -> int:
     _show(
         settings,
         None,
-        lambda console: repair_text.render_undo(result.journal, result.restored, result.reason, result.drift, console),
+        lambda console: views.repair_text.render_undo(
+            result.journal, result.restored, result.reason, result.drift, console
+        ),
     )
     return DONE
 
@@ -118,20 +120,24 @@ def undo(settings: Settings, words: Words) -> int:
 def prove(settings: Settings, _: Words) -> int:
     """sftdoctor prove."""
     from sftdoctor import jobs
-    from sftdoctor.report import json_report, proof_text
+    from sftdoctor import report as views
 
     with _progress() as progress:
         proof = jobs.prove(settings, progress)
-    _show(settings, lambda: json_report.proof_to_dict(proof), lambda console: proof_text.render(proof, console))
+    _show(
+        settings,
+        lambda: views.json_report.proof_to_dict(proof),
+        lambda console: views.proof_text.render(proof, console),
+    )
     return {"passed": DONE, "failed": FOUND}.get(proof.verdict, FAILED)
 
 
 def explain(settings: Settings, words: Words) -> int:
     """sftdoctor explain."""
     from sftdoctor import jobs
+    from sftdoctor import report as views
     from sftdoctor.explain import read_lines
     from sftdoctor.reading import read_rules
-    from sftdoctor.report import json_report, rules_text
 
     name = words.get("log")
     if name is not None and not Path(name).exists() and any(name == rule.id for rule in read_rules(settings)):
@@ -140,8 +146,8 @@ def explain(settings: Settings, words: Words) -> int:
         explanation = jobs.explain(read_lines(stream), settings)
     _show(
         settings,
-        lambda: json_report.explanation_to_dict(explanation),
-        lambda console: rules_text.render_explanation(explanation, console),
+        lambda: views.json_report.explanation_to_dict(explanation),
+        lambda console: views.rules_text.render_explanation(explanation, console),
     )
     return FOUND if explanation.findings else DONE
 
@@ -162,8 +168,8 @@ def _log(name: str | None) -> IO[str]:
 
 def rules(settings: Settings, words: Words) -> int:
     """sftdoctor rules [ID], sftdoctor rules test [ID]."""
+    from sftdoctor import report as views
     from sftdoctor.reading import read_rules
-    from sftdoctor.report import json_report, rules_text
     from sftdoctor.ruleset import select_rules
 
     named = list(words["words"])
@@ -174,16 +180,16 @@ def rules(settings: Settings, words: Words) -> int:
 
     def draw(console: Console) -> None:
         if named and len(chosen) == 1:
-            rules_text.render_page(chosen[0], console)
+            views.rules_text.render_page(chosen[0], console)
         else:
-            rules_text.render_list(chosen, console)
+            views.rules_text.render_list(chosen, console)
 
-    _show(settings, lambda: {"schema": 1, "rules": [json_report.rule_to_dict(rule) for rule in chosen]}, draw)
+    _show(settings, lambda: {"schema": 1, "rules": [views.json_report.rule_to_dict(rule) for rule in chosen]}, draw)
     return DONE
 
 
 def _test_rules(settings: Settings, chosen: Sequence[Rule]) -> int:
-    from sftdoctor.report import rules_text
+    from sftdoctor import report as views
     from sftdoctor.testing import run_cases
 
     results: list[CaseResult] = []
@@ -193,23 +199,23 @@ def _test_rules(settings: Settings, chosen: Sequence[Rule]) -> int:
             results += run_cases(rule)
     _show(
         settings,
-        lambda: rules_text.results_to_dict(results),
-        lambda console: rules_text.render_results(results, console),
+        lambda: views.json_report.results_to_dict(results),
+        lambda console: views.rules_text.render_results(results, console),
     )
     return DONE if all(result.passed for result in results) else FOUND
 
 
 def env(settings: Settings, _: Words) -> int:
     """sftdoctor env."""
+    from sftdoctor import report as views
     from sftdoctor.reading import read_target
-    from sftdoctor.report import environment_text, json_report
 
     with _progress() as progress:
         environment = read_target(settings, progress)
     _show(
         settings,
-        lambda: {"schema": 1, "environment": json_report.environment_to_dict(environment)},
-        lambda console: console.out(environment_text.env_block(environment), end="", highlight=False),
+        lambda: {"schema": 1, "environment": views.json_report.environment_to_dict(environment)},
+        lambda console: console.out(views.environment.env_block(environment), end="", highlight=False),
     )
     return DONE
 
@@ -232,14 +238,14 @@ def snapshot(settings: Settings, _: Words) -> int:
 
 def diff(settings: Settings, words: Words) -> int:
     """sftdoctor diff."""
-    from sftdoctor.report import environment_text
+    from sftdoctor import report as views
 
     a, b = ((words[name], _side(words[name])) for name in ("a", "b"))
-    found = environment_text.differences(a[1], b[1])
+    found = views.environment.differences(a[1], b[1])
     _show(
         settings,
-        lambda: environment_text.differences_to_dict(a, b),
-        lambda console: environment_text.render_differences(a, b, console),
+        lambda: views.environment.differences_to_dict(a, b),
+        lambda console: views.environment_text.render_differences(a, b, console),
     )
     return FOUND if found else DONE
 
@@ -346,7 +352,7 @@ def _complain(message: str, hint: str = "") -> None:
     """Say on stderr what went wrong, in one or two harmless lines."""
     if sys.stderr is None:
         return
-    from sftdoctor.report.style import clean, spell
+    from sftdoctor.report.plain import clean, spell
 
     lines = [*f"sftdoctor: {message}".splitlines()[:20], hint]
     text = "".join(f"{clean(line)}\n" for line in lines if line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from enum import Enum
 from typing import Any
@@ -13,6 +13,7 @@ from sftdoctor import __version__
 from sftdoctor.model import (
     SCHEMA,
     Action,
+    CaseResult,
     Cause,
     Environment,
     Explanation,
@@ -212,6 +213,12 @@ def rule_to_dict(rule: Rule) -> JSON:
         "evidence": [asdict(evidence) for evidence in rule.evidence],
         "cases": [{"name": case.name, "expect": case.expect} for case in rule.cases],
     }
+
+
+def results_to_dict(results: Sequence[CaseResult]) -> dict[str, Any]:
+    """Results of cases, as `rules test --format json` prints them."""
+    names = ("rule", "case", "expected", "got", "reason", "passed")
+    return {"schema": SCHEMA, "cases": [{name: getattr(result, name) for name in names} for result in results]}
 
 
 def _plain(value: Any) -> Any:

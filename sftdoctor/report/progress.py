@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import IO, Any
 
-from sftdoctor.report.style import clean, spell
+from sftdoctor.report.plain import clean, spell
 
 
 class Progress:

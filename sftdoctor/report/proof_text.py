@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sftdoctor.model import Proof
-from sftdoctor.report.style import as_text, clean, clean_lines, indent
+from sftdoctor.report.plain import clean, clean_lines
+from sftdoctor.report.style import as_text, indent
 from sftdoctor.report.text import print_finding
 
 HEADLINES = {

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from sftdoctor.model import Action, FixResult, Plan, Safety, TargetKind, Verdict
 from sftdoctor.report import proof_text
-from sftdoctor.report.style import as_text, clean, clean_lines, commands, count, indent, rows, short_path
+from sftdoctor.report.plain import clean, clean_lines, count, short_path
+from sftdoctor.report.style import as_text, commands, indent, rows
 from sftdoctor.report.text import tally, target_line
 
 OUTCOMES = {

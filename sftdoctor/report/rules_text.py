@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.model import SCHEMA, CaseResult, Explanation, Rule, Severity
-from sftdoctor.report.style import as_text, clean, clean_lines, commands, count, indent, rows, titled
+from sftdoctor.model import CaseResult, Explanation, Rule, Severity
+from sftdoctor.report.plain import clean, clean_lines, count
+from sftdoctor.report.style import as_text, commands, indent, rows, titled
 from sftdoctor.report.text import MARKS
 from sftdoctor.symptoms import readable
 
@@ -77,12 +77,6 @@ def _print_markdown(text: str, console: Console) -> None:
         elif line.strip():
             paragraph.append(line.strip())
     flush()
-
-
-def results_to_dict(results: Sequence[CaseResult]) -> dict[str, Any]:
-    """Results of cases, as `rules test --format json` prints them."""
-    names = ("rule", "case", "expected", "got", "reason", "passed")
-    return {"schema": SCHEMA, "cases": [{name: getattr(result, name) for name in names} for result in results]}
 
 
 def render_results(results: Sequence[CaseResult], console: Console) -> None:

@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from sftdoctor.model import (
-    Accelerator,
     Environment,
     Finding,
     Fix,
@@ -24,7 +23,9 @@ from sftdoctor.model import (
     TargetKind,
     Verdict,
 )
-from sftdoctor.report.style import as_text, clean, commands, count, indent, rows, short_path, titled
+from sftdoctor.report.environment import devices
+from sftdoctor.report.plain import clean, count, short_path
+from sftdoctor.report.style import as_text, commands, indent, rows, titled
 
 HEADLINERS = ("trl", "transformers", "peft", "torch")
 """Distributions that the first line names."""
@@ -82,19 +83,6 @@ def target_line(environment: Environment, width: int) -> Text:
     text = as_text("\n".join(lines))
     text.stylize("bold", 0, len(parts[0]))
     return text
-
-
-def devices(environment: Environment) -> str:
-    """ "2 × NVIDIA A100", "no GPU" or "hardware not known"."""
-    if environment.accelerators is None:
-        return "hardware not known"
-    names = Counter(_device(accelerator) for accelerator in environment.accelerators)
-    return ", ".join(f"{n} × {name}" if n > 1 else name for name, n in names.items()) or "no GPU"
-
-
-def _device(accelerator: Accelerator) -> str:
-    memory = f" {accelerator.memory / 2**30:.0f} GiB" if accelerator.memory else ""
-    return clean(accelerator.name, 60) + memory
 
 
 def tally(report: Report) -> str:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from sftdoctor.model import Environment, FixResult, NotJudged, Report, Target, TargetKind, Verdict
-from sftdoctor.report import environment_text, proof_text, repair_text, rules_text, text
-from sftdoctor.report.style import clean, rendered, spell
+from sftdoctor.report import environment, environment_text, proof_text, repair_text, rules_text, text
+from sftdoctor.report.plain import clean, spell
+from sftdoctor.report.style import rendered
 from sftdoctor.ruleset import load_rules
 from tests.report import samples
 
@@ -209,9 +210,7 @@ def hostile_report() -> Report:
     environment = samples.environment(
         target=Target(TargetKind.INTERPRETER, samples.HOSTILE, "3.11", samples.HOSTILE), notes=(samples.HOSTILE,)
     )
-    return samples.report(
-        finding, environment=environment, not_judged=(NotJudged(samples.HOSTILE, samples.HOSTILE),)
-    )
+    return samples.report(finding, environment=environment, not_judged=(NotJudged(samples.HOSTILE, samples.HOSTILE),))
 
 
 def test_hostile_words_come_out_as_words() -> None:
@@ -229,7 +228,7 @@ def test_hostile_words_come_out_as_words() -> None:
 
 def test_env_block_names_what_is_asked_for_and_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/somewhere")
-    block = environment_text.env_block(samples.environment(accelerators=(samples.GPU,)))
+    block = environment.env_block(samples.environment(accelerators=(samples.GPU,)))
     assert "- trl: 0.24.0\n" in block
     assert "- bitsandbytes: not installed\n" in block
     assert "- devices: NVIDIA H200 141 GiB\n" in block
@@ -252,4 +251,4 @@ def test_diff_shows_what_differs_side_by_side() -> None:
 
 
 def test_diff_of_the_same_is_empty() -> None:
-    assert environment_text.differences(samples.environment(), samples.environment()) == ()
+    assert environment.differences(samples.environment(), samples.environment()) == ()

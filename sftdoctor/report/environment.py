@@ -1,0 +1,119 @@
+"""Environments in words: the block for a bug report, and what differs between two."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sftdoctor import __version__
+from sftdoctor.model import SCHEMA, Accelerator, Environment
+from sftdoctor.report.plain import clean
+
+ASKED_FOR = (
+    *("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers"),
+    *("huggingface-hub", "safetensors", "numpy", "triton", "flash-attn", "deepspeed", "unsloth", "vllm"),
+)
+"""Distributions that the issue templates of the stack ask for."""
+MAY_BE_MISSING = ("triton", "flash-attn", "deepspeed", "unsloth", "vllm")
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One fact that two environments do not share."""
+
+    what: str
+    a: str
+    b: str
+
+
+def env_block(environment: Environment) -> str:
+    """The facts that a bug report needs, as Markdown; the user's home folder is not named.
+
+    Args:
+        environment: The target.
+
+    Returns:
+        Lines "- name: value".
+    """
+    lines = [f"- sftdoctor: {__version__}", *(f"- {name}: {value}" for name, value in _facts(environment).items())]
+    for name in ASKED_FOR:
+        found = environment.distributions.get(name)
+        if found or name not in MAY_BE_MISSING:
+            editable = " (editable)" if found and found.editable else ""
+            lines.append(f"- {name}: {clean(found.version) if found else 'not installed'}{editable}")
+    for problem in environment.problems:
+        lines.append(f"- problem: {clean(problem.kind)} {clean(problem.name)} {tidy(problem.path)}".rstrip())
+    lines += [f"- not known: {clean(gap.what)}: {clean(gap.reason)}" for gap in environment.not_judged]
+    return "\n".join(lines) + "\n"
+
+
+def _facts(environment: Environment) -> dict[str, str]:
+    markers = environment.markers
+    machine = " ".join(markers[name] for name in ("sys_platform", "platform_machine") if markers.get(name))
+    build = environment.torch_build
+    built = [f"CUDA {build.cuda}"] if build and build.cuda else []
+    built += [f"ROCm {build.hip}"] if build and build.hip else []
+    built += [" ".join(build.architectures)] if build and build.architectures else []
+    return {
+        "Python": clean(environment.python),
+        "platform": clean(machine) or "not known",
+        "target": f"{environment.target.kind.value} {tidy(environment.target.prefix or environment.target.path)}",
+        "devices": devices(environment),
+        "driver": clean(environment.driver or NOTHING),
+        "CUDA of the driver": clean(environment.driver_cuda or NOTHING),
+        "torch built for": clean(", ".join(built) or ("CPU" if build else NOTHING)),
+    }
+
+
+def tidy(path: str) -> str:
+    """A path without the name of the user's home folder."""
+    home = str(Path.home())
+    tidy = "~" + path[len(home) :] if path == home or path.startswith(home + "/") else path
+    return clean(tidy, 200)
+
+
+def differences(a: Environment, b: Environment) -> tuple[Difference, ...]:
+    """What differs between two environments: Python, platform, devices, driver, distributions; paths do not count.
+
+    Args:
+        a: One.
+        b: The other.
+
+    Returns:
+        The facts that are not the same, those of the machine first, then the stack, then other distributions by name.
+    """
+    ours, theirs = _facts(a), _facts(b)
+    found = [
+        Difference(name, ours[name], theirs[name]) for name in ours if name != "target" and ours[name] != theirs[name]
+    ]
+    for name in sorted({*a.distributions, *b.distributions}, key=_stack_first):
+        left, right = a.version(name) or NOTHING, b.version(name) or NOTHING
+        if left != right:
+            found.append(Difference(name, left, right))
+    return tuple(found)
+
+
+def _stack_first(name: str) -> tuple[int, str]:
+    return (ASKED_FOR.index(name) if name in ASKED_FOR else len(ASKED_FOR), name)
+
+
+def differences_to_dict(a: tuple[str, Environment], b: tuple[str, Environment]) -> dict[str, Any]:
+    """What differs, as `diff --format json` prints it."""
+    found = [{"what": one.what, "a": one.a, "b": one.b} for one in differences(a[1], b[1])]
+    return {"schema": SCHEMA, "a": a[0], "b": b[0], "differences": found}
+
+
+def devices(environment: Environment) -> str:
+    """ "2 × NVIDIA A100", "no GPU" or "hardware not known"."""
+    if environment.accelerators is None:
+        return "hardware not known"
+    names = Counter(_device(accelerator) for accelerator in environment.accelerators)
+    return ", ".join(f"{n} × {name}" if n > 1 else name for name, n in names.items()) or "no GPU"
+
+
+def _device(accelerator: Accelerator) -> str:
+    memory = f" {accelerator.memory / 2**30:.0f} GiB" if accelerator.memory else ""
+    return clean(accelerator.name, 60) + memory
