@@ -87,6 +87,7 @@ def _distribution_to_dict(each: Distribution) -> dict[str, Any]:
         "top_level": list(each.top_level),
         "editable": each.editable,
         "installer": each.installer,
+        "numpy": each.numpy,
     }
     return {name: value for name, value in facts.items() if value not in (None, [], False)}
 
@@ -104,6 +105,7 @@ def _distribution(said: Any) -> Distribution:
         top_level=_texts(row, "top_level"),
         editable=_flag(row, "editable", default=False),
         installer=_optional(row, "installer"),
+        numpy=_optional(row, "numpy"),
     )
 
 

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 _PLAIN_VERSION = re.compile(
     r"\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?(?:\.post\d+)?(?:\.dev\d+)?(?:\+[a-z0-9]+(?:\.[a-z0-9]+)*)?"
 )
-_RECORD_TOP = re.compile(rb'^"?([^/,"\r\n]+)[/,]', re.MULTILINE)
+_RECORD_TOP = re.compile(rb'^("[^/"\r\n]+|[^/,"\r\n]+)', re.MULTILINE)
 _SOURCE_SUFFIXES = (".py", ".so", ".pyd", ".pyc")
 _VERSION_LENGTH = 128
 
@@ -135,7 +135,7 @@ def _modules_of_record(record: bytes) -> tuple[str, ...]:
     """Top-level modules from the first part of each path; the rest of a line is not looked at (torch has 13,000)."""
     names = set()
     for raw in set(_RECORD_TOP.findall(record)):
-        first = raw.decode("utf-8", "replace")
+        first = raw.decode("utf-8", "replace").removeprefix('"')
         if first.endswith(_SOURCE_SUFFIXES):
             first = first.split(".", 1)[0]
         if first.isidentifier() and first != "__pycache__":
