@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
-from sftdoctor.model import Explanation, Finding, Fix, Rule, RuleFix
+from sftdoctor.model import Explanation, Finding, Fix, Rule, RuleFix, without_placeholders
 
 LINE_LIMIT = 8192
 """Characters of one line; a longer one is read in pieces of this size."""
@@ -31,27 +31,41 @@ def explain(lines: Iterable[str], rules: Sequence[Rule]) -> Explanation:
         A Finding for each rule whose symptom was seen, in the order of the log; the last exception with its innermost
         frames.
     """
-    waiting = [
-        (rule, re.compile(rule.symptom.strip()), literal(rule.symptom.strip())) for rule in rules if rule.symptom
-    ]
-    seen: list[tuple[Rule, str]] = []
+    patterns = [_Pattern(rule) for rule in rules if rule.symptom]
+    seen: dict[str, tuple[Rule, str]] = {}
     frames: deque[str] = deque(maxlen=FRAMES)
     last: tuple[str | None, tuple[str, ...]] = (None, ())
     number = 0
     for raw in lines:
         number += 1
         line = _ESCAPES.sub("", raw) if "\x1b" in raw else raw
-        hits = [one for one in waiting if one[2] in line and one[1].search(line)]
-        if hits:
-            seen += [(rule, line.strip()) for rule, _, _ in hits]
-            waiting = [one for one in waiting if one not in hits]
+        for rule in _most_specific(patterns, line):
+            seen.setdefault(rule.id, (rule, line.strip()))
         if 'File "' in line:
             frames.extend(_frame(line))
         elif _is_exception(line):
             last = (_RANK.sub("", line, count=1).strip(), tuple(frames))
             frames.clear()
-    findings = tuple(finding_of(rule, text) for rule, text in seen)
-    return Explanation(findings, tuple(rule for rule, _ in seen), *last, lines=number)
+    findings = tuple(finding_of(rule, text) for rule, text in seen.values())
+    return Explanation(findings, tuple(rule for rule, _ in seen.values()), *last, lines=number)
+
+
+class _Pattern:
+    """A rule's symptom, with the literal that is looked for before the pattern is tried."""
+
+    def __init__(self, rule: Rule) -> None:
+        symptom = rule.symptom.strip()
+        self.rule = rule
+        self.search = re.compile(symptom).search
+        self.literal = literal(symptom)
+        self.weight = len(re.sub(r"\.\{0,\d+\}|\\", "", symptom))
+        """How much of a line the pattern spells out: of two that match, the one that says more knows more."""
+
+
+def _most_specific(patterns: Sequence[_Pattern], line: str) -> list[Rule]:
+    hits = [pattern for pattern in patterns if pattern.literal in line and pattern.search(line)]
+    most = max((hit.weight for hit in hits), default=0)
+    return [hit.rule for hit in hits if hit.weight == most]
 
 
 def read_lines(stream: IO[str]) -> Iterator[str]:
@@ -90,8 +104,8 @@ def finding_of(rule: Rule, symptom: str = "") -> Finding:
         rule=rule.name,
         severity=rule.severity,
         confidence=rule.confidence,
-        title=rule.title,
-        message=_without_placeholders(rule.message),
+        title=rule.heading(),
+        message=without_placeholders(rule.message),
         symptom=symptom or rule.symptom,
         fixes=tuple(_fix(fix) for fix in rule.fixes),
         evidence=tuple(evidence.source for evidence in rule.evidence),
@@ -100,11 +114,7 @@ def finding_of(rule: Rule, symptom: str = "") -> Finding:
 
 def _fix(fix: RuleFix) -> Fix:
     summary = fix.summary or ", ".join(fix.require) or fix.reason
-    return Fix(fix.kind, fix.safety, _without_placeholders(summary), fix.require, reason=fix.reason)
-
-
-def _without_placeholders(text: str) -> str:
-    return re.sub(r" ?\{[\w.-]{1,80}\}", "", text)
+    return Fix(fix.kind, fix.safety, without_placeholders(summary), fix.require, reason=fix.reason)
 
 
 def literal(pattern: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -229,6 +230,8 @@ class Scenario:
     """What such a run does by default: quantization, peft, gradient_checkpointing, …"""
     core: tuple[str, ...] = ()
     """Distributions without which nothing can be judged."""
+    run: str = ""
+    """The run as a short Python program over the entry points, followed by the linker and never executed."""
 
 
 @dataclass(frozen=True)
@@ -405,6 +408,15 @@ class Rule:
     fixes: tuple[RuleFix, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     cases: tuple[Case, ...] = ()
+
+    def heading(self) -> str:
+        """The title where there is no environment to fill it in: without placeholders; the name where it is only one."""
+        return without_placeholders(self.title) or self.name.replace("-", " ")
+
+
+def without_placeholders(text: str) -> str:
+    """A template of a rule without the placeholders ({trl}, {fact.name}) that only a judgement can fill."""
+    return re.sub(r" ?\{[\w.-]{1,80}\}", "", text).strip()
 
 
 @dataclass(frozen=True)

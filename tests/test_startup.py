@@ -17,7 +17,6 @@ HEAVY = {
     "pynvml",
     "dataclasses",
     "inspect",
-    "json",
     "tomllib",
     "tomli",
 }

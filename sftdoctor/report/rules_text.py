@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.model import CaseResult, Explanation, Rule, Severity
+from sftdoctor.model import CaseResult, Explanation, Rule, Severity, without_placeholders
 from sftdoctor.report.plain import clean, clean_lines, count
 from sftdoctor.report.style import as_text, commands, indent, rows, titled
 from sftdoctor.report.text import MARKS
@@ -22,7 +22,7 @@ def render_list(rules: Sequence[Rule], console: Console) -> None:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for rule in rules:
         mark, style = MARKS[rule.severity]
-        grid.add_row(Text(f"{mark} {clean(rule.id)}", style), as_text(clean(rule.title)))
+        grid.add_row(Text(f"{mark} {clean(rule.id)}", style), as_text(clean(rule.heading())))
     console.print(grid)
     console.print()
     errors = sum(rule.severity is Severity.ERROR for rule in rules)
@@ -32,13 +32,13 @@ def render_list(rules: Sequence[Rule], console: Console) -> None:
 def render_page(rule: Rule, console: Console) -> None:
     """Print the page of one rule: what happens, why, the fixes and the evidence."""
     mark, style = MARKS[rule.severity]
-    console.print(titled(Text(f"{mark} {clean(rule.id)}", style), Text(clean(rule.title), "bold")))
+    console.print(titled(Text(f"{mark} {clean(rule.id)}", style), Text(clean(rule.heading()), "bold")))
     pairs = [("name", clean(rule.name)), ("severity", f"{rule.severity.value}, {rule.confidence.value}")]
     pairs += [("applies to", clean(", ".join(f"{name} {value}" for name, value in rule.applies.items())))]
     pairs += [("you would see", clean(readable(rule.symptom)))] if rule.symptom else []
     for fix in rule.fixes:
         what = fix.summary or ", ".join(fix.require) or fix.operation.replace("_", " ")
-        pairs.append(("fix", clean(f"{what} ({fix.safety.value}): {fix.reason}")))
+        pairs.append(("fix", clean(without_placeholders(f"{what} ({fix.safety.value}): {fix.reason}"))))
     console.print(indent(rows(pair for pair in pairs if pair[1])))
     _print_markdown(rule.explain, console)
     if rule.evidence:

@@ -100,6 +100,8 @@ def commands(console: Console, pairs: Sequence[tuple[str, str]], head: str = "Ne
             lines += [Text(f"  {command}", "bold", overflow="fold"), Text(f"      {text}", "dim", overflow="fold")]
         return Group(*lines)
     grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
     for number, (command, text) in enumerate(pairs):
-        grid.add_row(Text("" if number else head), Text(command, "bold", no_wrap=True), as_text(text))
+        grid.add_row(Text("" if number else head), Text(command, "bold"), as_text(text))
     return grid
