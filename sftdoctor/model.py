@@ -128,8 +128,9 @@ class Problem:
     """A flaw of the installation itself that reading it showed (a leftover, a duplicate, unreadable metadata)."""
 
     kind: str
-    """leftover, duplicate, unreadable or shadowed; of pins: incompatible (no file of that version fits the target's
-    Python or platform), unavailable (the index has no such version) or unresolvable (the pins contradict each other)."""
+    """leftover, duplicate, unreadable or shadowed; of pins: incompatible (no file of that version fits the
+    target's Python or platform), unavailable (the index has no such version) or unresolvable (the pins contradict
+    each other)."""
     name: str
     path: str
     detail: str = ""
@@ -410,7 +411,7 @@ class Rule:
     cases: tuple[Case, ...] = ()
 
     def heading(self) -> str:
-        """The title where there is no environment to fill it in: without placeholders; the name where it is only one."""
+        """The title without its placeholders, where there is no environment to fill them in; the name if none is left."""
         return without_placeholders(self.title) or self.name.replace("-", " ")
 
 
