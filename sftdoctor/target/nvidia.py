@@ -56,7 +56,8 @@ def read_nvidia(timeout: float, *, library: str | None = None, root: Path = Path
         found = find_spec("pynvml")
         if found is None or found.origin is None:
             return _unknown("the package nvidia-ml-py, which asks the driver, is not installed beside sftdoctor")
-        library = str(Path(found.origin).parent)
+        file = Path(found.origin)  # a module, or the package of that name which was there before
+        library = str(file.parent.parent if found.submodule_search_locations else file.parent)
     return _ask(library, timeout)
 
 

@@ -13,6 +13,7 @@ from typing import IO
 
 _OUTPUT_LIMIT = 1 << 20
 _GRACE = 0.2
+"""Seconds for reading the last words, or for dying."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def ask_program(command: Sequence[str], *, timeout: float, environment: Mapping[
 
     Args:
         command: Program and arguments.
-        timeout: Seconds.
+        timeout: Seconds, all in all.
         environment: Its environment variables; None for our own.
 
     Raises:
@@ -47,7 +48,7 @@ def ask_program(command: Sequence[str], *, timeout: float, environment: Mapping[
     assert process.stdout and process.stderr
     output, errors = _Reader(process.stdout), _Reader(process.stderr)
     try:
-        process.wait(timeout)
+        process.wait(max(timeout - _GRACE, _GRACE / 4))
         output.join(_GRACE)
         errors.join(_GRACE)
         status = process.returncode
