@@ -411,7 +411,7 @@ class Rule:
     cases: tuple[Case, ...] = ()
 
     def heading(self) -> str:
-        """The title without its placeholders, where there is no environment to fill them in; the name if none is left."""
+        """The title without its placeholders, where no environment fills them in; the name if nothing is left."""
         return without_placeholders(self.title) or self.name.replace("-", " ")
 
 
