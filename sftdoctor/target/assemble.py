@@ -215,7 +215,7 @@ def _complete(
     askable = [pin for pin in file.pins if _askable(pin, index, gathered)]
     plain = [replace(pin, version=pin.version.partition("+")[0] if pin.version else None) for pin in askable]
     try:
-        resolver, versions = complete(plain, file.constraints, markers, file.indexes)
+        resolver, versions = complete(plain, file.constraints, markers, index.settings)
     except ResolverError as error:
         gathered.lasting = gathered.lasting and error.final
         if error.final:

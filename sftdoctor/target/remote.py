@@ -17,6 +17,7 @@ from sftdoctor import __version__
 
 _CHUNK = 1 << 18
 _ATTEMPTS = 4
+"""A host is tried this often before it is given up."""
 _RETRIED = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -60,10 +61,15 @@ class Fetcher:
     """Seconds that one request may take in all."""
     credentials: Mapping[str, str] = field(default_factory=dict)
     """Host (with port) → "user:password", sent to that host alone."""
+    pause: float = 0.3
+    """Seconds before the second attempt; twice as many before each further one."""
     requests: int = 0
     received: int = 0
     """Bytes."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _alive: set[str] = field(default_factory=set, repr=False)
+    _dead: set[str] = field(default_factory=set, repr=False)
+    """Hosts that never answered: each of a hundred packages need not find that out anew."""
 
     def get(self, url: str, *, limit: int, accept: str = "") -> Answer:
         """Fetch a whole file.
@@ -97,16 +103,23 @@ class Fetcher:
         return self._retry(url, {"Range": wanted}, limit)
 
     def _retry(self, url: str, headers: dict[str, str], limit: int) -> Answer:
+        host = urlsplit(url).netloc
         for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(self.pause * 2 ** (attempt - 1))
+            if host in self._dead:
+                raise FetchError(f"{without_credentials(url)}: the host does not answer")
             try:
-                return self._once(url, headers, limit)
+                answer = self._once(url, headers, limit)
+                self._alive.add(host)
+                return answer
             except FetchError as error:
+                last = error
                 if error.status not in _RETRIED and error.status:
                     raise
-                if attempt == _ATTEMPTS - 1:
-                    raise
-                time.sleep(0.3 * 2**attempt)
-        raise AssertionError("unreachable")
+        if not last.status and host not in self._alive:
+            self._dead.add(host)
+        raise last
 
     def _once(self, url: str, headers: dict[str, str], limit: int) -> Answer:
         parts = urlsplit(url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sftdoctor.target.headers import clean
+from sftdoctor.target.index_settings import IndexSettings
 from sftdoctor.target.metadata import canonical_name
 from sftdoctor.target.pin_formats import Pin
 
@@ -31,7 +33,7 @@ class ResolverError(Exception):
 
 
 def complete(
-    pins: Iterable[Pin], constraints: Iterable[Pin], markers: Mapping[str, str], indexes: Sequence[str] = ()
+    pins: Iterable[Pin], constraints: Iterable[Pin], markers: Mapping[str, str], settings: IndexSettings
 ) -> tuple[str, dict[str, str]]:
     """Everything that would be installed with some pins.
 
@@ -42,7 +44,7 @@ def complete(
         pins: What is asked for; those with a URL are left out.
         constraints: What must hold of a package if it comes in.
         markers: The target's PEP 508 marker environment.
-        indexes: Indexes to ask besides the configured ones.
+        settings: The indexes to ask.
 
     Returns:
         Name of the resolver, and canonical name → version.
@@ -55,10 +57,9 @@ def complete(
         wanted, held = Path(folder, "wanted.txt"), Path(folder, "held.txt")
         wanted.write_text("".join(f"{pin.requirement()}\n" for pin in pins if not pin.url), encoding="utf-8")
         held.write_text("".join(f"{pin.requirement()}\n" for pin in constraints if not pin.extras), encoding="utf-8")
-        extra = [part for url in indexes for part in ("--extra-index-url", url)]
         if uv:
-            return "uv", _uv(uv, wanted, held, markers, extra)
-        return "pip", _pip(wanted, held, markers, extra)
+            return "uv", _uv(uv, wanted, held, markers, settings)
+        return "pip", _pip(wanted, held, markers, settings)
 
 
 def find_uv() -> str | None:
@@ -67,27 +68,25 @@ def find_uv() -> str | None:
     return str(beside) if beside.is_file() else shutil.which("uv")
 
 
-def _uv(uv: str, wanted: Path, held: Path, markers: Mapping[str, str], extra: list[str]) -> dict[str, str]:
-    platform = {"linux": "unknown-linux-gnu", "darwin": "apple-darwin", "win32": "pc-windows-msvc"}
+def _uv(uv: str, wanted: Path, held: Path, markers: Mapping[str, str], settings: IndexSettings) -> dict[str, str]:
+    platform = {"linux": "manylinux_2_40", "darwin": "apple-darwin", "win32": "pc-windows-msvc"}
     machine = markers["platform_machine"].replace("arm64", "aarch64").replace("AMD64", "x86_64")
     command = [uv, "pip", "compile", str(wanted), "--constraint", str(held), "--no-build", "--no-config"]
     command += ["--python-version", markers["python_full_version"]]
-    # glibc 2.40: the uv default, 2.28, refuses wheels that newer machines take
-    command += (
-        ["--python-platform", f"{machine}-manylinux_2_40"]
-        if markers["sys_platform"] == "linux"
-        else ["--python-platform", f"{machine}-{platform[markers['sys_platform']]}"]
-    )
-    command += ["--index-strategy", "unsafe-best-match", "--no-header", "--no-annotate", "--quiet", *extra]
+    command += ["--python-platform", f"{machine}-{platform[markers['sys_platform']]}"]
+    command += ["--index-strategy", "unsafe-best-match", "--no-header", "--no-annotate", "--quiet"]
+    # by environment, not by argument: an index may carry a password, and arguments are there for all to see
+    environ = {"UV_DEFAULT_INDEX": settings.urls[0], "UV_INDEX": " ".join(settings.urls[1:])}
+    environ["UV_FIND_LINKS"] = ",".join(settings.find_links)
     found = {}
-    for line in _run(command).splitlines():
+    for line in _run(command, environ).splitlines():
         name, _, version = line.partition("==")
         if version:
             found[canonical_name(name.partition("[")[0])] = version.split(";")[0].strip()
     return found
 
 
-def _pip(wanted: Path, held: Path, markers: Mapping[str, str], extra: list[str]) -> dict[str, str]:
+def _pip(wanted: Path, held: Path, markers: Mapping[str, str], settings: IndexSettings) -> dict[str, str]:
     from sftdoctor.target.platforms import wheel_tags
 
     platforms = dict.fromkeys(tag.platform for tag in wheel_tags(markers) if tag.platform != "any")
@@ -95,14 +94,23 @@ def _pip(wanted: Path, held: Path, markers: Mapping[str, str], extra: list[str])
     command += ["--target", str(wanted.parent / "nowhere"), "--only-binary", ":all:", "--no-input"]
     command += ["--python-version", markers["python_version"], "--implementation", "cp"]
     command += [part for platform in platforms for part in ("--platform", platform)]
-    command += ["-r", str(wanted), "-c", str(held), *extra]
-    report = json.loads(_run(command))
-    return {canonical_name(one["metadata"]["name"]): one["metadata"]["version"] for one in report["install"]}
-
-
-def _run(command: Sequence[str]) -> str:
+    command += ["-r", str(wanted), "-c", str(held)]
+    environ = {"PIP_INDEX_URL": settings.urls[0], "PIP_EXTRA_INDEX_URL": " ".join(settings.urls[1:])}
+    environ |= {"PIP_FIND_LINKS": " ".join(settings.find_links), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    said = _run(command, environ)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+        installs = json.loads(said)["install"]
+        return {canonical_name(one["metadata"]["name"]): one["metadata"]["version"] for one in installs}
+    except (ValueError, KeyError, TypeError):
+        raise ResolverError("pip gave no report", final=False) from None
+
+
+def _run(command: Sequence[str], more: Mapping[str, str]) -> str:
+    environ = {**os.environ, **{name: value for name, value in more.items() if value}}
+    try:
+        done = subprocess.run(
+            command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT
+        )
     except subprocess.TimeoutExpired:
         raise ResolverError(f"{Path(command[0]).name} did not finish within {_TIMEOUT:.0f} s", final=False) from None
     except OSError as error:
