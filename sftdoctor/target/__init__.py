@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False  # type checkers take it for true; importing typing for it would be most of the cost
 
 if TYPE_CHECKING:
     from sftdoctor.target.hardware import with_gpu, with_hardware

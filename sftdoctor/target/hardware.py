@@ -6,7 +6,6 @@ import os
 from dataclasses import replace
 
 from sftdoctor.model import Environment
-from sftdoctor.target.gpus import find_gpu
 from sftdoctor.target.nvidia import read_nvidia, visible
 from sftdoctor.target.others import read_others
 from sftdoctor.target.torch_build import read_torch_build
@@ -49,6 +48,8 @@ def with_gpu(environment: Environment, name: str) -> Environment:
     Raises:
         UsageError: No GPU of that name is known.
     """
+    from sftdoctor.target.gpus import find_gpu  # the table and its reader are for this alone
+
     return replace(
         environment,
         accelerators=find_gpu(name),

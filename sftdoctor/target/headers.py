@@ -12,7 +12,7 @@ _ODD = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]+")
 
 
 def parse_headers(text: str, wanted: Collection[str] = WANTED) -> dict[str, list[str]]:
-    """The headers above the first blank line, as email.parser sees them, about six times faster.
+    """The headers above the first blank line, as email.parser sees them, in half its time.
 
     Args:
         text: The file, or its beginning.

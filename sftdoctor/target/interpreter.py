@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -111,6 +110,8 @@ def _executable(python: str | None) -> str:
     if os.path.isdir(python):
         return _inside(python)
     if not os.path.lexists(python):
+        import shutil  # as dear as the rest of the reading
+
         found = shutil.which(python) if os.sep not in python else None
         if found is None:
             raise TargetError(f"There is no {python}.", _HINT)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from urllib.parse import unquote, urlsplit
 
 from sftdoctor.model import Distribution
 from sftdoctor.target.files import read_bytes, read_text
@@ -89,6 +88,8 @@ def source_folder(folder: str) -> str | None:
     data = read_bytes(os.path.join(folder, "direct_url.json"), _SMALL)
     if data is None or b"editable" not in data:
         return None
+    from urllib.parse import unquote, urlsplit  # dear, and few installs are editable
+
     try:
         said = json.loads(data)
         if said["dir_info"]["editable"] is not True:
