@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sftdoctor import jobs
 from sftdoctor.errors import UsageError
-from sftdoctor.explain import read_lines
+from sftdoctor.explanation import read_lines
 from sftdoctor.model import Explanation, FixResult, Proof, Report
 from sftdoctor.settings import Settings, split_ids
 

@@ -136,7 +136,7 @@ def explain(settings: Settings, words: Words) -> int:
     """sftdoctor explain."""
     from sftdoctor import jobs
     from sftdoctor import report as views
-    from sftdoctor.explain import read_lines
+    from sftdoctor.explanation import read_lines
     from sftdoctor.reading import read_rules
 
     name = words.get("log")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sftdoctor.errors import UsageError
-from sftdoctor.explain import explain as match
+from sftdoctor.explanation import explain as match
 from sftdoctor.model import Explanation, Failure, Finding, FixResult, Plan, Proof, Report, TargetKind
 from sftdoctor.reading import Progress, cache_of, read_rules, read_target, silent
 from sftdoctor.settings import Settings

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftdoctor.explain import LINE_LIMIT, explain, literal, read_lines
+from sftdoctor.explanation import LINE_LIMIT, explain, literal, read_lines
 from sftdoctor.model import Rule, Severity
 from sftdoctor.ruleset import load_rules
 

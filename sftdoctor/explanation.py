@@ -1,4 +1,7 @@
-"""A traceback or log → the rules whose symptom it shows. Reads once, line by line, whatever the size."""
+"""A traceback or log → the rules whose symptom it shows. Reads once, line by line, whatever the size.
+
+Not called explain: a module of that name would stand in the way of `sftdoctor.explain`, the function.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,344 @@
+"""The commands as a user runs them: real processes, their streams and their exit statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sftdoctor.cli import DONE, FAILED, FOUND, status
+from sftdoctor.model import Confidence, Finding, Severity, Verdict
+from tests.report import samples
+from tests.report.test_json_report import validate
+
+SFTDOCTOR = (sys.executable, "-m", "sftdoctor")
+ROOT = Path(__file__).parent.parent
+
+
+def run(
+    *arguments: object, cwd: Path, env: Mapping[str, str] | None = None, text: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run sftdoctor in a folder, with its output in pipes."""
+    return subprocess.run(
+        [*SFTDOCTOR, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> Path:
+    """A folder with everything that is no good."""
+    for name, content in {
+        "syntax.py": "def broken(:\n",
+        "notebook.ipynb": "{",
+        "rules/api/API999.toml": "this is [no TOML",
+        "unknown/api/API998.toml": 'schema = 1\nid = "API998"\nnonsense = 1\n',
+        "snapshot.json": '{"schema": 99}',
+        "list.json": "[1, 2",
+        "pins.txt": "\x00\x01",
+        "empty.txt": "",
+        "bin.py": "\x00\x01\x02",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "noexec").write_text("not a program")
+    (tmp_path / "noexec").chmod(0o755)
+    return tmp_path
+
+
+BAD_INPUT = [
+    (["check", "--python", "nowhere"], "nowhere"),
+    (["check", "--python", "folder"], "folder"),
+    (["check", "--python", "noexec"], "noexec"),
+    (["check", "--python", "syntax.py"], "syntax.py"),
+    (["check", "nowhere.py"], "nowhere.py"),
+    (["check", "--model", "nowhere"], "nowhere"),
+    (["check", "--model", "folder"], "folder"),
+    (["check", "--snapshot", "nowhere.json"], "nowhere.json"),
+    (["check", "--snapshot", "snapshot.json"], "snapshot.json"),
+    (["check", "--snapshot", "list.json"], "list.json"),
+    (["check", "--snapshot", "folder"], "folder"),
+    (["check", "--pins", "nowhere.txt"], "nowhere.txt"),
+    (["check", "--pins", "pins.txt", "--offline"], "pins.txt"),
+    (["check", "--pins", "empty.txt", "--offline"], "empty.txt"),
+    (["check", "--rules", "nowhere"], "nowhere"),
+    (["check", "--rules", "rules"], "API999.toml"),
+    (["check", "--rules", "unknown"], "API998.toml"),
+    (["check", "--scenario", "nonsense"], "nonsense"),
+    (["check", "--gpu", "Voodoo 2"], "Voodoo 2"),
+    (["check", "--format", "xml"], "xml"),
+    (["check", "--fail-on", "nonsense"], "nonsense"),
+    (["rules", "NOPE"], "NOPE"),
+    (["rules", "test", "NOPE"], "NOPE"),
+    (["rules", "test", "--rules", "rules"], "API999.toml"),
+    (["explain", "nowhere.log"], "nowhere.log"),
+    (["explain", "folder"], "folder"),
+    (["undo", "nonsense"], "nonsense"),
+    (["diff", "nowhere", "nowhere"], "nowhere"),
+    (["env", "--python", "folder"], "folder"),
+    (["env", "--output", "folder"], "folder"),
+    (["env", "--output", "no/such/folder/x"], "no/such/folder"),
+    (["prove", "--python", "folder"], "folder"),
+    (["prove", "--quantization", "int3"], "int3"),
+    (["prove", "--timeout", "0"], "timeout"),
+    (["fix", "--keep", ">=2"], ">=2"),
+    (["nonsense"], "nonsense"),
+    ([], "COMMAND"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"), BAD_INPUT, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_a_job_that_cannot_be_done_is_two_and_says_why(
+    arguments: list[str], named: str, bad: Path, broken: Path
+) -> None:
+    before = sorted(bad.rglob("*"))
+    done = run(*arguments, cwd=bad, env={"VIRTUAL_ENV": str(broken)})
+    assert (done.returncode, done.stdout) == (FAILED, "")
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "bug in sftdoctor" not in done.stderr
+    assert sorted(bad.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["syntax.py", "notebook.ipynb", "bin.py"])
+def test_a_script_that_cannot_be_read_never_passes(name: str, bad: Path, healthy: Path) -> None:
+    done = run("check", name, "--python", healthy, cwd=bad)
+    assert done.returncode in (FOUND, FAILED)
+    assert name in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broken_environment_is_one(broken: Path, tmp_path: Path) -> None:
+    done = run("check", "--python", broken, cwd=tmp_path)
+    assert done.returncode == FOUND, done.stderr
+    assert "✗ This run will break: 1 error" in done.stdout
+    assert "API021" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_a_healthy_environment_is_zero(healthy: Path, tmp_path: Path) -> None:
+    done = run("check", "--python", healthy, cwd=tmp_path, env={"COLUMNS": "200"})
+    assert done.returncode == DONE, done.stdout + done.stderr
+    assert "✓ This run will start" in done.stdout
+
+
+def test_json_is_valid_and_alone_on_stdout(broken: Path, tmp_path: Path) -> None:
+    done = run("check", "--python", broken, "--format", "json", cwd=tmp_path)
+    report = json.loads(done.stdout)
+    validate("check", report)
+    assert (done.returncode, report["verdict"]) == (FOUND, "breaks")
+    assert report["environment"]["distributions"]["peft"] == "0.5.0"
+    assert "API021" in [finding["id"] for finding in report["findings"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], FOUND),
+        (["--fail-on", "never"], DONE),
+        (["--fail-on", "warning"], FOUND),
+        (["--ignore", "API"], DONE),
+        (["--ignore", "API021,API002"], DONE),
+        (["--select", "GPU"], DONE),
+        (["--select", "API021"], FOUND),
+    ],
+)
+def test_what_is_selected_and_what_fails(arguments: list[str], expected: int, broken: Path, tmp_path: Path) -> None:
+    done = run("check", "--python", broken, *arguments, cwd=tmp_path)
+    assert done.returncode == expected, done.stdout + done.stderr
+
+
+def test_the_configuration_of_the_project_holds(broken: Path, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(f'[tool.sftdoctor]\npython = "{broken}"\nformat = "json"\n')
+    done = run("check", cwd=tmp_path)
+    assert json.loads(done.stdout)["target"]["path"].startswith(str(broken))
+    (tmp_path / "pyproject.toml").write_text("[tool.sftdoctor]\npyton = 1\n")
+    done = run("check", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (FAILED, "")
+    assert "pyton is no key" in done.stderr
+
+
+def test_a_snapshot_is_judged_like_what_it_records_and_does_not_differ(broken: Path, tmp_path: Path) -> None:
+    saved = run("snapshot", "--python", broken, cwd=tmp_path)
+    (tmp_path / "a.json").write_text(saved.stdout)
+    assert run("snapshot", "--python", broken, "--output", "b.json", cwd=tmp_path).returncode == DONE
+    assert (tmp_path / "b.json").read_text() == saved.stdout
+    assert run("diff", "a.json", broken, cwd=tmp_path).returncode == DONE
+    report = json.loads(run("check", "--snapshot", "a.json", "--format", "json", cwd=tmp_path).stdout)
+    assert report["target"]["kind"] == "snapshot"
+    assert report["environment"]["distributions"]["peft"] == "0.5.0"
+
+
+def test_two_environments_that_differ_are_one(broken: Path, healthy: Path, tmp_path: Path) -> None:
+    done = run("diff", broken, healthy, "--format", "json", cwd=tmp_path)
+    assert done.returncode == FOUND
+    assert json.loads(done.stdout)["differences"] == [{"what": "peft", "a": "0.5.0", "b": "0.17.1"}]
+
+
+@pytest.mark.parametrize(
+    ("log", "expected", "words"),
+    [
+        (
+            "TypeError: prepare_model_for_kbit_training() got an unexpected keyword argument "
+            "'gradient_checkpointing_kwargs'\n",
+            FOUND,
+            "What happens",
+        ),
+        ("FooError: never seen before\n", DONE, "Not known"),
+        ("", DONE, "Not known"),
+    ],
+)
+def test_explain_reads_a_file_and_standard_input(log: str, expected: int, words: str, tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text(log)
+    for done in (run("explain", "a.log", cwd=tmp_path), run("explain", cwd=tmp_path, text=log)):
+        assert done.returncode == expected
+        assert words in done.stdout
+
+
+def test_explain_takes_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(bytes(range(256)) * 100)
+    assert run("explain", "a.log", cwd=tmp_path).returncode == DONE
+
+
+@pytest.mark.parametrize("command", [["rules"], ["rules", "API021"], ["explain", "API021"]])
+def test_rules_are_listed_and_shown(command: list[str], tmp_path: Path) -> None:
+    done = run(*command, cwd=tmp_path)
+    assert done.returncode == DONE
+    assert "API021" in done.stdout
+
+
+def test_cases_of_a_rule_run(tmp_path: Path) -> None:
+    done = run("rules", "test", "API021", cwd=tmp_path)
+    assert done.returncode == DONE, done.stdout + done.stderr
+    assert "all as expected" in done.stdout
+
+
+def test_env_is_ready_to_paste(broken: Path, tmp_path: Path) -> None:
+    done = run("env", "--python", broken, cwd=tmp_path, env={"COLUMNS": "20"})
+    assert done.returncode == DONE
+    assert "- trl: 0.24.0\n" in done.stdout
+    assert all(line.startswith("- ") for line in done.stdout.splitlines())
+
+
+def test_output_goes_to_the_file_alone(broken: Path, tmp_path: Path) -> None:
+    done = run("check", "--python", broken, "--output", "report.txt", cwd=tmp_path, env={"FORCE_COLOR": "1"})
+    assert (done.returncode, done.stdout) == (FOUND, "")
+    assert "API021" in (tmp_path / "report.txt").read_text(encoding="utf-8")
+    assert "\x1b" not in (tmp_path / "report.txt").read_text(encoding="utf-8")
+
+
+def test_an_ascii_world_gets_ascii(broken: Path, tmp_path: Path) -> None:
+    done = run("check", "--python", broken, cwd=tmp_path, env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
+    assert done.returncode == FOUND
+    assert done.stdout.isascii()
+    assert "x This run will break" in done.stdout
+
+
+@pytest.mark.parametrize("command", [["--help"], ["rules"], ["env"], ["check", "--format", "json"]])
+def test_a_reader_that_leaves_is_no_crash(command: list[str], healthy: Path, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [*SFTDOCTOR, *command],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "VIRTUAL_ENV": str(healthy)},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (DONE, "")
+
+
+def test_a_closed_stdout_and_a_full_disk_are_two(healthy: Path, tmp_path: Path) -> None:
+    for redirection in (">&-", ">/dev/full"):
+        command = " ".join(SFTDOCTOR) + f" env --python {healthy} {redirection}"
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == FAILED
+        assert done.stderr.startswith("sftdoctor: error: ")
+        assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_is_130(tmp_path: Path) -> None:
+    """explain waits for its input; when it has said so (by reading), it is interrupted."""
+    process = subprocess.Popen(
+        [*SFTDOCTOR, "explain"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    stat = Path(f"/proc/{process.pid}/wchan")
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and stat.exists() and "pipe" not in stat.read_text():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "sftdoctor: interrupted\n")
+
+
+def test_a_bug_is_told_in_two_lines_and_in_full_when_asked(tmp_path: Path) -> None:
+    code = (
+        "import sftdoctor.cli as cli\n"
+        "def boom(*_): raise KeyError('x')\n"
+        "cli.COMMANDS['env'] = boom\n"
+        "raise SystemExit(cli.main(['env']))"
+    )
+    for debug in ("", "1"):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "SFTDOCTOR_DEBUG": debug},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == FAILED
+        assert ("Traceback" in done.stderr) is bool(debug)
+        assert "this is a bug in sftdoctor: KeyError: 'x'" in done.stderr
+
+
+WARNING, POSSIBLE = samples.WARNING, replace(samples.LINK, confidence=Confidence.POSSIBLE)
+NOTE = replace(samples.WARNING, severity=Severity.INFO)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "findings", "expected"),
+    [
+        (Verdict.BREAKS, (samples.LINK,), {"error": FOUND, "warning": FOUND, "never": DONE}),
+        (Verdict.AT_RISK, (WARNING,), {"error": DONE, "warning": FOUND, "never": DONE}),
+        (Verdict.AT_RISK, (POSSIBLE,), {"error": DONE, "warning": FOUND, "never": DONE}),
+        (Verdict.CLEAN, (), {"error": DONE, "warning": DONE, "never": DONE}),
+        (Verdict.CLEAN, (NOTE,), {"error": DONE, "warning": DONE, "never": DONE}),
+        (Verdict.UNKNOWN, (), {"error": FAILED, "warning": FAILED, "never": FAILED}),
+    ],
+)
+def test_exit_status_of_a_report(verdict: Verdict, findings: tuple[Finding, ...], expected: dict[str, int]) -> None:
+    report = samples.report(*findings, verdict=verdict)
+    assert {level: status(report, level) for level in expected} == expected
