@@ -115,10 +115,11 @@ def unpack_wheel(archive: zipfile.ZipFile, name: str, target: Path, wanted: Call
             continue
         _write(target, path, data, unpacked)
     listed = {*record_paths(record), *(member.filename for member in members if not member.is_dir())}
-    if not record or len(record.splitlines()) < len(members) // 2:
-        record = "".join(f"{path},,\n" for path in sorted(listed) if "\n" not in path and "," not in path)
+    safe = {path for path in map(safe_path, listed) if path}
+    if len(safe) < len(listed) or len(record.splitlines()) < len(members) // 2:
+        record = "".join(f"{path},,\n" for path in sorted(safe) if "," not in path)
     _write(target, f"{folder}/RECORD", _MOVED.sub("", record).encode(), unpacked)
-    unpacked.top_level = top_level_modules(_MOVED.sub("", path) for path in listed if ".dist-info/" not in path)
+    unpacked.top_level = top_level_modules(path for path in safe if ".dist-info/" not in path)
     return unpacked
 
 

@@ -130,8 +130,11 @@ def find_file(index: Index, name: str, version: str, markers: Mapping[str, str],
 
 def _candidates(wanted: Any, there: set[Any]) -> list[Any]:
     """The versions that will do: that very one, its public version, another build of it."""
-    public = [version for version in there if version.public == wanted.public]
-    return sorted(public, key=lambda version: (version != wanted, version.local is not None, str(version)))
+    from packaging.version import Version
+
+    public = Version(wanted.public)
+    found = [one for one in there if one == wanted or (one if one.local is None else Version(one.public)) == public]
+    return sorted(found, key=lambda version: (version != wanted, version.local is not None, str(version)))
 
 
 def fetch_file(index: Index, file: IndexFile, name: str, version: str) -> Distribution:

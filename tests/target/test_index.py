@@ -13,7 +13,7 @@ from sftdoctor.target.index_page import IndexFile, parse_page
 from sftdoctor.target.platforms import fits_python, marker_environment, wheel_tags
 from tests.target.tiny_index import TinyIndex
 
-LINUX = {**marker_environment("3.11"), "sys_platform": "linux", "platform_machine": "x86_64", "platform_system": "Linux"}
+LINUX = marker_environment("3.11") | {"sys_platform": "linux", "platform_machine": "x86_64"}
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_what_breaks_off_is_tried_again(tiny: TinyIndex, cut: int, broken: int) 
 
 def test_what_always_breaks_off_is_an_error(tiny: TinyIndex) -> None:
     tiny.cut = 100
-    with pytest.raises(FetchError, match="cut off|IncompleteRead"):
+    with pytest.raises(FetchError, match=r"cut off|IncompleteRead"):
         FETCHER.get(url_of(tiny, BIG), limit=1 << 21)
 
 
@@ -116,4 +117,4 @@ def test_merged_covers_everything_and_is_apart(raw: list[tuple[int, int]], gap: 
     stretches = [(start, start + length) for start, length in raw]
     runs = merged(stretches, gap)
     assert all(any(run[0] <= start and stop <= run[1] for run in runs) for start, stop in stretches)
-    assert all(later[0] - earlier[1] > gap for earlier, later in zip(runs, runs[1:], strict=False))
+    assert all(later[0] - earlier[1] > gap for earlier, later in pairwise(runs))
