@@ -39,7 +39,7 @@ def call_builtin(machine: Machine, function: Value, given: Arguments, node: ast.
     if not isinstance(function, Ref):
         return MISSING
     if function.name == "functools.partial" and given.positional:
-        return Partial(given.positional[0], tuple(given.positional[1:]), tuple(given.keywords.items()))
+        return Partial(given.positional[0], tuple(given.positional[1:]), tuple(given.keywords.items()), given.open)
     if not function.name.startswith("builtins."):
         return MISSING
     known = _CALLS.get(function.last)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sftdoctor.flow.source import read_source
 from sftdoctor.model import Location
-from sftdoctor.workload.sources import read_source
 
 
 @dataclass(frozen=True)
-class RemoteClass:
+class OwnClass:
     """A class of a model's own code."""
 
     name: str
@@ -22,14 +22,14 @@ class RemoteClass:
 
 
 @dataclass(frozen=True)
-class RemoteMethod:
+class OwnMethod:
     """A method of such a class."""
 
     node: ast.FunctionDef
-    owner: RemoteClass
+    owner: OwnClass
 
 
-class RemoteCode:
+class CodeFiles:
     """The Python files of a model folder.
 
     Args:
@@ -38,11 +38,11 @@ class RemoteCode:
 
     def __init__(self, trees: Mapping[Path, ast.Module]) -> None:
         self.trees = trees
-        self.classes: dict[str, RemoteClass] = {}
+        self.classes: dict[str, OwnClass] = {}
         for path, tree in trees.items():
             for node in tree.body:
                 if isinstance(node, ast.ClassDef):
-                    self.classes.setdefault(node.name, RemoteClass(node.name, node, path))
+                    self.classes.setdefault(node.name, OwnClass(node.name, node, path))
 
     def location(self, node: ast.AST) -> Location | None:
         """Where a class or function stands."""
@@ -52,7 +52,7 @@ class RemoteCode:
                 return Location(str(path), line, getattr(node, "col_offset", 0) + 1)
         return None
 
-    def language_model(self, auto_map: Mapping[str, Any]) -> RemoteClass | None:
+    def language_model(self, auto_map: Mapping[str, Any]) -> OwnClass | None:
         """The class that a causal language model is made of: what auto_map says, else the likeliest name."""
         for key in ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM", "AutoModelForImageTextToText", "AutoModel"):
             named = auto_map.get(key)
@@ -61,7 +61,7 @@ class RemoteCode:
         likely = [name for name in self.classes if name.endswith(("ForCausalLM", "LMHeadModel"))]
         return self.classes[likely[0]] if likely else None
 
-    def lineage(self, class_: RemoteClass) -> Iterator[RemoteClass]:
+    def lineage(self, class_: OwnClass) -> Iterator[OwnClass]:
         """The class and its bases, as far as the files define them, nearest first."""
         seen: set[str] = set()
         waiting = [class_]
@@ -73,15 +73,15 @@ class RemoteCode:
                 names = [base.id for base in current.node.bases if isinstance(base, ast.Name)]
                 waiting.extend(self.classes[name] for name in names if name in self.classes)
 
-    def method(self, class_: RemoteClass, name: str) -> RemoteMethod | None:
+    def method(self, class_: OwnClass, name: str) -> OwnMethod | None:
         """The method of that name that the class has or inherits from the files."""
         for owner in self.lineage(class_):
             for node in owner.node.body:
                 if isinstance(node, ast.FunctionDef) and node.name == name:
-                    return RemoteMethod(node, owner)
+                    return OwnMethod(node, owner)
         return None
 
-    def class_attribute(self, class_: RemoteClass, name: str) -> Any:
+    def class_attribute(self, class_: OwnClass, name: str) -> Any:
         """A constant that the class or a base of it assigns in its body; None where none does."""
         for owner in self.lineage(class_):
             for node in owner.node.body:
@@ -100,7 +100,7 @@ class RemoteCode:
                     return True
         return False
 
-    def parameters(self, method: RemoteMethod) -> str:
+    def parameters(self, method: OwnMethod) -> str:
         """Its parameters without self, as the source writes them."""
         text = ast.unparse(method.node.args)
         return text.partition(",")[2].strip() if text.startswith("self") else text
@@ -117,7 +117,7 @@ class RemoteCode:
         return found
 
 
-def read_remote_code(files: Sequence[Path | str]) -> RemoteCode:
+def read_code(files: Sequence[Path | str]) -> CodeFiles:
     """Parse a model's own files.
 
     Args:
@@ -129,7 +129,7 @@ def read_remote_code(files: Sequence[Path | str]) -> RemoteCode:
     Raises:
         WorkloadError: A file cannot be read or parsed.
     """
-    return RemoteCode({Path(file): read_source(Path(file)).tree for file in files})
+    return CodeFiles({Path(file): read_source(Path(file)).tree for file in files})
 
 
 def _assigns_self(function: ast.FunctionDef, name: str) -> bool:

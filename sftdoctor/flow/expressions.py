@@ -244,9 +244,9 @@ class Expressions:
             return None
         if isinstance(left, Ref) or isinstance(right, Ref):
             return left == right if isinstance(left, Ref) and isinstance(right, Ref) else None
-        if isinstance(left, (Obj, Function, ClassValue, Method)) or isinstance(
-            right, (Obj, Function, ClassValue, Method)
-        ):
+        if isinstance(left, Method) or isinstance(right, Method):
+            return None
+        if isinstance(left, (Obj, Function, ClassValue)) or isinstance(right, (Obj, Function, ClassValue)):
             return True if left is right else (False if identity or left is None or right is None else None)
         if isinstance(left, tuple) and isinstance(right, tuple):
             parts = [self._equal(x, y, identity=False) for x, y in zip(left, right, strict=False)]

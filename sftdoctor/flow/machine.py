@@ -135,7 +135,9 @@ class Machine(Expressions):
     def call(self, function: Value, given: Arguments, node: ast.AST) -> Value:
         if isinstance(function, Partial):
             merged = Arguments(
-                [*function.positional, *given.positional], {**dict(function.keywords), **given.keywords}, given.open
+                [*function.positional, *given.positional],
+                {**dict(function.keywords), **given.keywords},
+                given.open or function.open,
             )
             return self.call(function.function, merged, node)
         if isinstance(function, Function):

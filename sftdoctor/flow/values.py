@@ -88,6 +88,8 @@ class Partial:
     function: Value
     positional: tuple[Value, ...] = ()
     keywords: tuple[tuple[str, Value], ...] = ()
+    open: bool = False
+    """Whether more is bound than can be known."""
 
 
 @runtime_checkable

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sftdoctor.errors import WorkloadError
+from sftdoctor.flow.classes import CodeFiles, read_code
 from sftdoctor.model import Fact, Location, ModelFolder
-from sftdoctor.workload.remote_code import RemoteCode, read_remote_code
 
 JSON_LIMIT = 4 * 1024 * 1024
 """Bytes; a config that is larger is none."""
@@ -38,7 +38,7 @@ def read_model_folder(path: Path) -> ModelFolder:
     config = _json(config_path) if config_path.is_file() else _json(adapter_path)
     folder = path.resolve()
     code = _code_files(folder, config)
-    remote = read_remote_code(code)
+    remote = read_code(code)
     facts = (*_folder_facts(folder, config), *_remote_facts(config, remote))
     return ModelFolder(str(path), config, tuple(str(file) for file in code), facts)
 
@@ -126,7 +126,7 @@ def _has_template(folder: Path, tokenizer: Path) -> bool:
         return False
 
 
-def _remote_facts(config: Mapping[str, Any], remote: RemoteCode) -> Iterator[Fact]:
+def _remote_facts(config: Mapping[str, Any], remote: CodeFiles) -> Iterator[Fact]:
     auto_map = config.get("auto_map")
     yield Fact("has_remote_code", bool(auto_map) if isinstance(auto_map, dict) else False)
     language_model = remote.language_model(auto_map if isinstance(auto_map, dict) else {})

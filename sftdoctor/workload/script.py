@@ -6,9 +6,9 @@ import ast
 from collections.abc import Sequence
 
 from sftdoctor.flow import Arguments, BudgetError, Function, Machine, Obj, RaisedError
+from sftdoctor.flow.source import Source
 from sftdoctor.model import Fact, NotJudged, Script
 from sftdoctor.workload.facts import FactReader
-from sftdoctor.workload.sources import Source
 from sftdoctor.workload.world import ScriptWorld
 
 

@@ -1,0 +1,371 @@
+"""Replay of a training: the script's steps, then the trainer's, then what becomes of the gradients."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sftdoctor.flow import (
+    UNKNOWN,
+    Arguments,
+    BudgetError,
+    Function,
+    Machine,
+    Obj,
+    RaisedError,
+    Ref,
+    Value,
+)
+from sftdoctor.model import Environment, Fact, Location
+from sftdoctor.predicates.gradient import model as models
+from sftdoctor.predicates.gradient.remote import RemoteModel
+from sftdoctor.predicates.gradient.sources import Module, Sources, sources_of
+from sftdoctor.predicates.gradient.world import LibraryWorld, wrap
+
+_NODE = ast.Constant(None)
+_ENABLE = ("activation_checkpointing_enable(", "gradient_checkpointing_enable(")
+_UNKNOWN_ARGUMENTS = (
+    "train_dataset",
+    "eval_dataset",
+    "processing_class",
+    "tokenizer",
+    "data_collator",
+    "formatting_func",
+    "dataset_text_field",
+    "packing",
+    "max_seq_length",
+    "compute_loss_func",
+    "compute_metrics",
+    "reward_funcs",
+)
+"""Arguments of trainers that the facts say nothing about. The others have their defaults."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What becomes of a training."""
+
+    outcome: str
+    """trains, no-grad (backward raises "element 0 of tensors …"), silent (it goes on, but what is meant to be trained
+    gets no gradient), raises (an error before), or unknown."""
+    cause: str = ""
+    """frozen-inputs, frozen-adapter, all-frozen, no-recompute, or "" where it trains."""
+    detail: str = ""
+    """Who froze the adapter; the error; why it is unknown."""
+    state: Mapping[str, Any] = None  # type: ignore[assignment]
+    """The model when training starts, for tests and messages."""
+
+
+def replay(environment: Environment, facts: Sequence[Fact], remote: RemoteModel | None = None) -> Training:
+    """Replay the training that facts describe.
+
+    Args:
+        environment: The target; the source of transformers, trl and peft must be at hand.
+        facts: Of one script, or of a scenario.
+        remote: The model's own code.
+
+    Returns:
+        What becomes of it.
+    """
+    return _Replay(environment, facts, remote).run()
+
+
+class _Replay:
+    def __init__(self, environment: Environment, facts: Sequence[Fact], remote: RemoteModel | None) -> None:
+        self.environment = environment
+        self.sources: Sources = sources_of(environment)
+        self.world = LibraryWorld(environment, self.sources, remote)
+        self.machine = Machine(self.world)
+        self.facts = {fact.name: fact.value for fact in facts}
+        self.steps = [fact.value for fact in facts if fact.name == "step"]
+        self.model: Value = UNKNOWN
+        self.trainer: Value = None
+        self.location: Location | None = None
+
+    def run(self) -> Training:
+        if self.sources.module("transformers.modeling_utils") is None:
+            return Training("unknown", detail="the source of transformers is not at hand")
+        try:
+            for step in self._with_trainer():
+                self._possibly(step)
+            self._train()
+        except RaisedError as error:
+            return Training("raises", detail=f"{error.kind}: {error.message}")
+        except BudgetError:
+            return Training("unknown", detail="the libraries' functions are too large to be followed")
+        return self._outcome()
+
+    def _with_trainer(self) -> list[tuple[Any, ...]]:
+        """The steps; a model that the trainer loads itself, or of which nothing is known, has none of its own."""
+        if self.steps:
+            return self.steps
+        return [("load", self.facts.get("model_loaded_by", "trainer")), ("trainer",)]
+
+    def _possibly(self, step: tuple[Any, ...]) -> None:
+        if step[0] == "maybe":
+            self.machine.either(lambda: self._step(step[1:]), lambda: None)
+        else:
+            self._step(step)
+
+    def _step(self, step: tuple[Any, ...]) -> None:
+        getattr(self, f"_do_{step[0]}")(*(UNKNOWN if part == "unknown" else part for part in step[1:]))
+
+    def _core(self) -> Obj:
+        core = models.core_of(self.machine, self.model)
+        return core if core is not None else Obj("core")
+
+    def _do_load(self, how: Value) -> None:
+        quantization = self.facts.get("quantization", "none")
+        self.model = models.new_model(self.machine, UNKNOWN if quantization == "unknown" else quantization)
+
+    def _do_set(self, attribute: str, value: Value) -> None:
+        self.world.set_attribute(self.machine, self.model, attribute, value, _NODE)
+
+    def _do_wrap(self, how: str, kind: Value, trainable: Value, head: Value, embeddings: Value) -> None:
+        self.model = wrap(self.world, self.machine, self.model, kind, trainable, head, embeddings, how, _NODE)
+
+    def _do_unwrap(self, how: str) -> None:
+        self.model = models.call_method(self.machine, self.model, how, Arguments(), _NODE)
+
+    def _do_prepare_kbit(self, use: Value, reentrant: Value, passed: Value) -> None:
+        given = Arguments([self.model])
+        if use != "unset":
+            given.keywords["use_gradient_checkpointing"] = use
+        if passed is not False:
+            given.keywords["gradient_checkpointing_kwargs"] = self._kwargs(reentrant)
+        self.machine.heap.set(self._core(), "actor", "prepare_model_for_kbit_training")
+        result = self.machine.call(Ref("peft.prepare_model_for_kbit_training"), given, _NODE)
+        self.machine.heap.set(self._core(), "actor", "the script")
+        self.model = result if isinstance(result, Obj) else self.model
+
+    def _kwargs(self, reentrant: Value) -> Value:
+        if reentrant is UNKNOWN:
+            return self.machine.make_dict({}, open=True)
+        return self.machine.make_dict({} if reentrant == "unset" else {"use_reentrant": reentrant})
+
+    def _do_input_grads(self) -> None:
+        models.call_method(self.machine, self.model, "enable_input_require_grads", Arguments(), _NODE)
+
+    def _do_hook(self) -> None:
+        self._do_input_grads()
+
+    def _do_gc_enable(self, reentrant: Value, passed: Value = False) -> None:
+        function = self.machine.attribute(self.model, "gradient_checkpointing_enable", _NODE)
+        keywords = {} if passed is False else {"gradient_checkpointing_kwargs": self._kwargs(reentrant)}
+        self.machine.call(function, Arguments([], keywords), _NODE)
+
+    def _do_gc_disable(self) -> None:
+        function = self.machine.attribute(self.model, "gradient_checkpointing_disable", _NODE)
+        self.machine.call(function, Arguments(), _NODE)
+
+    def _do_freeze(self, which: str) -> None:
+        models.set_grad(self.machine, self._core(), which, False)
+
+    def _do_unfreeze(self, which: str) -> None:
+        models.set_grad(self.machine, self._core(), which, True)
+
+    def _do_foreign(self, name: Value) -> None:
+        for slot in ("adapter", "base", "inputs", "checkpointing", "reentrant"):
+            self.machine.heap.set(self._core(), slot, UNKNOWN)
+
+    # The trainer
+
+    def _do_trainer(self) -> None:
+        class_ = self.facts.get("trainer_class", "none")
+        if class_ == "none":
+            return
+        if not isinstance(class_, str) or class_ == "unknown":
+            self._do_foreign(UNKNOWN)
+            return
+        args = self._arguments()
+        # `args` may be replaced by the trainer; what it hands to transformers' Trainer counts.
+        self.trainer = (self.model, args)
+        defined = self._trainer_class(class_)
+        if defined is None or defined.startswith("transformers."):
+            self._plain_trainer(class_, defined)
+        else:
+            self._library_trainer(defined, args)
+
+    def _plain_trainer(self, class_: str, defined: str | None) -> None:
+        if defined is None and class_ not in ("Trainer", "Seq2SeqTrainer"):
+            self._do_foreign(UNKNOWN)
+
+    def _trainer_class(self, class_: str) -> str | None:
+        """Where the trainer's class is defined."""
+        stem = class_.removesuffix("Trainer").lower()
+        for dotted in (f"trl.trainer.{stem}_trainer.{class_}", f"trl.{class_}", f"transformers.{class_}"):
+            located = self.sources.locate(dotted)
+            if located is not None:
+                return f"{located[0].name}.{located[1]}"
+        return None
+
+    def _arguments(self) -> Value:
+        class_ = self.facts.get("trainer_args_class", "none")
+        if class_ == "none":
+            return None
+        if not isinstance(class_, str) or class_ == "unknown":
+            return self.machine.heap.add(Obj("instance"), {}, open=True)
+        keywords: dict[str, Value] = {}
+        for name in ("gradient_checkpointing", "bf16", "fp16"):
+            value = self.facts.get(name, "unset")
+            if value != "unset":
+                keywords[name] = UNKNOWN if value == "unknown" else value
+        reentrant = self.facts.get("use_reentrant", "unset")
+        if reentrant != "unset":
+            keywords["gradient_checkpointing_kwargs"] = self._kwargs(UNKNOWN if reentrant == "unknown" else reentrant)
+        return self.world.arguments(self.machine, self._arguments_class(class_), Arguments([], keywords), _NODE)
+
+    def _arguments_class(self, class_: str) -> str:
+        stem = class_.removesuffix("Config").lower()
+        candidates = (
+            f"trl.trainer.{stem}_config.{class_}",
+            f"trl.{class_}",
+            f"transformers.training_args.{class_}",
+            f"transformers.{class_}",
+        )
+        located = next((found for found in map(self.sources.locate, candidates) if found is not None), None)
+        return (
+            f"{located[0].name}.{located[1]}" if located is not None else "transformers.training_args.TrainingArguments"
+        )
+
+    def _library_trainer(self, defined: str, args: Value) -> None:
+        found = self.sources.method(defined, "__init__")
+        if found is None:
+            self._do_foreign(UNKNOWN)
+            return
+        module, definition = found
+        instance = self.machine.heap.add(Obj("instance"), {"^class": Ref(defined)})
+        accepted = {item.arg for item in (*definition.args.args, *definition.args.kwonlyargs)}
+        keywords: dict[str, Value] = {name: UNKNOWN for name in _UNKNOWN_ARGUMENTS if name in accepted}
+        keywords.update(model=self._passed_model(), args=args, peft_config=self._peft_config())
+        given = Arguments([], {name: value for name, value in keywords.items() if name in accepted})
+        self.machine.heap.set(self._core(), "actor", "trl")
+        self.machine.call(Function(definition, module.name, None, instance, True), given, _NODE)
+        self.machine.heap.set(self._core(), "actor", "the script")
+        if self.world.trained is not None:
+            self.trainer = self.world.trained
+            self.model = self.trainer[0]
+
+    def _passed_model(self) -> Value:
+        """The model as the trainer gets it: the script may keep the base model's name for a wrapped one."""
+        passed = self.facts.get("model_passed")
+        core = models.core_of(self.machine, self.model)
+        if core is None or passed not in ("wrapped", "plain"):
+            return self.model
+        return models.view(self.machine, core, passed == "wrapped")
+
+    def _peft_config(self) -> Value:
+        passed = self.facts.get("peft_config_passed", False)
+        if passed is False:
+            return None
+        if passed is not True:
+            return UNKNOWN
+        said = {
+            "kind": self.facts.get("peft_config_kind", "LoraConfig"),
+            "head": self.facts.get("peft_config_trains_head", False),
+            "embeddings": self.facts.get("peft_config_trains_embeddings", False),
+        }
+        slots = {name: UNKNOWN if value == "unknown" else value for name, value in said.items()}
+        return self.machine.heap.add(Obj("adapter config"), slots, open=True)
+
+    def _train(self) -> None:
+        """What transformers' Trainer does about checkpointing when training starts."""
+        if self.trainer is None:
+            return
+        model, args = self.trainer
+        if not isinstance(model, Obj) or models.core_of(self.machine, model) is None:
+            self.model = UNKNOWN
+            return
+        module = self.sources.module("transformers.trainer")
+        found = _enabling(module) if module is not None else None
+        if module is None or found is None:
+            self._do_foreign(UNKNOWN)
+            return
+        instance = self.machine.heap.add(Obj("instance"), {"model": model, "args": args})
+        self.machine.run([found], module.name, {"self": instance, "args": args, "model": model})
+
+    # The outcome
+
+    def _outcome(self) -> Training:
+        core = models.core_of(self.machine, self.model)
+        if core is None:
+            return Training("unknown", detail="what the trainer gets as its model cannot be followed")
+        names = (
+            "adapter",
+            "base",
+            "head",
+            "embeddings",
+            "inputs",
+            "checkpointing",
+            "reentrant",
+            "frozen_by",
+            "quantization",
+        )
+        state = {name: self.machine.heap.get(core, name) for name in names}
+        return replace(outcome(state), state=state)
+
+
+def _enabling(module: Module) -> ast.If | None:
+    """The `if args.gradient_checkpointing:` of transformers' Trainer."""
+    for text in _ENABLE:
+        for method in module.methods_with(f"self.model.{text}"):
+            for node in ast.walk(method):
+                if (
+                    isinstance(node, ast.If)
+                    and "checkpointing" in ast.unparse(node.test)
+                    and text[:-1] in ast.unparse(node)
+                ):
+                    return node
+    return None
+
+
+def outcome(state: Mapping[str, Value]) -> Training:
+    """What a model's state at the start of training comes to.
+
+    Args:
+        state: adapter, base, head, embeddings (what is trainable), inputs (whether the embeddings' output is made to
+            require gradients), checkpointing, reentrant.
+
+    Returns:
+        The outcome; unknown where what decides is not known.
+    """
+    starts = _or(state["inputs"], state["embeddings"])
+    flows = _or(starts, _not(_and(state["checkpointing"], state["reentrant"])))
+    adapter = {models.TRAINABLE: True, models.FROZEN: False, models.NO_ADAPTER: False}.get(state["adapter"], UNKNOWN)
+    inner = _or(adapter, state["base"])
+    has_adapter = state["adapter"] != models.NO_ADAPTER
+    outside = _or(state["head"], starts)
+    if inner is UNKNOWN:
+        return Training("unknown", detail="whether the adapter can be trained depends on what cannot be followed")
+    if inner:
+        if flows is UNKNOWN:
+            return Training("unknown", detail="whether gradients reach the adapter depends on what cannot be followed")
+        if flows:
+            return Training("trains")
+        return _lost("frozen-inputs", outside)
+    if not has_adapter and _or(state["head"], state["embeddings"]) is not False:
+        return Training("trains")
+    if state["adapter"] == models.FROZEN:
+        return _lost("frozen-adapter", outside, str(state["frozen_by"]))
+    return _lost("all-frozen", outside)
+
+
+def _lost(cause: str, outside: Value, detail: str = "") -> Training:
+    """Nothing that is meant to be trained gets a gradient; whether it is loud depends on what else has one."""
+    if outside is UNKNOWN:
+        return Training("unknown", cause, "whether anything else has a gradient cannot be followed")
+    return Training("silent" if outside else "no-grad", cause, detail)
+
+
+def _or(a: Value, b: Value) -> Value:
+    return True if a is True or b is True else (UNKNOWN if a is UNKNOWN or b is UNKNOWN else False)
+
+
+def _and(a: Value, b: Value) -> Value:
+    return False if a is False or b is False else (UNKNOWN if a is UNKNOWN or b is UNKNOWN else True)
+
+
+def _not(a: Value) -> Value:
+    return UNKNOWN if a is UNKNOWN else not a

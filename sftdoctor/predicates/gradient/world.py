@@ -1,0 +1,507 @@
+"""The World of the libraries' functions: what lies outside the one that is evaluated."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Mapping
+
+from packaging.version import InvalidVersion, Version
+
+from sftdoctor.flow import (
+    MISSING,
+    UNKNOWN,
+    Arguments,
+    Function,
+    Machine,
+    Method,
+    Obj,
+    RaisedError,
+    Ref,
+    Value,
+    call_builtin,
+)
+from sftdoctor.flow.builtins import builtin
+from sftdoctor.model import Environment
+from sftdoctor.predicates.gradient import model as models
+from sftdoctor.predicates.gradient.remote import RemoteModel
+from sftdoctor.predicates.gradient.sources import Sources, absolute
+
+_RELEVANT = re.compile(r"checkpointing|require_grads|requires_grad|peft_model|prepare_model|PeftModel")
+_ABSENT = re.compile(r"is_(deepspeed|fsdp|sagemaker|torch_xla|peft_mixed)\w*")
+_DISTRIBUTED = ("deepspeed_plugin", "fsdp_plugin", "is_deepspeed_enabled", "is_fsdp_enabled")
+"""Nothing distributed is assumed: such runs need a configuration that the workload would show."""
+_CLASS_NAMES = {"str": str, "int": int, "float": float, "bool": bool, "tuple": tuple}
+MODELS = "transformers.modeling_utils.PreTrainedModel"
+PEFT = "peft.peft_model.PeftModel"
+
+
+class LibraryWorld:
+    """Evaluates library functions over models.
+
+    Args:
+        environment: The target.
+        sources: Its packages.
+        remote: The model's own code, where it has some.
+    """
+
+    def __init__(self, environment: Environment, sources: Sources, remote: RemoteModel | None = None) -> None:
+        self.environment = environment
+        self.sources = sources
+        self.remote = remote
+        self.trained: tuple[Value, Value] | None = None
+        """(model, arguments) that the last trainer gave to transformers' Trainer."""
+        self._relevant: dict[ast.AST, bool] = {}
+        self.torch_default = self._torch_default()
+
+    def _torch_default(self) -> Value:
+        """use_reentrant of torch.utils.checkpoint.checkpoint where nothing is passed, read from its source."""
+        module = self.sources.module("torch.utils.checkpoint")
+        if module is None:
+            return True
+        self.sources.asked.add(("torch.utils.checkpoint", "checkpoint"))
+        function = module.function("checkpoint")
+        for node in ast.walk(function) if function is not None else ():
+            constant = _constant(node, "use_reentrant")
+            if constant is not None:
+                return bool(constant.value)
+        return True
+
+    # Names and attributes
+
+    def name(self, machine: Machine, name: str, module: str) -> Value:
+        if module == RemoteModel.MODULE and self.remote is not None:
+            return self.remote.name(name) or builtin(name)
+        found = self.sources.module(module)
+        if found is None:
+            return builtin(name)
+        function = found.function(name)
+        self.sources.asked.add((module, name))
+        if function is not None:
+            return Function(function, module)
+        if found.bases(name) is not None:
+            return Ref(f"{module}.{name}")
+        imported = found.imports.get(name)
+        return Ref(imported) if imported is not None else builtin(name)
+
+    def attribute(self, machine: Machine, value: Value, name: str, node: ast.AST) -> Value:
+        if isinstance(value, Ref):
+            return self._ref_attribute(value, name)
+        if isinstance(value, Method):
+            return Method(value.receiver, f"{value.name}.{name}")
+        if not isinstance(value, Obj):
+            return UNKNOWN
+        if value.kind in ("model", "module"):
+            return self._model_attribute(machine, value, name)
+        if value.kind == "parameter":
+            return self._parameter_attribute(machine, value, name)
+        if value.kind == "embeddings":
+            return value if name == "weight" else Method(value, name)
+        if name in _DISTRIBUTED:
+            return None
+        class_ = machine.heap.get(value, "^class", None)
+        if isinstance(class_, Ref) and value.kind == "instance":
+            return self._member(class_, name, value, machine)
+        return Method(value, name)
+
+    def _ref_attribute(self, value: Ref, name: str) -> Value:
+        if name == "__version__":
+            version = self.environment.version(value.name.partition(".")[0])
+            return version if version is not None else UNKNOWN
+        return Ref(f"{value.name}.{name}")
+
+    def _model_attribute(self, machine: Machine, value: Obj, name: str) -> Value:
+        if name in ("supports_gradient_checkpointing", "_set_gradient_checkpointing", "__class__"):
+            special = self._checkpointing_member(machine, value, name)
+            if special is not MISSING:
+                return special
+        if name in (
+            "gradient_checkpointing_enable",
+            "gradient_checkpointing_disable",
+            "activation_checkpointing_enable",
+            "_activation_checkpointing_enable",
+            "activation_checkpointing_disable",
+            "_activation_checkpointing_disable",
+        ):
+            found = self.sources.method(MODELS, name)
+            core = models.core_of(machine, value)
+            if found is not None and core is not None:
+                return Function(found[1], found[0].name, None, models.view(machine, core, False), True)
+        return models.attribute(machine, value, name)
+
+    def _checkpointing_member(self, machine: Machine, value: Obj, name: str) -> Value:
+        if name == "__class__":
+            return Ref(f"{RemoteModel.MODULE}.{self.remote.class_name if self.remote else 'model'}")
+        if name == "supports_gradient_checkpointing":
+            return self.remote.supports_checkpointing if self.remote is not None else True
+        override = self.remote.override if self.remote is not None else None
+        if override is not None:
+            return Function(override, RemoteModel.MODULE, None, value, True)
+        found = self.sources.method(MODELS, name)
+        if found is not None:
+            return Function(found[1], found[0].name, None, value, True)
+        if self.remote is not None:
+            raise RaisedError("AttributeError", f"'{self.remote.class_name}' object has no attribute '{name}'")
+        return MISSING
+
+    def _parameter_attribute(self, machine: Machine, value: Obj, name: str) -> Value:
+        if name == "__class__":
+            class_name = machine.heap.get(value, "class name")
+            return machine.heap.add(Obj("class"), {"__name__": class_name})
+        if name == "data":
+            return value
+        if name == "device":
+            return machine.heap.add(Obj("device"), {"type": self._device()})
+        return UNKNOWN if name == "requires_grad" else Method(value, name)
+
+    def _device(self) -> Value:
+        """Where weights lie: cuda with a GPU, cpu without; UNKNOWN where the hardware is not known."""
+        if self.environment.accelerators is None:
+            return UNKNOWN
+        return "cuda" if self.environment.accelerators else "cpu"
+
+    def _member(self, class_: Ref, name: str, receiver: Obj, machine: Machine) -> Value:
+        found = self.sources.method(class_.name, name)
+        if found is not None:
+            return Function(found[1], found[0].name, None, receiver, True)
+        return UNKNOWN if machine.heap.has(receiver, name) is None else self._default(class_, name, receiver)
+
+    def _default(self, class_: Ref, name: str, receiver: Obj) -> Value:
+        """The default of a field, as far as it is a constant that no __post_init__ changes."""
+        value = self.sources.field(class_.name, name)
+        if isinstance(value, ast.Call):
+            value = next((keyword.value for keyword in value.keywords if keyword.arg == "default"), None)
+        lasts = "gradient_checkpointing" in name or not self.sources.changes(class_.name, name)
+        return value.value if isinstance(value, ast.Constant) and lasts else Method(receiver, name)
+
+    def set_attribute(self, machine: Machine, value: Value, name: str, new: Value, node: ast.AST) -> None:
+        if models.core_of(machine, value) is not None:
+            models.set_attribute(machine, value, name, new, self.checkpoint_default())
+        elif isinstance(value, Obj):
+            machine.heap.set(value, name, new)
+
+    def checkpoint_default(self) -> Value:
+        """use_reentrant of the layers' checkpoint calls where transformers hands them no function."""
+        own = self.remote.reentrant if self.remote is not None else "none"
+        return own if isinstance(own, bool) else self.torch_default
+
+    def has_attribute(self, machine: Machine, value: Value, name: str) -> bool | None:
+        if isinstance(value, Obj) and value.kind in ("model", "module"):
+            if name == "gradient_checkpointing":
+                inside = self.remote.has_attribute if self.remote is not None else True
+                return inside and value.kind == "module"
+            if name == "activation_checkpointing_enable":
+                return self.sources.method(MODELS, name) is not None
+            return models.has_attribute(machine, value, name)
+        if isinstance(value, Obj):
+            if machine.heap.has(value, name):
+                return True
+            class_ = machine.heap.get(value, "^class", None)
+            if isinstance(class_, Ref):
+                defined = self.sources.field(class_.name, name) is not None
+                return True if defined or self.sources.method(class_.name, name) is not None else None
+        return None
+
+    def elements(self, machine: Machine, value: Value) -> tuple[Value, ...] | None:
+        if not isinstance(value, Method) or not isinstance(value.receiver, Obj):
+            return None
+        core = models.core_of(machine, value.receiver)
+        if core is None:
+            return None
+        if value.name in ("parameters", "named_parameters"):
+            found = models.parameters(machine, core)
+            return found if value.name == "parameters" else tuple((UNKNOWN, item) for item in found)
+        if value.name in ("modules", "named_modules"):
+            inside = models.modules(machine, value.receiver)
+            return inside if value.name == "modules" else tuple((UNKNOWN, item) for item in inside)
+        return None
+
+    def resolve(self, module: str, imported: str, level: int) -> str:
+        found = self.sources.module(module)
+        return absolute(module, found.package if found is not None else False, "." * level + imported)
+
+    # Calls
+
+    def inline(self, machine: Machine, function: Function, given: Arguments) -> bool:
+        if function.module == RemoteModel.MODULE or (function.bound and models.core_of(machine, function.receiver)):
+            return True
+        node = function.node
+        if node not in self._relevant:
+            self._relevant[node] = any(_RELEVANT.search(word) for word in _words(node))
+        concerned = (
+            any(models.core_of(machine, value) is not None for value in given.all()) or function.name == "__init__"
+        )
+        return self._relevant[node] and (concerned or function.name == "__post_init__" or function.scope is not None)
+
+    def call(self, machine: Machine, function: Value, given: Arguments, node: ast.AST) -> Value:
+        found = call_builtin(machine, function, given, node)
+        if found is not MISSING:
+            return found
+        if isinstance(function, Method):
+            return self._call_method(machine, function, given, node)
+        if not isinstance(function, Ref):
+            return UNKNOWN
+        known = _CALLS.get(function.last)
+        if known is not None:
+            return known(self, machine, given, node)
+        if _ABSENT.fullmatch(function.last):
+            return False
+        if function.last.startswith("is_") and function.last.endswith("_available"):
+            return self._available(function.last)
+        return self._call_source(machine, function, given, node)
+
+    def _available(self, name: str) -> Value:
+        distribution = name.removeprefix("is_").removesuffix("_available").replace("_", "-")
+        if distribution in ("peft", "bitsandbytes", "accelerate", "liger-kernel", "deepspeed"):
+            return self.environment.version(distribution) is not None
+        return UNKNOWN
+
+    def _call_source(self, machine: Machine, function: Ref, given: Arguments, node: ast.AST) -> Value:
+        located = self.sources.locate(function.name)
+        if located is None:
+            return self._fresh(machine, function)
+        module, name = located
+        definition = module.function(name)
+        if definition is not None:
+            return machine.call(Function(definition, module.name), given, node)
+        if name.endswith(("Config", "Arguments")):
+            return self.arguments(machine, f"{module.name}.{name}", given, node)
+        return UNKNOWN
+
+    def _fresh(self, machine: Machine, function: Ref) -> Value:
+        if function.last == "from_pretrained" and "Model" in function.name:
+            return models.new_model(machine, UNKNOWN)
+        return UNKNOWN
+
+    def arguments(self, machine: Machine, class_: str, given: Arguments, node: ast.AST) -> Obj:
+        """An instance of an arguments class of transformers or trl.
+
+        Args:
+            machine: The machine.
+            class_: Its dotted name.
+            given: What it is made with.
+            node: The call.
+
+        Returns:
+            The instance; what a trl class does in __post_init__ is done.
+
+        Raises:
+            RaisedError: It takes no argument of that name.
+        """
+        for keyword in ("gradient_checkpointing_kwargs",):
+            if keyword in given.keywords and not self.has_field(class_, keyword):
+                own = class_.rpartition(".")[2]
+                raise RaisedError("TypeError", f"{own}.__init__() got an unexpected keyword argument '{keyword}'")
+        made = machine.heap.add(Obj("instance", node), {**given.keywords, "^class": Ref(class_)})
+        for name in ("gradient_checkpointing", "gradient_checkpointing_kwargs"):
+            value = machine.attribute(made, name, node)
+            value = None if isinstance(value, Method) else value
+            value = False if name == "gradient_checkpointing" and value is None else value
+            machine.heap.set(made, name, value)
+            alias = name.replace("gradient", "activation")
+            if self.has_field(class_, alias):
+                machine.heap.set(made, alias, value)
+        for module, own in self.sources.lineage(class_):
+            self.sources.asked.add((module.name, f"{own}.__post_init__"))
+            after = module.function(f"{own}.__post_init__") if module.name.startswith("trl.") else None
+            if after is not None:
+                machine.call(Function(after, module.name, None, made, True), Arguments(), node)
+        return made
+
+    def has_field(self, class_: str, name: str) -> bool:
+        """Whether an arguments class has a field; True where no class of transformers can be read."""
+        known = False
+        for module, own in self.sources.lineage(class_):
+            self.sources.asked.add((module.name, f"{own}:{name}"))
+            known |= own == "TrainingArguments"
+            if module.field(own, name) is not None:
+                return True
+        return not known
+
+    def _call_method(self, machine: Machine, method: Method, given: Arguments, node: ast.AST) -> Value:
+        receiver, name = method.receiver, method.name
+        if not isinstance(receiver, Obj):
+            return UNKNOWN
+        if receiver.kind in ("model", "module"):
+            if name == "_is_overridden":
+                return self.remote.defines(given.get(0, "")) if self.remote is not None else False
+            return models.call_method(machine, receiver, name, given, node)
+        if receiver.kind == "embeddings":
+            core = models.core_of(machine, receiver)
+            if core is not None and name == "register_forward_hook":
+                machine.heap.set(core, "inputs", True)
+            return UNKNOWN
+        if receiver.kind == "super" and name == "__init__":
+            return self._super_init(machine, receiver, given, node)
+        if receiver.kind == "instance" and name == "to_dict":
+            record = machine.heap.record(receiver)
+            return machine.make_dict({key: value for key, value in record.slots.items() if key != "^class"}, open=True)
+        return UNKNOWN
+
+    def _super_init(self, machine: Machine, receiver: Obj, given: Arguments, node: ast.AST) -> Value:
+        """super().__init__(…): the trainer's next base; transformers' own Trainer just keeps model and arguments."""
+        instance = machine.heap.get(receiver, "self")
+        model, args = given.get(0, "model", UNKNOWN), given.get(1, "args", UNKNOWN)
+        if isinstance(instance, Obj):
+            machine.heap.set(instance, "model", model)
+            machine.heap.set(instance, "args", args)
+        self.trained = (model, args)
+        return None
+
+
+def _words(node: ast.AST) -> list[str]:
+    found = []
+    for child in ast.walk(node):
+        if isinstance(child, ast.Name):
+            found.append(child.id)
+        elif isinstance(child, ast.Attribute):
+            found.append(child.attr)
+    return found
+
+
+def _constant(node: ast.AST, name: str) -> ast.Constant | None:
+    """The constant that a statement assigns to a name."""
+    if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Constant):
+        return None
+    named = any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
+    return node.value if named else None
+
+
+def _isinstance(world: LibraryWorld, machine: Machine, given: Arguments, node: ast.AST) -> Value:
+    value, classes = given.get(0, ""), given.get(1, "")
+    listed = machine.items_of(classes) if not isinstance(classes, Ref) else (classes,)
+    if listed is None:
+        return UNKNOWN
+    answers = [_is_instance(world, machine, value, class_) for class_ in listed]
+    return True if True in answers else (UNKNOWN if None in answers else False)
+
+
+def _is_instance(world: LibraryWorld, machine: Machine, value: Value, class_: Value) -> bool | None:
+    if not isinstance(class_, Ref) or value is UNKNOWN:
+        return None
+    name = class_.last
+    if value is None or isinstance(value, (str, int, float, tuple)):
+        return isinstance(value, _CLASS_NAMES[name]) if name in _CLASS_NAMES else False
+    if not isinstance(value, Obj):
+        return None
+    if value.kind in ("model", "module"):
+        return _is_model(world, machine, value, class_)
+    if name in ("str", "dict", "list"):
+        return value.kind == name
+    if value.kind == "adapter config":
+        return True if name == "PeftConfig" else machine.heap.get(value, "kind") == name
+    own = machine.heap.get(value, "^class", None)
+    if isinstance(own, Ref):
+        return any(own_name == name for _, own_name in world.sources.lineage(own.name)) or own.last == name
+    return None
+
+
+def _is_model(world: LibraryWorld, machine: Machine, value: Obj, class_: Ref) -> bool | None:
+    name = class_.last
+    if class_.name.startswith(RemoteModel.MODULE) and world.remote is not None:
+        return world.remote.is_instance(name, inner=value.kind == "module")
+    if name in ("str", "dict", "list", "tuple"):
+        return False
+    if name in ("Module", "PreTrainedModel", "PushToHubMixin") and value.kind == "module":
+        return True if name == "Module" else None
+    wrapped = machine.heap.get(value, "wrapped", None)
+    if not isinstance(wrapped, bool):
+        return None
+    if name.startswith("Peft") and name.endswith("Model") and name != "PeftMixedModel":
+        return wrapped
+    return {"PeftMixedModel": False, "Module": True, "PreTrainedModel": not wrapped}.get(name)
+
+
+def _is_peft_model(world: LibraryWorld, machine: Machine, given: Arguments, node: ast.AST) -> Value:
+    return _isinstance(world, machine, Arguments([given.get(0, "model"), Ref(PEFT)]), node)
+
+
+def _version(world: LibraryWorld, machine: Machine, given: Arguments, node: ast.AST) -> Value:
+    try:
+        return Version(given.get(0, "version"))
+    except (InvalidVersion, TypeError):
+        return UNKNOWN
+
+
+def _replace(world: LibraryWorld, machine: Machine, given: Arguments, node: ast.AST) -> Value:
+    value = given.get(0, "obj")
+    if not isinstance(value, Obj):
+        return UNKNOWN
+    return machine.heap.add(Obj(value.kind, value.node), {**machine.heap.record(value).slots, **given.keywords})
+
+
+def _signature(world: LibraryWorld, machine: Machine, given: Arguments, node: ast.AST) -> Value:
+    names = _parameter_names(world, given.get(0, "obj"))
+    return machine.heap.add(Obj("signature"), {"parameters": UNKNOWN if names is None else names})
+
+
+def _parameter_names(world: LibraryWorld, function: Value) -> tuple[str, ...] | None:
+    if isinstance(function, Ref):
+        located = world.sources.locate(function.name)
+        definition = located[0].function(located[1]) if located is not None else None
+        function = Function(definition, "") if definition is not None else function
+    if isinstance(function, Method) and function.name == "_set_gradient_checkpointing":
+        return ("module", "value")
+    if not isinstance(function, Function) or isinstance(function.node, ast.Lambda):
+        return None
+    spec = function.node.args
+    names = [item.arg for item in (*spec.posonlyargs, *spec.args)][1 if function.bound else 0 :]
+    extra = [item.arg for item in (spec.vararg, *spec.kwonlyargs, spec.kwarg) if item is not None]
+    return (*names, *extra)
+
+
+def _super(world: LibraryWorld, machine: Machine, given: Arguments, node: ast.AST) -> Value:
+    return machine.heap.add(Obj("super"), {"self": machine.lookup("self", node)})
+
+
+def _get_peft_model(world: LibraryWorld, machine: Machine, given: Arguments, node: ast.AST) -> Value:
+    model, config = given.get(0, "model"), given.get(1, "peft_config")
+    if not isinstance(model, Obj) or model.kind != "model":
+        return UNKNOWN
+    said = [
+        machine.heap.get(config, key, UNKNOWN) if isinstance(config, Obj) else UNKNOWN
+        for key in ("kind", "head", "embeddings")
+    ]
+    return wrap(world, machine, model, said[0], True, said[1], said[2], "get_peft_model", node)
+
+
+def wrap(
+    world: LibraryWorld,
+    machine: Machine,
+    model: Obj,
+    kind: Value,
+    trainable: Value,
+    head: Value,
+    embeddings: Value,
+    how: str,
+    node: ast.AST,
+) -> Obj:
+    """Wrap a model, and let peft's PeftModel.__init__ do what it does about checkpointing."""
+    wrapped = models.wrap(machine, model, kind, trainable, head, embeddings, how)
+    core = models.core_of(machine, model)
+    found = world.sources.method(PEFT, "__init__") if wrapped is not model else None
+    if found is not None and core is not None:
+        instance = machine.heap.add(Obj("instance"), {"^class": Ref(PEFT)})
+        init = Function(found[1], found[0].name, None, instance, True)
+        machine.call(init, Arguments([models.view(machine, core, False), UNKNOWN], {}, True), node)
+    return wrapped
+
+
+def _same_model(world: LibraryWorld, machine: Machine, given: Arguments, node: ast.AST) -> Value:
+    """Functions that give back the model that they get, with other things."""
+    return (given.get(0, "model"), UNKNOWN, UNKNOWN)
+
+
+_CALLS: Mapping[str, Callable[[LibraryWorld, Machine, Arguments, ast.AST], Value]] = {
+    "isinstance": _isinstance,
+    "is_peft_model": _is_peft_model,
+    "_is_peft_model": _is_peft_model,
+    "Version": _version,
+    "parse": _version,
+    "replace": _replace,
+    "signature": _signature,
+    "super": _super,
+    "get_peft_model": _get_peft_model,
+    "clone_chat_template": _same_model,
+    "setup_chat_format": _same_model,
+}
