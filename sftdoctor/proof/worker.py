@@ -122,6 +122,12 @@ def chain(error):
     return found
 
 
+def short(error):
+    """One line that names an exception."""
+    text = " ".join(str(error).split())[:600]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def parameters(callable_):
     """Names of the parameters that a callable takes; empty where it does not say."""
     try:
@@ -219,7 +225,7 @@ def require_backend(stack, quantization):
             raise  # a GPU is there and a lone layer fails on it: the stack is broken
         raise NotPossibleError(
             f"bitsandbytes {getattr(stack.bitsandbytes, '__version__', '')} has no {quantization} backend for this CPU "
-            f"({type(error).__name__}: {str(error)[:300]}), and torch sees no GPU"
+            f"({short(error)}), and torch sees no GPU"
         ) from error
 
 
@@ -311,9 +317,9 @@ class Run:
                 self.emit("not_possible", stage=name, reason=str(error))
                 return False
             except (Exception, SystemExit) as error:
-                if refuses_this_machine(self.stack, self.quantization, name, error):
-                    reason = f"{type(error).__name__}: {str(error)[:600]}"
-                    self.emit("not_possible", stage=name, reason="the stack wants a GPU for it: " + reason)
+                reason = refusal(self.stack, self.quantization, name, error)
+                if reason:
+                    self.emit("not_possible", stage=name, reason=reason)
                     return False
                 self.emit.failure(name, error)
                 return True
@@ -555,7 +561,7 @@ class Run:
         self.trainer.save_model(self.saved)
         files = sorted(path.name for path in Path(self.saved).iterdir())
         weights = [name for name in files if name.startswith("adapter_model.")]
-        self.check("adapter_saved", "adapter_config.json" in files and weights, files)
+        self.check("adapter_saved", "adapter_config.json" in files and weights, ", ".join(weights))
 
     def reload(self):
         trained = self.logits(self.trainer.model)
@@ -583,26 +589,27 @@ class Run:
         """Logits of the first sentence, float32 on the CPU, shape (1, tokens, vocabulary)."""
         model.eval()
         batch = self.tokenizer(SENTENCES[0], return_tensors="pt")
-        half = self.stack.cuda
-        with self.torch.no_grad(), self.torch.autocast(self.stack.device[:4].rstrip(":"), self.stack.dtype, half):
+        half = self.torch.autocast("cuda", self.stack.dtype) if self.stack.cuda else contextlib.nullcontext()
+        with self.torch.no_grad(), half:
             out = model(input_ids=batch["input_ids"].to(self.stack.device))
         return out.logits.detach().float().cpu()
 
 
-def refuses_this_machine(stack, quantization, stage, error):
-    """Whether a failure says no more than that a machine without a GPU cannot do this."""
+def refusal(stack, quantization, stage, error):
+    """Why a failure says no more than that a machine without a GPU cannot do this; empty where it says more."""
     if quantization == "none" or stack.cuda or stage not in ("load", "trainer", "train"):
-        return False
+        return ""
     text = " | ".join(str(cause) for cause in chain(error))
     frames = " ".join(frame.name for cause in chain(error) for frame in traceback.extract_tb(cause.__traceback__))
-    if re.search(r"validate_bnb|_validate_environment|validate_environment", frames) and NO_GPU.search(text):
-        return True
-    if re.search(r"CPU or disk offload|on a different device than the one", text):
-        return True
-    # transformers before 4.43 hides "no GPU" behind "please install bitsandbytes"
+    validating = re.search(r"validate_bnb|_validate_environment|validate_environment", frames)
+    if (validating and NO_GPU.search(text)) or re.search(r"CPU or disk offload|on a different device than the", text):
+        return "the stack wants a GPU for it: " + short(error)
+    # transformers before 4.43 says "please install bitsandbytes" where there is no GPU
     available = getattr(getattr(stack.transformers, "utils", None), "is_bitsandbytes_available", None)
     source = inspect.getsource(getattr(available, "__wrapped__", available)) if available else ""
-    return isinstance(error, ImportError) and "cuda.is_available" in source and not available()
+    if isinstance(error, ImportError) and "cuda.is_available" in source and not available():
+        return f"transformers {stack.transformers.__version__} uses bitsandbytes only where torch sees a GPU"
+    return ""
 
 
 def place(names, value, *choices):
