@@ -42,8 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         _complain(f"error: {error}")
     except Exception as error:
+        import traceback
+
         if os.environ.get("SFTDOCTOR_DEBUG"):
-            raise
+            traceback.print_exc()
         what = f"{type(error).__name__}: {error}"
         _complain(f"this is a bug in sftdoctor: {what}", "Run it again with SFTDOCTOR_DEBUG=1 for the traceback.")
     return FAILED
@@ -265,7 +267,13 @@ def demo(settings: Settings, _: Words) -> int:
     """sftdoctor demo."""
     from sftdoctor.demo import run_demo
 
-    return run_demo(lambda text: _write(text, None))
+    with _progress() as progress:
+
+        def write(text: str) -> None:
+            progress.pause()
+            _write(text, None)
+
+        return run_demo(write, progress)
 
 
 COMMANDS: dict[str, Callable[[Settings, Words], int]] = {

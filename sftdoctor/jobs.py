@@ -50,6 +50,7 @@ def fix(settings: Settings, progress: Progress = silent) -> FixResult:
     """
     from sftdoctor.checker import Checker
 
+    keep = keep_of(settings.keep)
     checker = Checker(settings, progress)
     before = checker.check()
     if settings.apply and before.environment.target.kind is not TargetKind.INTERPRETER:
@@ -57,7 +58,7 @@ def fix(settings: Settings, progress: Progress = silent) -> FixResult:
             f"--apply needs an installed environment; {before.environment.target.path} is none",
             "Leave --apply out to see the plan, or name the environment with --python.",
         )
-    plan = _plan(checker, before, progress)
+    plan = _plan(checker, before, keep, progress)
     if not plan.actions:
         return FixResult("nothing-to-do", plan, before)
     if not settings.apply:
@@ -65,14 +66,15 @@ def fix(settings: Settings, progress: Progress = silent) -> FixResult:
     return _apply(checker, before, plan, progress)
 
 
-def _plan(checker: Checker, before: Report, progress: Progress) -> Plan:
+def _plan(checker: Checker, before: Report, keep: Mapping[str, str | None], progress: Progress) -> Plan:
+    from sftdoctor.repair.oracle import JudgeOracle
     from sftdoctor.repair.plan import make_plan
 
     settings = checker.settings
     return make_plan(
         before,
-        oracle=checker.oracle(before),
-        keep=keep_of(settings.keep),
+        oracle=JudgeOracle(before, checker.judge),
+        keep=keep,
         unsafe=settings.unsafe,
         offline=settings.offline,
         cache=cache_of(settings),

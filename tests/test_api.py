@@ -41,8 +41,8 @@ def test_check_finds_what_breaks(broken: Path, healthy: Path) -> None:
 
 
 def test_check_takes_the_same_options_as_the_command(broken: Path, tmp_path: Path) -> None:
-    assert sftdoctor.check(python=str(broken), ignore=["API021", "API002"]).findings == ()
-    assert sftdoctor.check(python=broken, select="GPU", cache=False).findings == ()
+    assert sftdoctor.check(python=str(broken), ignore=["API021", "API002", "GPU"]).findings == ()
+    assert sftdoctor.check(python=broken, select="CFG", cache=False).findings == ()
     script = tmp_path / "train.py"
     script.write_text("from trl import SFTTrainer\nSFTTrainer()\n")
     report = sftdoctor.check(script, python=broken, arguments=["--bf16"])

@@ -28,6 +28,10 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.pause()
+
+    def pause(self) -> None:
+        """Take the moving line away, so that something else can be printed; the next message brings it back."""
         if self._status is not None:
             self._status.stop()
             self._status = None
