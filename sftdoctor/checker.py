@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sftdoctor.engine import judge
+from sftdoctor.errors import SftDoctorError
 from sftdoctor.link.index import Library
 from sftdoctor.link.linker import link
-from sftdoctor.model import Environment, Report, Workload
+from sftdoctor.model import Environment, Finding, NotJudged, Report, Verdict, Workload
 from sftdoctor.reading import Progress, cache_of, read_rules, read_target, read_work, silent
 from sftdoctor.settings import Settings
 
@@ -53,7 +55,7 @@ class Checker:
         workload = workload or self.workload
         start = time.perf_counter()
         library = Library(environment, cache_of(self.settings))
-        links = link(library, environment, workload)
+        links = _linked(library, environment, workload)
         report = judge(
             environment,
             workload,
@@ -63,4 +65,29 @@ class Checker:
             select=self.settings.select,
             ignore=self.settings.ignore,
         )
+        if links.crashed and report.verdict is not Verdict.BREAKS:
+            report = replace(report, verdict=Verdict.UNKNOWN)
         return replace(report, seconds=time.perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class _Links:
+    """What the linker said, if it came to say anything."""
+
+    findings: tuple[Finding, ...]
+    not_judged: tuple[NotJudged, ...]
+    crashed: bool = False
+
+
+def _linked(library: Library, environment: Environment, workload: Workload) -> _Links:
+    """Link; whatever the linker stumbles over is not judged, and the rules go on."""
+    try:
+        result = link(library, environment, workload)
+    except (SftDoctorError, MemoryError):
+        raise
+    except Exception as error:
+        if os.environ.get("SFTDOCTOR_DEBUG"):
+            raise
+        reason = f"the linker stumbled (a bug in sftdoctor): {type(error).__name__}: {error}"
+        return _Links((), (NotJudged("the links between packages", reason),), crashed=True)
+    return _Links(result.findings, result.not_judged)
