@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sftdoctor.model import Confidence, Edit, Evidence, Finding, Fix, Location, Rule, RuleFix, Safety, Severity
+from sftdoctor.model import (
+    Cause,
+    Confidence,
+    Edit,
+    Evidence,
+    Finding,
+    Fix,
+    Location,
+    Place,
+    Rule,
+    RuleFix,
+    Safety,
+    Severity,
+)
 from sftdoctor.predicates import Context, Match
 from sftdoctor.rulefile import FINDING, PLACEHOLDER
 from sftdoctor.symptoms import readable
@@ -60,12 +73,22 @@ def draft(rule: Rule, match: Match, context: Context) -> Draft:
         title=fill(rule.title, context, match.values),
         message=fill(rule.message, context, match.values),
         symptom=(link.symptom if link else "") or readable(rule.symptom),
-        cause=match.cause,
+        cause=_cause(rule, match, context),
         location=match.location,
         fixes=_fixes(rule, match, context),
         evidence=(link.evidence if link else ()) + tuple(_cited(evidence) for evidence in rule.evidence),
     )
     return Draft(finding, rule, match)
+
+
+def _cause(rule: Rule, match: Match, context: Context) -> Cause | None:
+    """The match's cause; where it does not know who asks, the one other distribution that the rule is about."""
+    cause = match.cause
+    if cause is None or cause.caller is not None or cause.callee is None or match.link is not None:
+        return cause
+    others = [name for name in rule.applies if name not in ("python", cause.callee.distribution)]
+    version = context.environment.version(others[0]) if len(others) == 1 else None
+    return replace(cause, caller=Place(others[0], version)) if version else cause
 
 
 def absorb(own: Draft, link: Finding) -> Draft:

@@ -21,7 +21,7 @@ any            of*                                      at least one is there
 not            of*                                      it is not there
 version        distribution*, in*                       installed version lies in the range ("absent" allowed)
 python         in*                                      the target's Python lies in the range
-requirement    kind* (declared|extra), within (run|elsewhere), distribution, dependency
+requirement    kind* (declared|extra), within (core|run|elsewhere), distribution, dependency
                                                         declared requirement not met; one finding each
 requires-python                                         a distribution excludes the target's Python; one each
 signature      callable*, lacks | has                   callable takes (or not) a keyword; unreadable source: unknown

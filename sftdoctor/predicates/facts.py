@@ -9,7 +9,7 @@ from sftdoctor.model import Fact
 from sftdoctor.predicates.core import HOLDS, Argument, Context, Judgement, Match, fails, predicate, unknown
 
 UNSET = "unset"
-"""In a `where`: the script does not say it."""
+"""In a `where`, and as the value of a Fact: the script does not say it."""
 SET = "set"
 """In a `where`: the script says it, whatever the value."""
 UNREADABLE = "unknown"
@@ -75,7 +75,7 @@ def _fits(wanted: Any, value: Any) -> bool:
     if isinstance(wanted, Mapping):
         return _fits_conditions(wanted, value)
     if wanted == SET:
-        return True
+        return bool(value != UNSET)
     # bool is an int in Python, and 1 is not true in TOML
     return type(wanted) is type(value) and bool(wanted == value)
 

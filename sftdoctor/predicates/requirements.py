@@ -21,6 +21,7 @@ DEVELOPMENT = re.compile(
     r"quality|release|test|tests|testing|typing)($|[-_.])"
 )
 """Extras that people who work on a package install; nobody who fine-tunes has to meet their pins."""
+WITHIN = "core: the scenario's core among itself; run: what that needs, directly or not; elsewhere: all the rest"
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
@@ -28,9 +29,7 @@ _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
     "requirement",
     {
         "kind": Argument("text", "declared, or the floor of an extra", True, ("declared", "extra")),
-        "within": Argument(
-            "text", "run: what the scenario's core needs; elsewhere: the rest", False, ("run", "elsewhere")
-        ),
+        "within": Argument("text", WITHIN, False, ("core", "run", "elsewhere")),
         "distribution": Argument("texts", "who requires"),
         "dependency": Argument("texts", "who is required"),
     },
@@ -43,13 +42,9 @@ def requirement(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     that is really installed: no resolver looks at it, since nobody asked for the extra by name.
     """
     extra = arguments["kind"] == "extra"
-    owners = _chosen(context, arguments)
-    wanted = as_texts(arguments.get("dependency"))
+    wanted = _named(context, arguments, "dependency")
     return fails_each(
-        match
-        for owner in owners
-        for match in _unmet(context.environment, owner, extra)
-        if not wanted or match.values["dependency"] in wanted
+        match for owner in _owners(context, arguments) for match in _unmet(context.environment, owner, wanted, extra)
     )
 
 
@@ -67,15 +62,22 @@ def requires_python(context: Context, arguments: Mapping[str, Any]) -> Judgement
     )
 
 
-def _chosen(context: Context, arguments: Mapping[str, Any]) -> list[Distribution]:
+def _named(context: Context, arguments: Mapping[str, Any], side: str) -> frozenset[str] | None:
+    """The distributions that may stand on one side of a requirement; None for any."""
+    if side in arguments:
+        return frozenset(as_texts(arguments[side]))
+    return frozenset(context.workload.scenario.core) if arguments.get("within") == "core" else None
+
+
+def _owners(context: Context, arguments: Mapping[str, Any]) -> list[Distribution]:
     installed = context.environment.distributions
-    names = as_texts(arguments.get("distribution"))
+    names = _named(context, arguments, "distribution")
     within = arguments.get("within")
-    run = needed_by_run(context) if within else frozenset()
+    run = needed_by_run(context) if within in ("run", "elsewhere") else None
     return [
         owner
         for name, owner in installed.items()
-        if (not names or name in names) and (within is None or (name in run) is (within == "run"))
+        if (names is None or name in names) and (run is None or (name in run) is (within == "run"))
     ]
 
 
@@ -98,26 +100,35 @@ def needed_by_run(context: Context) -> frozenset[str]:
     return frozenset(reached)
 
 
-def _unmet(environment: Environment, owner: Distribution, extra: bool) -> Iterator[Match]:
+def _unmet(
+    environment: Environment, owner: Distribution, wanted: frozenset[str] | None, extra: bool
+) -> Iterator[Match]:
     seen: set[tuple[str, str]] = set()
     for line in owner.requires:
         name = _name(line)
         installed = environment.distributions.get(name)
         # most lines of a big package belong to extras whose distributions are not there: skip them unparsed
-        if ("extra" in line.partition(";")[2]) is not extra or (
-            installed is None and (extra or not environment.complete)
-        ):
+        if (wanted is not None and name not in wanted) or ("extra" in line.partition(";")[2]) is not extra:
             continue
-        parsed = _parsed(line)
-        of_extra = _extra_of(owner, parsed, environment) if extra else ""
-        if parsed is None or of_extra is None or not (extra or _applies(parsed, environment)):
+        if installed is None and (extra or not environment.complete):
             continue
-        specifier = _floor(parsed.specifier) if extra else parsed.specifier
-        if installed is not None and _met(str(specifier), installed.version) is not False:
+        asked = _asked(owner, line, environment, extra)
+        if asked is None or (installed is not None and _met(asked[0], installed.version) is not False):
             continue
-        if (name, str(specifier)) not in seen:
-            seen.add((name, str(specifier)))
-            yield _match(owner, name, installed, str(specifier), of_extra)
+        if (name, asked[0]) not in seen:
+            seen.add((name, asked[0]))
+            yield _match(owner, name, installed, *asked)
+
+
+def _asked(owner: Distribution, line: str, environment: Environment, extra: bool) -> tuple[str, str] | None:
+    """The range that a line asks for and the extra that it belongs to; None where it does not apply here."""
+    parsed = _parsed(line)
+    if parsed is None:
+        return None
+    if not extra:
+        return (str(parsed.specifier), "") if _applies(parsed, environment) else None
+    name = _extra_of(owner, parsed, environment)
+    return None if name is None else (str(_floor(parsed.specifier)), name)
 
 
 def _match(owner: Distribution, name: str, installed: Distribution | None, specifier: str, extra: str) -> Match:
@@ -169,7 +180,7 @@ def _applies(parsed: Requirement | None, environment: Environment, extra: str = 
         return False
 
 
-def _extra_of(owner: Distribution, parsed: Requirement | None, environment: Environment) -> str | None:
+def _extra_of(owner: Distribution, parsed: Requirement, environment: Environment) -> str | None:
     """The extra that a line belongs to; None where it is for those who work on the package, or does not apply here."""
     for extra in owner.extras or _named_extras(parsed):
         if not DEVELOPMENT.search(extra) and _applies(parsed, environment, extra):
@@ -177,9 +188,9 @@ def _extra_of(owner: Distribution, parsed: Requirement | None, environment: Envi
     return None
 
 
-def _named_extras(parsed: Requirement | None) -> tuple[str, ...]:
+def _named_extras(parsed: Requirement) -> tuple[str, ...]:
     """Extras that a marker names, where the metadata's Provides-Extra is missing."""
-    return tuple(re.findall(r'extra == "([^"]+)"', str(parsed.marker))) if parsed else ()
+    return tuple(re.findall(r'extra == "([^"]+)"', str(parsed.marker)))
 
 
 def _floor(specifier: SpecifierSet) -> SpecifierSet:
