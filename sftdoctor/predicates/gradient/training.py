@@ -51,7 +51,8 @@ class Training:
     """trains, no-grad (backward raises "element 0 of tensors …"), silent (it goes on, but what is meant to be trained
     gets no gradient), raises (an error before), or unknown."""
     cause: str = ""
-    """frozen-inputs, frozen-adapter, all-frozen, no-recompute, or "" where it trains."""
+    """frozen-inputs, frozen-adapter or all-frozen; no-recompute where it trains without the checkpointing that was asked
+    for; "" where nothing is wrong."""
     detail: str = ""
     """Who froze the adapter; the error; why it is unknown."""
     state: Mapping[str, Any] = None  # type: ignore[assignment]
@@ -304,7 +305,17 @@ class _Replay:
             "quantization",
         )
         state = {name: self.machine.heap.get(core, name) for name in names}
-        return replace(outcome(state), state=state)
+        found = outcome(state)
+        if found.outcome == "trains" and self._asked() and state["checkpointing"] is False:
+            found = replace(found, cause="no-recompute")
+        return replace(found, state=state)
+
+    def _asked(self) -> bool:
+        """Whether checkpointing was asked for, by the script or by the trainer's arguments."""
+        calls = [step[0] for step in self.steps if step[0] in ("gc_enable", "gc_disable")]
+        args = self.trainer[1] if self.trainer is not None else None
+        by_trainer = isinstance(args, Obj) and self.machine.heap.get(args, "gradient_checkpointing") is True
+        return by_trainer or calls[-1:] == ["gc_enable"]
 
 
 def _enabling(module: Module) -> ast.If | None:

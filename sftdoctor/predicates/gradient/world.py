@@ -108,7 +108,7 @@ class LibraryWorld:
         if name == "__version__":
             version = self.environment.version(value.name.partition(".")[0])
             return version if version is not None else UNKNOWN
-        return Ref(f"{value.name}.{name}")
+        return value.last if name == "__name__" else Ref(f"{value.name}.{name}")
 
     def _model_attribute(self, machine: Machine, value: Obj, name: str) -> Value:
         if name in ("supports_gradient_checkpointing", "_set_gradient_checkpointing", "__class__"):
