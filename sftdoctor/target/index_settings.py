@@ -27,18 +27,19 @@ class IndexSettings:
         return IndexSettings(_unique([*self.urls, *more]), self.find_links)
 
 
-def read_index_settings(environ: Mapping[str, str] | None = None) -> IndexSettings:
+def read_index_settings(environ: Mapping[str, str] | None = None, files: Iterable[Path] | None = None) -> IndexSettings:
     """The indexes that this user's pip and uv would ask.
 
     Args:
         environ: Environment variables; os.environ where None.
+        files: pip's configuration files, least important first; those of this machine and user where None.
 
     Returns:
         uv's variables win over pip's, and these over pip's configuration files; PyPI where nothing is said.
     """
     environ = os.environ if environ is None else environ
     options: dict[str, str] = {}
-    for file in _pip_files(environ):
+    for file in _pip_files(environ) if files is None else files:
         options.update(_pip_options(file))
 
     def said(uv: tuple[str, ...], pip: str) -> list[str]:

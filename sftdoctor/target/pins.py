@@ -205,7 +205,10 @@ def with_versions(
         if old and old.root and not any(one.root == old.root for one in distributions.values()):
             gone.add(old.root)
         shared = {module for one in distributions.values() if one.name != name for module in one.top_level}
-        modules = {*(old.top_level if old else ()), *(new.top_level if new else ())} - shared
+        modules = {*(old.top_level if old else ()), *(new.top_level if new else ())}
+        # what an earlier swap gave to the root that goes now
+        modules |= {module for module, root in owners.items() if old and root == old.root}
+        modules -= shared
         owners.update(dict.fromkeys(modules, new.root if new and new.root else ""))
     return replace(
         environment,

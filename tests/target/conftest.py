@@ -28,10 +28,11 @@ def index(tiny: TinyIndex, tmp_path: Path) -> Index:
 
 
 @pytest.fixture
-def only_tiny(tiny: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> TinyIndex:
+def only_tiny(tiny: TinyIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyIndex:
     """The same index, as the one that this user's pip and uv ask."""
     for variable in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "UV_INDEX", "UV_FIND_LINKS", "UV_EXTRA_INDEX_URL"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
     monkeypatch.setenv("UV_DEFAULT_INDEX", f"{tiny.url}/simple")
     return tiny

@@ -80,7 +80,7 @@ class TinyIndex:
         return filename
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """Serve one GET."""
+        """Serve one GET or HEAD."""
         self.log.append(handler.path)
         if self.broken > 0:
             self.broken -= 1
@@ -142,8 +142,9 @@ class TinyIndex:
         if self.cut > 0:
             self.cut -= 1
             data = data[: len(data) // 2]
-        self.sent += len(data)
-        handler.wfile.write(data)
+        if handler.command != "HEAD":
+            self.sent += len(data)
+            handler.wfile.write(data)
 
 
 @contextmanager
@@ -154,6 +155,8 @@ def serve() -> Iterator[TinyIndex]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             index.answer(self)
+
+        do_HEAD = do_GET  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass
