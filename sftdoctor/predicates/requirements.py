@@ -11,7 +11,7 @@ from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion
+from packaging.version import InvalidVersion, Version
 
 from sftdoctor.model import Cause, Distribution, Environment, Place
 from sftdoctor.predicates.core import Argument, Context, Judgement, Match, as_texts, fails_each, predicate
@@ -201,6 +201,6 @@ def _floor(specifier: SpecifierSet) -> SpecifierSet:
 def _met(specifier: str, version: str) -> bool | None:
     """Whether a version meets a range as pip sees it (pre-releases allowed); None where either cannot be read."""
     try:
-        return SpecifierSet(specifier).contains(version, prereleases=True)
+        return SpecifierSet(specifier).contains(Version(version), prereleases=True)
     except (InvalidSpecifier, InvalidVersion):
         return None
