@@ -36,6 +36,9 @@ facts          where*                                   all lines true of one sc
 model          where*                                   all lines true of config.json ("a.b" goes into tables)
 problem        kind*, name                              the installation has such a flaw; one each
 core-missing                                            a distribution the scenario needs is not there; one each
+training       outcome | cause, frozen_by, error        the script's training comes to that: trains, no-grad, silent,
+                                                        raises (the libraries' functions are evaluated)
+gc-override    refuses | silent                         the model's own code meets gradient checkpointing like that
 platform       system | machine                         sys.platform, platform.machine()
 
 A line of `where` is `name = VALUE`, where VALUE is a plain value, a list of them (any), "unset" (not said), "set"
@@ -48,7 +51,7 @@ Texts of a rule (title, message, a fix's require and arguments) may hold `{peft}
 
 from __future__ import annotations
 
-from sftdoctor.predicates import code, facts, hardware, installation, links, logic, requirements, versions
+from sftdoctor.predicates import code, facts, gradients, hardware, installation, links, logic, requirements, versions
 from sftdoctor.predicates.core import (
     PREDICATES,
     Argument,
@@ -83,5 +86,5 @@ __all__ = [
     "gate",
 ]
 
-_REGISTERED = (code, facts, hardware, installation, links, logic, requirements, versions)
+_REGISTERED = (code, facts, gradients, hardware, installation, links, logic, requirements, versions)
 """Imported so that each registers its predicates."""

@@ -105,9 +105,7 @@ def _text(file: Path) -> str:
 
 def _folder_facts(folder: Path, config: Mapping[str, Any]) -> Iterator[Fact]:
     where = Location(str(folder / "config.json"))
-    quantization = config.get("quantization_config")
-    method = quantization.get("quant_method", "bitsandbytes") if isinstance(quantization, dict) else "none"
-    yield Fact("model_quantization", method if isinstance(method, str) else "unknown", where)
+    yield Fact("model_quantization", _quantization(config.get("quantization_config")), where)
     model_type = config.get("model_type")
     yield Fact("model_type", model_type if isinstance(model_type, str) else "unknown", where)
     yield Fact("is_adapter", (folder / "adapter_config.json").is_file())
@@ -115,6 +113,17 @@ def _folder_facts(folder: Path, config: Mapping[str, Any]) -> Iterator[Fact]:
     tokenizer = folder / "tokenizer_config.json"
     yield Fact("has_tokenizer", tokenizer.is_file())
     yield Fact("has_chat_template", _has_template(folder, tokenizer))
+
+
+def _quantization(said: object) -> str:
+    """In the words of the fact `quantization`."""
+    if not isinstance(said, dict):
+        return "none"
+    method = said.get("quant_method", "bitsandbytes")
+    if method == "bitsandbytes":
+        kind = "int8" if said.get("load_in_8bit") else said.get("bnb_4bit_quant_type", "fp4")
+        return kind if isinstance(kind, str) else "unknown"
+    return method if isinstance(method, str) else "unknown"
 
 
 def _has_template(folder: Path, tokenizer: Path) -> bool:

@@ -79,7 +79,7 @@ VOCABULARY: Mapping[str, str] = {
     "remote_gc_attribute": "model folder: whether a module of that code has the attribute gradient_checkpointing",
     "remote_gc_override": 'model folder: parameters of its _set_gradient_checkpointing, or "none"',
     "remote_gc_reentrant": 'model folder: use_reentrant of that code\'s checkpoint calls: true, false, "unset", "none"',
-    "model_quantization": 'model folder: quant_method of its quantization_config, or "none"',
+    "model_quantization": "model folder: what its quantization_config says, in the words of quantization",
     "model_type": "model folder: model_type of its config",
     "has_tokenizer": "model folder: whether there is a tokenizer_config.json",
     "has_chat_template": "model folder: whether the tokenizer has a chat template",

@@ -51,8 +51,8 @@ class Training:
     """trains, no-grad (backward raises "element 0 of tensors …"), silent (it goes on, but what is meant to be trained
     gets no gradient), raises (an error before), or unknown."""
     cause: str = ""
-    """frozen-inputs, frozen-adapter or all-frozen; no-recompute where it trains without the checkpointing that was asked
-    for; "" where nothing is wrong."""
+    """frozen-inputs, frozen-adapter or all-frozen; no-recompute where it trains, but without the checkpointing that was
+    asked for; "" where nothing is wrong."""
     detail: str = ""
     """Who froze the adapter; the error; why it is unknown."""
     state: Mapping[str, Any] = None  # type: ignore[assignment]
@@ -119,6 +119,8 @@ class _Replay:
 
     def _do_load(self, how: Value) -> None:
         quantization = self.facts.get("quantization", "none")
+        if quantization == "none":
+            quantization = self.facts.get("model_quantization", "none")
         self.model = models.new_model(self.machine, UNKNOWN if quantization == "unknown" else quantization)
 
     def _do_set(self, attribute: str, value: Value) -> None:
@@ -203,7 +205,7 @@ class _Replay:
         return None
 
     def _arguments(self) -> Value:
-        class_ = self.facts.get("trainer_args_class", "none")
+        class_ = self.facts.get("trainer_args_class", self._scenario_arguments())
         if class_ == "none":
             return None
         if not isinstance(class_, str) or class_ == "unknown":
@@ -217,6 +219,13 @@ class _Replay:
         if reentrant != "unset":
             keywords["gradient_checkpointing_kwargs"] = self._kwargs(UNKNOWN if reentrant == "unknown" else reentrant)
         return self.world.arguments(self.machine, self._arguments_class(class_), Arguments([], keywords), _NODE)
+
+    def _scenario_arguments(self) -> str:
+        """The arguments class of a scenario, which names the trainer alone."""
+        if "gradient_checkpointing" not in self.facts:
+            return "none"
+        trainer = str(self.facts.get("trainer_class", "Trainer"))
+        return "TrainingArguments" if trainer == "Trainer" else f"{trainer.removesuffix('Trainer')}Config"
 
     def _arguments_class(self, class_: str) -> str:
         stem = class_.removesuffix("Config").lower()

@@ -155,10 +155,8 @@ class LibraryWorld:
         return UNKNOWN if name == "requires_grad" else Method(value, name)
 
     def _device(self) -> Value:
-        """Where weights lie: cuda with a GPU, cpu without; UNKNOWN where the hardware is not known."""
-        if self.environment.accelerators is None:
-            return UNKNOWN
-        return "cuda" if self.environment.accelerators else "cpu"
+        """Where weights lie: cpu on a machine that is known to have no GPU, else cuda, as such runs are meant for."""
+        return "cpu" if self.environment.accelerators == () else "cuda"
 
     def _member(self, class_: Ref, name: str, receiver: Obj, machine: Machine) -> Value:
         found = self.sources.method(class_.name, name)
