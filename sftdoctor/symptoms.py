@@ -105,8 +105,8 @@ def _text_of(operation: str, argument: Any) -> str:
     if operation == "BRANCH":
         return _text(argument[1][0])
     if operation in _REPEATS:
-        least, most, body = argument
-        return _text(body) if least == most == 1 or str(body[0][0]) == "SUBPATTERN" else "…"
+        least, most, _ = argument
+        return "" if (least, most) == (0, 1) else "…"
     return "" if operation == "AT" else "…"
 
 
