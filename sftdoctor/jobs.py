@@ -170,6 +170,5 @@ def describe(event: Mapping[str, Any]) -> str:
     prefix = f"proof in {name}" if name else "proof"
     if event.get("event") == "step":
         return f"{prefix}: step {event.get('step')} of {event.get('steps')}, loss {event.get('loss')}"
-    words = {"stage": event.get("stage"), "progress": event.get("text"), "check": event.get("name")}
-    said = words.get(str(event.get("event")))
-    return f"{prefix}: {str(said).replace('_', ' ')}" if said else ""
+    said = {"stage": event.get("stage"), "progress": event.get("text")}.get(str(event.get("event")))
+    return f"{prefix}: {said}" if said else ""

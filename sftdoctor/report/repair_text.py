@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sftdoctor.model import Action, FixResult, Plan, Safety, TargetKind, Verdict
 from sftdoctor.report import proof_text
-from sftdoctor.report.plain import clean, clean_lines, count, short_path
+from sftdoctor.report.plain import clean, clean_lines, short_path
 from sftdoctor.report.style import as_text, commands, indent, rows
 from sftdoctor.report.text import tally, target_line
 
@@ -125,8 +125,7 @@ def _next(result: FixResult, given: Sequence[str]) -> list[tuple[str, str]]:
         return []
     if result.before.environment.target.kind is not TargetKind.INTERPRETER:
         return [("sftdoctor fix --python PATH --apply", "carry such a plan out where the packages are installed")]
-    todo = count(len(result.plan.actions), "change")
-    return [(f"sftdoctor fix{arguments} --apply", f"make the {todo}, check again, prove; undone if the proof fails")]
+    return [(f"sftdoctor fix{arguments} --apply", "carry it out, check again, prove; undone if the proof fails")]
 
 
 def render_undo(journal: str, restored: Sequence[str], reason: str, drift: Sequence[str], console: Console) -> None:

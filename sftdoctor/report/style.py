@@ -94,7 +94,7 @@ def commands(console: Console, pairs: Sequence[tuple[str, str]], head: str = "Ne
     """
     pairs = [(clean(command), clean(text)) for command, text in pairs]
     widest = max((len(command) for command, _ in pairs), default=0)
-    if widest > (console.width - len(head)) * 5 // 9:
+    if console.width - len(head) - widest - 4 < 38:
         lines = [Text(head)]
         for command, text in pairs:
             lines += [Text(f"  {command}", "bold", overflow="fold"), Text(f"      {text}", "dim", overflow="fold")]

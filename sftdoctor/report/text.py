@@ -50,7 +50,8 @@ def render(report: Report, console: Console, *, given: Sequence[str] = (), verbo
     console.print(target_line(report.environment, console.width))
     for note in report.environment.notes:
         console.print(indent(Text(clean(note), "dim"), 2))
-    healthy = not report.findings and not report.not_judged
+    serious = [finding for finding in report.findings if finding.severity is not Severity.INFO]
+    healthy = not serious and not report.not_judged and not verbose
     if not healthy:
         console.print()
     console.print(_verdict_line(report))
@@ -115,12 +116,14 @@ def _verdict_line(report: Report) -> RenderableType:
 
 
 def _print_findings(findings: Sequence[Finding], console: Console, verbose: bool) -> None:
-    full = len(findings) if verbose else IN_FULL
+    if not findings:
+        return
+    full = len(findings) if verbose else 0 if findings[0].severity is Severity.INFO else IN_FULL
     for finding in findings[:full]:
         console.print()
         print_finding(finding, console, verbose=verbose)
     brief = findings[full : full + IN_BRIEF]
-    if brief:
+    if brief and full:
         console.print()
     for finding in brief:
         console.print(_head(finding))
@@ -227,8 +230,9 @@ def next_steps(report: Report, given: Sequence[str] = ()) -> list[tuple[str, str
             steps.append(
                 (f"sftdoctor fix{arguments} --apply", "carry it out and prove it; `sftdoctor undo` takes it back")
             )
-    if report.findings:
-        steps.append((f"sftdoctor rules {report.findings[0].id}", "why this happens"))
+    serious = [finding for finding in report.findings if finding.severity is not Severity.INFO]
+    if serious:
+        steps.append((f"sftdoctor rules {serious[0].id}", "why this happens"))
     elif installed:
         python = _option(given, "--python")
         steps.append((f"sftdoctor prove{python}", "settle it: train a real 4-bit LoRA step here"))
