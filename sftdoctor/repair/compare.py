@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 
 from sftdoctor.model import Confidence, Finding, Report, Severity
 
@@ -36,12 +37,23 @@ def is_error(finding: Finding) -> bool:
 
 
 def came(before: Report, after: Report) -> tuple[Finding, ...]:
-    """Findings that matter and were not there before."""
-    known = {key(finding) for finding in before.findings}
-    return tuple(finding for finding in after.findings if matters(finding) and key(finding) not in known)
+    """Findings that matter and were not there before, or not as often."""
+    known = count(before.findings)
+    found = []
+    for finding in after.findings:
+        known[key(finding)] -= 1
+        if matters(finding) and known[key(finding)] < 0:
+            found.append(finding)
+    return tuple(found)
 
 
 def remained(before: Report, after: Report, ids: Collection[str]) -> tuple[Finding, ...]:
-    """Findings of these ids that were there before and still are."""
-    known = {key(finding) for finding in before.findings if finding.id in ids}
-    return tuple(finding for finding in after.findings if finding.id in ids and key(finding) in known)
+    """Findings of these ids of which there are as many as before: nothing of that kind was cured."""
+    old = Counter(finding.id for finding in before.findings)
+    new = Counter(finding.id for finding in after.findings)
+    return tuple(one for one in after.findings if one.id in ids and new[one.id] >= old[one.id] > 0)
+
+
+def count(findings: Iterable[Finding]) -> Counter[Key]:
+    """How often each finding is there: one script can make the same mistake twice."""
+    return Counter(key(finding) for finding in findings)

@@ -215,7 +215,7 @@ def run_logged(
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env={**_own_variables(), **variables},
+                env={**own_variables(), **variables},
                 start_new_session=True,
                 pass_fds=(lock,) if lock is not None else (),
             )
@@ -236,8 +236,13 @@ def run_logged(
         return reading.read().decode("utf-8", "replace")
 
 
-def _own_variables() -> dict[str, str]:
-    # These would lead the target's Python to our modules.
+def is_network(output: str) -> bool:
+    """Whether an installer's words are about the network."""
+    return _NETWORK.search(output) is not None
+
+
+def own_variables() -> dict[str, str]:
+    """Our variables without those that would lead the target's Python to our modules."""
     return {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
 
 
@@ -255,7 +260,7 @@ def _failure(kind: str, verb: str, output: str, log: Path) -> RepairError | Offl
     tail = "\n".join(output.strip().splitlines()[-25:])
     if _SPACE.search(output):
         return RepairError(f"{kind} {verb}: no space left\n{tail}", "free some space and try again")
-    if _NETWORK.search(output) and verb != "uninstall":
+    if is_network(output) and verb != "uninstall":
         return OfflineError(f"{kind} {verb}: the index cannot be reached\n{tail}", "check the network or the index")
     return RepairError(f"{kind} {verb} failed:\n{tail}", f"its whole output is in {log}")
 
@@ -263,7 +268,7 @@ def _failure(kind: str, verb: str, output: str, log: Path) -> RepairError | Offl
 def _runs(command: Sequence[str]) -> bool:
     try:
         done = subprocess.run(
-            list(command), capture_output=True, timeout=20, check=False, env=_own_variables(), cwd=tempfile.gettempdir()
+            list(command), capture_output=True, timeout=20, check=False, env=own_variables(), cwd=tempfile.gettempdir()
         )
         return done.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
