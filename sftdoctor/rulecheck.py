@@ -21,15 +21,17 @@ from sftdoctor.symptoms import compile_symptom
 HEADINGS = ("## What happens", "## Why", "## Fix safety")
 FIX_KINDS = ("package", "edit", "config", "command")
 EXPECT = ("pass", "fail", "unknown")
-OPERATIONS: Mapping[str, tuple[str, ...]] = {
-    "rename_keyword": ("old", "new"),
-    "remove_keyword": ("name",),
-    "set_keyword": ("name", "value"),
-    "insert_before": ("code",),
-    "insert_after": ("code",),
-    "replace_import": ("old", "new"),
+OPERATIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "rename_keyword": (("old", "new"), ()),
+    "remove_keyword": (("name",), ()),
+    "set_keyword": (("name", "value"), ()),
+    "insert_before": (("code",), ()),
+    "insert_after": (("code",), ()),
+    "replace_import": (("module", "old", "new"), ("new_module",)),
 }
-"""What an edit may do and the arguments that it needs; the same operations as repair.edits carries out."""
+"""What an edit may do: the arguments that it needs, and those that it may have. Of repair.edits' operations only
+move_keyword is left out, since no rule can know the line to move to."""
+
 _ID = re.compile(r"[A-Z]{3}\d{3}")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TOP = ("schema", "id", "name", "title", "severity", "confidence", "message", "symptom", "explain", "applies", "fails")
@@ -37,7 +39,7 @@ _TOP_REQUIRED = ("schema", "id", "name", "title", "severity", "message", "explai
 _FIX = ("kind", "safety", "reason", "summary", "require", "operation", "anchor", "arguments")
 _EVIDENCE = ("claim", "source", "checked", "method")
 _CASE = ("name", "expect", "distributions", "source", "facts", *CASE_DATA)
-_SCENARIO = ("schema", "title", "entry_points", "facts", "core")
+_SCENARIO = ("schema", "title", "entry_points", "facts", "run", "core")
 
 
 def check_rule(source: Source, stem: str) -> Mapping[str, Any]:
@@ -99,7 +101,14 @@ def check_scenario(source: Source, name: str) -> Scenario:
     if unclear:
         raise source.error(f'{unclear[0]!r} is no "module:attribute" or "module"', "entry_points")
     facts = _table(source, data, "facts")
-    return Scenario(name, str(data["title"]), tuple(data["entry_points"]), dict(facts), tuple(data["core"]))
+    return Scenario(
+        name,
+        str(data["title"]),
+        tuple(data["entry_points"]),
+        dict(facts),
+        tuple(data["core"]),
+        str(data.get("run", "")),
+    )
 
 
 def _check_keys(
@@ -234,9 +243,9 @@ def _check_edit(source: Source, fix: Mapping[str, Any], index: int) -> None:
     arguments = fix.get("arguments", {})
     if not isinstance(arguments, Mapping) or not all(isinstance(text, str) for text in arguments.values()):
         raise source.error("must be a table of texts", "arguments", "fix", index)
-    missing = [name for name in OPERATIONS[operation] if name not in arguments]
-    if missing:
-        raise source.error(f"{operation} needs {', '.join(missing)}", "arguments", "fix", index)
+    needed, optional = OPERATIONS[operation]
+    if not set(needed) <= set(arguments) <= {*needed, *optional}:
+        raise source.error(f"{operation} needs {', '.join((*needed, *optional))}", "arguments", "fix", index)
     if not fix.get("anchor"):
         raise source.error(f"must be the name of a fact, or {FINDING!r}", "anchor", "fix", index)
 

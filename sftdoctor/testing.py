@@ -143,7 +143,7 @@ def build_workload(case: Case, folder: Path) -> Workload:
         The workload: the script's text read, or the facts as the case says them, or the scenario's.
     """
     scenario = load_scenario(case.data.get("scenario"))
-    scenario = replace(scenario, entry_points=tuple(case.data.get("entry_points", ())))
+    scenario = replace(scenario, entry_points=tuple(case.data.get("entry_points", ())), run="")
     if "script" in case.data or "model" in case.data:
         from sftdoctor.workload import read_workload
 
