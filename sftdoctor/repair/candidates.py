@@ -24,7 +24,7 @@ from sftdoctor.target.platforms import fits_python
 
 SLACKS = (timedelta(0), timedelta(days=45), timedelta(days=150))
 """How long after the other side's release a candidate may have come out, one try each."""
-PER_PACKAGE = 5
+PER_PACKAGE = 6
 """Candidates of one package."""
 
 
@@ -142,6 +142,7 @@ class Candidates:
             chosen += [Choice(one) for one in newer[:1] + older[-1:]]
         if spec:
             chosen.append(Choice(fitting[0].version))
+        chosen += [Choice(fitting[len(fitting) * part // 8].version) for part in (4, 6, 2, 7, 5, 3, 1)]
         return list({one.version: one for one in reversed(chosen)}.values())[::-1][:PER_PACKAGE]
 
     def _of_the_era(self, name: str, other: str, fitting: list[Release]) -> list[Choice]:

@@ -90,6 +90,9 @@ def offline_index(wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for tool in ("PIP", "UV"):
         monkeypatch.setenv(f"{tool}_NO_INDEX", "1")
         monkeypatch.setenv(f"{tool}_FIND_LINKS", str(wheels))
+    (tmp_path / "no-index").mkdir()
+    for variable in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
+        monkeypatch.setenv(variable, (tmp_path / "no-index").as_uri())
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
     monkeypatch.setenv("SFTDOCTOR_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("SFTDOCTOR_CACHE", str(tmp_path / "cache"))

@@ -1,0 +1,273 @@
+"""Plans over real wheels, a real resolver and the real linker: a caller, what it calls, and what goes with them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sftdoctor.engine import judge
+from sftdoctor.link.index import Library
+from sftdoctor.link.linker import link
+from sftdoctor.model import Edit, Environment, Finding, Fix, Location, Plan, Report, Safety, Scenario, Script, Workload
+from sftdoctor.repair.edits import edit_source
+from sftdoctor.repair.oracle import JudgeOracle
+from sftdoctor.repair.plan import make_plan
+
+from .conftest import environment_of, finding, make_wheel, report_of
+
+CALLER = "from callee import work\n\nRESULT = work(1, {keyword})\n\n\ndef run():\n    return RESULT\n"
+OLD = "def work(x):\n    return x\n"
+NEW = "def work(x, fast=False):\n    return x\n"
+REMOVED = "def play(x):\n    return x\n"
+
+INDEX: dict[str, list[tuple[str, str, str, tuple[str, ...]]]] = {
+    # name, version, source, requires
+    "raise": [
+        ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
+        ("callee", "1.0", OLD, ()),
+        ("callee", "1.1", OLD, ()),
+        ("callee", "2.0", NEW, ()),
+        ("callee", "3.0", REMOVED, ()),
+    ],
+    "raise with a helper": [
+        ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
+        ("callee", "1.0", OLD, ("helper<2",)),
+        ("callee", "2.0", NEW, ("helper>=2",)),
+        ("helper", "1.0", "", ()),
+        ("helper", "2.0", "", ()),
+    ],
+    "lower": [
+        ("caller", "1.0", CALLER.format(keyword=""), ()),
+        ("callee", "1.0", OLD, ()),
+        ("callee", "2.0", REMOVED, ()),
+    ],
+    "caller": [
+        ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
+        ("caller", "1.1", CALLER.format(keyword=""), ()),
+        ("callee", "1.0", OLD, ()),
+    ],
+    "torch": [
+        ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
+        ("callee", "1.0", OLD, ("torch<2",)),
+        ("callee", "2.0", NEW, ("torch>=2",)),
+        ("torch", "1.0", "", ()),
+        ("torch", "2.0", "", ()),
+    ],
+    "nothing": [
+        ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
+        ("callee", "1.0", OLD, ()),
+        ("callee", "2.0", REMOVED, ()),
+    ],
+}
+
+
+class Stack:
+    """A venv with packages from a little index, and what check says of it."""
+
+    def __init__(self, venv: Path, uv: str, installed: Mapping[str, str]) -> None:
+        names = [f"{name}=={version}" for name, version in installed.items()]
+        python = str(venv / "bin/python")
+        subprocess.run([uv, "pip", "install", "-q", "--no-deps", "--python", python, *names], check=True)
+        self.environment = environment_of(venv)
+        self.workload = Workload(Scenario("t", "t", ("caller:run",), {}, ("caller",)))
+
+    def judge(self, environment: Environment, workload: Workload) -> Report:
+        library = Library(environment, None)
+        return judge(environment, workload, (), link(library, environment, workload), library)
+
+    def plan(self, **options: object) -> Plan:
+        report = self.judge(self.environment, self.workload)
+        assert report.findings, "the stack is meant to be broken"
+        return make_plan(report, oracle=JudgeOracle(report, self.judge), **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def stack(tmp_path: Path, uv: str, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    def build(case: str, **installed: str) -> Stack:
+        folder = tmp_path / "index"
+        folder.mkdir()
+        for name, version, source, requires in INDEX[case]:
+            make_wheel(folder, name, version, {f"{name}.py": source}, requires)
+        for tool in ("PIP", "UV"):
+            monkeypatch.setenv(f"{tool}_FIND_LINKS", str(folder))
+        venv = tmp_path / "stack"
+        subprocess.run([uv, "venv", "-q", str(venv)], check=True)
+        return Stack(venv, uv, installed)
+
+    return build
+
+
+def steps(plan: Plan) -> list[tuple[str, str | None, str | None]]:
+    return [(one.name, one.old, one.new) for one in plan.actions]
+
+
+PLANS = {
+    "raise": ({"caller": "1.0", "callee": "1.0"}, {}, [("callee", "1.0", "2.0")]),
+    "raise with a helper": (
+        {"caller": "1.0", "callee": "1.0", "helper": "1.0"},
+        {},
+        [("callee", "1.0", "2.0"), ("helper", "1.0", "2.0")],
+    ),
+    "lower": ({"caller": "1.0", "callee": "2.0"}, {}, [("callee", "2.0", "1.0")]),
+    "caller": ({"caller": "1.0", "callee": "1.0"}, {}, [("caller", "1.0", "1.1")]),
+    "torch": (
+        {"caller": "1.0", "callee": "1.0", "torch": "1.0"},
+        {"unsafe": True},
+        [("callee", "1.0", "2.0"), ("torch", "1.0", "2.0")],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PLANS)
+def test_what_an_expert_would_pick(stack, case: str) -> None:  # type: ignore[no-untyped-def]
+    installed, options, expected = PLANS[case]
+    plan = stack(case, **installed).plan(**options)
+    assert steps(plan) == expected, plan.left_out
+    assert not plan.left_out
+
+
+def test_torch_moves_only_when_told(stack) -> None:  # type: ignore[no-untyped-def]
+    plan = stack("torch", caller="1.0", callee="1.0", torch="1.0").plan()
+    assert not plan.actions
+    assert {one.action.name for one in plan.left_out} == {"callee", "torch"}
+    assert all("--unsafe takes it: the set changes torch" in one.reason for one in plan.left_out)
+
+
+@pytest.mark.parametrize(
+    ("case", "options", "reason"),
+    [
+        ("nothing", {}, "none was clean"),
+        ("raise", {"keep": {"callee": None, "caller": None}}, "is to be kept"),
+        ("raise", {"keep": {"callee": "1.1"}}, "kept at 1.1"),
+        ("raise", {"timeout": 0.0}, "time for the search was over"),
+    ],
+)
+def test_what_cannot_be_had_is_answered_with_the_reason(
+    stack, case: str, options: dict[str, object], reason: str
+) -> None:  # type: ignore[no-untyped-def]
+    plan = stack(case, caller="1.0", callee="1.0").plan(**options)
+    assert not plan.actions
+    assert [reason in one.reason for one in plan.left_out] == [True], plan.left_out
+
+
+def test_a_written_requirement_comes_before_what_is_derived(stack) -> None:  # type: ignore[no-untyped-def]
+    broken = stack("raise", caller="1.0", callee="1.0")
+    report = broken.judge(broken.environment, broken.workload)
+    fix = Fix("package", Safety.SAFE, "newer callee", ("callee>=1.1,<3",), reason="The rule says so.")
+    report = replace(report, findings=tuple(replace(one, fixes=(fix,)) for one in report.findings))
+    plan = make_plan(report, oracle=JudgeOracle(report, broken.judge))
+    assert steps(plan) == [("callee", "1.0", "2.0")]
+    assert plan.actions[0].reason.startswith("The rule says so.")
+
+
+# --- edits --------------------------------------------------------------------------------------------------------
+
+SCRIPT = """\
+from trl import SFTConfig
+
+a = SFTConfig(max_seq_length=1)  # one
+b = SFTConfig(max_seq_length=2, x=f(max_seq_length=3))
+"""
+
+
+class ScriptOracle:
+    """Finds every max_seq_length, as a rule would."""
+
+    def __init__(self, environment: Environment, new: str = "") -> None:
+        self._environment = environment
+        self._new = new
+
+    def environment(self, candidate: Environment) -> Report:
+        raise AssertionError("no versions are asked for")
+
+    def script(self, path: str, source: str) -> Report:
+        found = [old_name(path, line, column) for line, column in places(source)]
+        if self._new and "max_length" in source:
+            found.append(finding("API999", self._new))
+        return report_of(self._environment, *found)
+
+
+def places(source: str) -> list[tuple[int, int]]:
+    found = []
+    for number, line in enumerate(source.splitlines(), 1):
+        for name in ("SFTConfig(max_seq_length", "f(max_seq_length"):
+            if name in line:
+                found.append((number, line.index(name) + 1))
+    return found
+
+
+def old_name(path: str, line: int, column: int) -> Finding:
+    edit = Edit("rename_keyword", Location(path, line, column), {"old": "max_seq_length", "new": "max_length"})
+    fix = Fix("edit", Safety.SAFE, "rename it", edit=edit)
+    return replace(finding("API004", "renamed"), location=edit.location, fixes=(fix,))
+
+
+def test_edits_of_one_script_follow_one_another(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT)
+    oracle = ScriptOracle(Environment(report_target(), "3.11"))
+    report = oracle.script(str(script), SCRIPT)
+    plan = make_plan(report, oracle=oracle)
+    assert len(plan.actions) == 3 and not plan.left_out
+    text = SCRIPT.encode()
+    for action in plan.actions:
+        assert action.edit is not None and action.diff.count("\n-") == action.diff.count("\n+") - 1 == 1
+        text = edit_source(text, action.edit)
+    assert text.decode() == SCRIPT.replace("max_seq_length", "max_length")
+    assert script.read_text() == SCRIPT
+
+
+def test_an_edit_that_brings_something_new_is_left_out(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT)
+    oracle = ScriptOracle(Environment(report_target(), "3.11"), "worse")
+    plan = make_plan(oracle.script(str(script), SCRIPT), oracle=oracle)
+    assert not plan.actions
+    assert {one.reason for one in plan.left_out} == {"the script would then have API999: worse"}
+
+
+@pytest.mark.parametrize("safety", [Safety.UNSAFE, Safety.MANUAL])
+@pytest.mark.parametrize("unsafe", [False, True])
+def test_safety(tmp_path: Path, safety: Safety, unsafe: bool) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("b = f(max_seq_length=3)\n")
+    oracle = ScriptOracle(Environment(report_target(), "3.11"))
+    report = oracle.script(str(script), script.read_text())
+    found = tuple(
+        replace(one, fixes=tuple(replace(fix, safety=safety) for fix in one.fixes)) for one in report.findings
+    )
+    plan = make_plan(replace(report, findings=found), oracle=oracle, unsafe=unsafe)
+    taken = safety is Safety.UNSAFE and unsafe
+    assert (len(plan.actions), len(plan.left_out)) == ((1, 0) if taken else (0, 1))
+
+
+def test_what_has_no_remedy_is_said() -> None:
+    report = report_of(Environment(report_target(), "3.11"), replace(finding("MDL001"), location=Location("t.py", 1)))
+    plan = make_plan(report, oracle=ScriptOracle(report.environment))
+    assert [(one.action.safety, "no remedy" in one.reason) for one in plan.left_out] == [(Safety.MANUAL, True)]
+
+
+def report_target():  # type: ignore[no-untyped-def]
+    from sftdoctor.model import Target, TargetKind
+
+    return Target(TargetKind.INTERPRETER, "python", "3.11")
+
+
+def test_the_oracle_reads_a_changed_script_in_its_place(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("x = 1\n")
+    seen: list[Workload] = []
+
+    def remember(environment: Environment, workload: Workload) -> Report:
+        seen.append(workload)
+        return report_of(environment)
+
+    workload = Workload(Scenario("t", "t", ()), (Script(str(script), "x = 1\n"),))
+    report = replace(report_of(Environment(report_target(), "3.11")), workload=workload)
+    JudgeOracle(report, remember).script(str(script), "x = 2\n")
+    assert [(one.path, one.source) for one in seen[0].scripts] == [(str(script), "x = 2\n")]
+    assert script.read_text() == "x = 1\n"
