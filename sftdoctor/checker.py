@@ -39,7 +39,10 @@ class Checker:
             SftDoctorError: The target or the workload cannot be read.
         """
         start = time.perf_counter()
-        report = self.judge(read_target(self.settings, self.progress))
+        self.progress("reading the target…")
+        environment = read_target(self.settings, self.progress)
+        self.progress("following the run through its packages…")
+        report = self.judge(environment)
         return replace(report, seconds=time.perf_counter() - start)
 
     def judge(self, environment: Environment, workload: Workload | None = None) -> Report:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO
+from typing import IO, Any
 
 from sftdoctor.model import Explanation, Finding, Fix, Rule, RuleFix, without_placeholders
+from sftdoctor.symptoms import parser
 
 LINE_LIMIT = 8192
 """Characters of one line; a longer one is read in pieces of this size."""
@@ -54,19 +55,23 @@ def explain(lines: Iterable[str], rules: Sequence[Rule]) -> Explanation:
 
 
 class _Pattern:
-    """A rule's symptom, with the literal that is looked for before the pattern is tried."""
+    """A rule's symptom, with the texts that are looked for before the pattern is tried."""
 
     def __init__(self, rule: Rule) -> None:
         symptom = rule.symptom.strip()
         self.rule = rule
         self.search = re.compile(symptom).search
-        self.literal = literal(symptom)
+        self.anchors = anchors(symptom)
         self.weight = len(re.sub(r"\.\{0,\d+\}|\\", "", symptom))
         """How much of a line the pattern spells out: of two that match, the one that says more knows more."""
 
+    def could_match(self, line: str) -> bool:
+        """Whether the pattern is worth trying; much cheaper than trying it."""
+        return not self.anchors or any(text in line for text in self.anchors)
+
 
 def _most_specific(patterns: Sequence[_Pattern], line: str) -> list[Rule]:
-    hits = [pattern for pattern in patterns if pattern.literal in line and pattern.search(line)]
+    hits = [pattern for pattern in patterns if pattern.could_match(line) and pattern.search(line)]
     most = max((hit.weight for hit in hits), default=0)
     return [hit.rule for hit in hits if hit.weight == most]
 
@@ -120,45 +125,32 @@ def _fix(fix: RuleFix) -> Fix:
     return Fix(fix.kind, fix.safety, without_placeholders(summary), fix.require, reason=fix.reason)
 
 
-def literal(pattern: str) -> str:
-    """The longest text that every match of a pattern contains, to look for first; "" where none is sure.
+def anchors(pattern: str) -> tuple[str, ...]:
+    """Texts of which every match of a pattern contains at least one, to look for first; () where none is sure.
 
     Args:
         pattern: A regular expression.
 
     Returns:
-        A literal run at its top level.
+        The best that its syntax tree shows: few, and the shortest of them long.
     """
-    if pattern.startswith("(?") and not pattern.startswith("(?:"):
-        return ""  # flags may change what a literal means
-    best = run = ""
-    at = depth = 0
-    while at < len(pattern):
-        char = pattern[at]
-        following = pattern[at + 1 : at + 2]
-        width = 2 if char == "\\" else 1
-        if char == "[":
-            width = _class_end(pattern, at) - at
-        plain = following if char == "\\" and not following.isalnum() else char
-        is_literal = depth == 0 and (char not in "\\[](){}.^$|?*+" or (char == "\\" and not following.isalnum()))
-        if char == "|" and depth == 0:
-            return ""
-        if is_literal and pattern[at + width : at + width + 1] not in ("?", "*", "{"):
-            run += plain
-        else:
-            best, run = max(best, run, key=len), ""
-            if char == "{":
-                width = max(pattern.find("}", at) + 1 - at, 1)
-        depth += (char == "(") - (char == ")")
-        at += width
-    return max(best, run, key=len)
+    tree = parser.parse(pattern)
+    return () if tree.state.flags & re.IGNORECASE else _anchors(tree)
 
 
-def _class_end(pattern: str, at: int) -> int:
-    """Index after the "]" that closes the character class that starts at an index."""
-    at += 1
-    at += pattern[at : at + 1] == "^"
-    at += pattern[at : at + 1] == "]"
-    while at < len(pattern) and pattern[at] != "]":
-        at += 2 if pattern[at] == "\\" else 1
-    return at + 1
+def _anchors(sequence: Any) -> tuple[str, ...]:
+    found: list[tuple[str, ...]] = []
+    run = ""
+    for operation, argument in [*sequence, ("END", None)]:
+        if str(operation) == "LITERAL":
+            run += chr(argument)
+            continue
+        found.append((run,))
+        run = ""
+        if str(operation) == "SUBPATTERN" and not argument[1]:
+            found.append(_anchors(argument[3]))
+        elif str(operation) == "BRANCH":
+            branches = [_anchors(branch) for branch in argument[1]]
+            found.append(tuple(text for branch in branches for text in branch) if all(branches) else ())
+    best = max(found, key=lambda texts: min(map(len, texts), default=0))
+    return best if all(best) else ()

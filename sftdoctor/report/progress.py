@@ -40,7 +40,8 @@ class Progress:
         """Say what is being done now.
 
         Args:
-            message: One line; what a terminal would obey is taken out.
+            message: One line; what a terminal would obey is taken out. One that ends in "…" is of the moment: only a
+                terminal shows it, a log is spared.
         """
         line = clean(message, 200)
         if self._stream is None or not line or line == self._last:
@@ -56,6 +57,8 @@ class Progress:
         assert stream is not None
         line = spell(line, getattr(stream, "encoding", None) or "utf-8")
         if not stream.isatty():
+            if line.endswith(("…", "...")):
+                return
             stream.write(f"{line}\n")
             stream.flush()
             return

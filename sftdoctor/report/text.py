@@ -57,6 +57,8 @@ def render(report: Report, console: Console, *, given: Sequence[str] = (), verbo
     console.print(_verdict_line(report))
     for severity in Severity:
         findings = [finding for finding in report.findings if finding.severity is severity]
+        if findings and serious and severity is Severity.INFO:
+            console.print()
         _print_findings(findings, console, verbose)
     if report.not_judged:
         console.print()
@@ -162,7 +164,7 @@ def _facts(finding: Finding, verbose: bool) -> list[tuple[str | Text, str | Text
     cause = finding.cause
     if cause and cause.caller:
         pairs.append((Text(_owner(cause.caller)), _site(cause.caller, cause.expression or cause.name)))
-    if cause and cause.callee:
+    if cause and cause.callee and _says_more(cause.callee):
         pairs.append((Text(_owner(cause.callee)), _site(cause.callee, cause.callee.symbol or cause.name)))
     if finding.message and finding.message != finding.title:
         pairs.append(("why", clean(finding.message)))
@@ -173,6 +175,13 @@ def _facts(finding: Finding, verbose: bool) -> list[tuple[str | Text, str | Text
     if verbose:
         pairs += [("evidence", clean(source)) for source in finding.evidence]
     return pairs
+
+
+def _says_more(place: Place) -> bool:
+    """Whether the line of a place would say more than the name that it starts with."""
+    return place.version is None or bool(
+        place.path or place.module or (place.symbol or place.distribution) != place.distribution
+    )
 
 
 def _owner(place: Place) -> str:
@@ -191,6 +200,7 @@ def _site(place: Place, words: str) -> Text:
 def fix_line(fix: Fix) -> Text:
     """What a Fix does and how safe that is."""
     what = fix.summary or ", ".join(fix.require) or fix.reason
+    what = f"install {what}" if what == ", ".join(fix.require) else what
     style = {Safety.SAFE: "green", Safety.UNSAFE: "yellow", Safety.MANUAL: "magenta"}[fix.safety]
     return Text.assemble(clean(what), "  ", (f"({fix.safety.value})", style))
 
