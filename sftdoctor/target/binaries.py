@@ -54,7 +54,8 @@ def numpy_range_of_wheel(
         one for one in archive.infolist() if one.filename.endswith((".so", ".pyd")) and "/tests/" not in one.filename
     ]
     members.sort(key=lambda one: (_FIRST not in one.filename, one.compress_size))
-    if remote.whole is None and name != "pyarrow" and not any(re.match(r"numpy\b", line) for line in requires):
+    related = any(re.match(r"numpy\b", line) and "extra" not in line for line in requires) or name == "pyarrow"
+    if remote.whole is None and not related:
         return None
     batch: list[zipfile.ZipInfo] = []
     spent = 0

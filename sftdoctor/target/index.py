@@ -6,7 +6,8 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
 _PAGE_LIMIT = 64 << 20
+_row = attrgetter(*(one.name for one in fields(IndexFile)))
+_PAGES = 4
+"""Pages that stay in memory: a large project has 15,000 files."""
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _SCHEMA = 2
 FRESH = 600.0
@@ -34,7 +38,7 @@ FRESH = 600.0
 class Index:
     """The configured indexes, as one.
 
-    Safe to use from several threads; pages are asked for once in its life and kept in the cache.
+    Safe to use from several threads; pages are kept in the cache.
     """
 
     settings: IndexSettings = field(default_factory=read_index_settings)
@@ -78,6 +82,8 @@ class Index:
                 found.setdefault(file.filename, file)
         files = tuple(found.values())
         with self._lock:
+            while len(self._pages) >= _PAGES:
+                del self._pages[next(iter(self._pages))]
             self._pages[project] = (oldest, files)
         return files
 
@@ -110,9 +116,9 @@ class Index:
 
     def _page(self, url: str, fresh: float) -> tuple[float, tuple[IndexFile, ...]]:
         kept = self.cache / "index" / f"{hashlib.sha256(url.encode()).hexdigest()[:32]}.json"
-        page = read_json(kept, _SCHEMA)
-        if page and (self.offline or 0 <= time.time() - page["fetched"] < fresh):
-            return page["fetched"], tuple(IndexFile(**file) for file in page["files"])
+        fetched, old = _kept(kept)
+        if fetched and (self.offline or 0 <= time.time() - fetched < fresh):
+            return fetched, old
         if self.offline and not url.startswith("file:"):
             raise OfflineError(
                 f"{without_credentials(url)} was never fetched, and the network is off",
@@ -123,8 +129,8 @@ class Index:
         except FetchError as error:
             if error.missing:
                 return time.time(), ()
-            if page:  # stale is better than nothing: published files do not change
-                return time.time(), tuple(IndexFile(**file) for file in page["files"])
+            if fetched:  # stale is better than nothing: published files do not change
+                return time.time(), old
             raise OfflineError(
                 f"the package index cannot be reached: {error}",
                 hint="Check the network and the index (PIP_INDEX_URL), or use --offline with a filled cache.",
@@ -134,9 +140,18 @@ class Index:
             write_json(
                 kept,
                 _SCHEMA,
-                {"url": without_credentials(url), "fetched": time.time(), "files": [asdict(file) for file in files]},
+                {"url": without_credentials(url), "fetched": time.time(), "files": [_row(file) for file in files]},
             )
         return time.time(), files
+
+
+def _kept(path: Path) -> tuple[float, tuple[IndexFile, ...]]:
+    """When a page was fetched and what it listed; 0 where it is not kept, or damaged."""
+    page = read_json(path, _SCHEMA)
+    try:
+        return (float(page["fetched"]), tuple(IndexFile(*row) for row in page["files"])) if page else (0.0, ())
+    except (KeyError, TypeError, ValueError):
+        return 0.0, ()
 
 
 def best_file(

@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +83,7 @@ class Fetcher:
         Raises:
             FetchError: It is not there, too large, or could not be fetched.
         """
-        return self._retry(url, {"Accept": accept} if accept else {}, limit)
+        return self._retry(url, {"Accept": accept, "Accept-Encoding": "gzip"} if accept else {}, limit)
 
     def get_range(self, url: str, start: int, stop: int, *, limit: int) -> Answer:
         """Fetch the bytes start ≤ i < stop, or the last -start bytes where start is negative.
@@ -164,7 +165,22 @@ class Fetcher:
         total = size
         if response.status == 206:
             total = _total(response.headers.get("Content-Range", ""), headers.get("Range", ""), size, shown)
-        return Answer(b"".join(pieces), total, response.headers.get("Content-Type", ""), response.url)
+        data = b"".join(pieces)
+        if response.headers.get("Content-Encoding") == "gzip":
+            data = _gunzip(data, limit, shown)
+            total = len(data)
+        return Answer(data, total, response.headers.get("Content-Type", ""), response.url)
+
+
+def _gunzip(data: bytes, limit: int, shown: str) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        unpacked = unpacker.decompress(data, limit + 1)
+    except zlib.error:
+        raise FetchError(f"{shown}: damaged") from None
+    if len(unpacked) > limit or not unpacker.eof:
+        raise FetchError(f"{shown}: damaged, or more than the {limit:,} bytes that are read", 413)
+    return unpacked
 
 
 def _total(content_range: str, wanted: str, size: int, shown: str) -> int:

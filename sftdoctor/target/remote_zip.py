@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from sftdoctor.target.remote import Answer, Fetcher, FetchError
+from sftdoctor.target.remote import Fetcher, FetchError
 
 _GAP = 1 << 18
 """Two wanted stretches that are closer than this (bytes) are fetched as one: a request costs about that much."""
@@ -49,12 +49,12 @@ class RemoteFile(io.RawIOBase):
                 raise
             answer = fetcher.get(url, limit=limit)
         self.size = answer.total
-        self._add(answer.total - len(answer.data), answer)
+        self._add(answer.total - len(answer.data), answer.data)
 
     @property
     def whole(self) -> bytes | None:
-        """The whole content where it was fetched in one go, else None."""
-        return next((data for start, data in self._pieces if start == 0 and len(data) == self.size), None)
+        """The whole content where all of it was fetched, else None."""
+        return self._held(0, self.size)
 
     def readable(self) -> bool:
         """It can be read."""
@@ -94,12 +94,13 @@ class RemoteFile(io.RawIOBase):
         Raises:
             FetchError: One of them could not be fetched.
         """
-        missing = [stretch for stretch in stretches if self._held(*stretch) is None]
-        runs = merged(missing, _GAP)
+        runs = merged((part for stretch in stretches for part in self._missing(*stretch)), _GAP)
         cuts = [(at, min(at + _PIECE, stop)) for start, stop in runs for at in range(start, stop, _PIECE)]
 
-        def one(cut: tuple[int, int]) -> Answer:
-            return self._fetcher.get_range(self._url, *cut, limit=max(self._limit, _PIECE))
+        def one(cut: tuple[int, int]) -> bytes:
+            data = self._fetcher.get_range(self._url, *cut, limit=max(self._limit, _PIECE)).data
+            # a host may know ranges for one request and not for the next
+            return data[cut[0] : cut[1]] if len(data) == self.size else data
 
         if len(cuts) > 1:
             with ThreadPoolExecutor(_THREADS) as pool:
@@ -107,8 +108,18 @@ class RemoteFile(io.RawIOBase):
         else:
             answers = [one(cut) for cut in cuts]
         for run in runs:
-            inside = [answer for cut, answer in zip(cuts, answers, strict=True) if run[0] <= cut[0] < run[1]]
-            self._add(run[0], Answer(b"".join(answer.data for answer in inside), self.size))
+            data = b"".join(data for cut, data in zip(cuts, answers, strict=True) if run[0] <= cut[0] < run[1])
+            self._add(run[0], data)
+
+    def _missing(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """The parts of a stretch that are not there yet."""
+        for at, data in sorted(self._pieces, key=lambda piece: piece[0]):
+            if start < at < stop:
+                yield start, at
+            if at <= stop:
+                start = max(start, at + len(data))
+        if start < stop:
+            yield start, stop
 
     def _held(self, start: int, stop: int) -> bytes | None:
         for at, data in self._pieces:
@@ -128,9 +139,9 @@ class RemoteFile(io.RawIOBase):
             position += len(part)
         return b"".join(parts)
 
-    def _add(self, start: int, answer: Answer) -> None:
-        if answer.data:
-            self._pieces.append((start, answer.data))
+    def _add(self, start: int, data: bytes) -> None:
+        if data:
+            self._pieces.append((start, data))
 
 
 def merged(stretches: Iterable[tuple[int, int]], gap: int) -> list[tuple[int, int]]:

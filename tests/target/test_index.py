@@ -38,6 +38,15 @@ def test_a_page_is_kept(tiny: TinyIndex, index: Index) -> None:
     assert len(tiny.log) == 1
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"schema": 2}', '{"schema": 2, "fetched": 1, "files": [3]}'])
+def test_a_damaged_page_is_fetched_again(tiny: TinyIndex, index: Index, content: str) -> None:
+    tiny.add("demo", "1.0")
+    index.versions("demo")
+    for page in (index.cache / "index").iterdir():
+        page.write_text(content)
+    assert Index(index.settings, cache=index.cache, fetcher=index.fetcher).versions("demo") == [Version("1.0")]
+
+
 def test_an_unknown_project_has_no_versions(tiny: TinyIndex, index: Index) -> None:
     assert index.versions("nothing") == []
 

@@ -46,6 +46,17 @@ def test_what_breaks_off_is_tried_again(tiny: TinyIndex, cut: int, broken: int) 
     assert len(tiny.log) == 3
 
 
+def test_pages_may_be_compressed(tiny: TinyIndex) -> None:
+    tiny.encoding = "gzip"
+    tiny.add("demo", "1.0")
+    assert b"demo-1.0" in FETCHER.get(f"{tiny.url}/simple/demo/", limit=1000, accept="text/html").data
+    with pytest.raises(FetchError, match="more than"):
+        FETCHER.get(f"{tiny.url}/simple/demo/", limit=150, accept="text/html")
+    tiny.encoding = "damaged"
+    with pytest.raises(FetchError, match="damaged"):
+        FETCHER.get(f"{tiny.url}/simple/demo/", limit=1000, accept="text/html")
+
+
 def test_what_always_breaks_off_is_an_error(tiny: TinyIndex) -> None:
     tiny.cut = 100
     with pytest.raises(FetchError, match=r"cut off|IncompleteRead"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -66,6 +67,8 @@ class TinyIndex:
     suffixes: bool = True
     """Whether "the last N bytes" can be asked for."""
     as_json: bool = False
+    encoding: str = ""
+    """"gzip" to compress pages, "damaged" to say so and not to do it."""
     cut: int = 0
     """How many answers to break off half-way."""
     broken: int = 0
@@ -89,7 +92,11 @@ class TinyIndex:
         parts = handler.path.strip("/").split("/")
         if parts[0] == "simple" and len(parts) == 2 and parts[1] in self.files:
             kind, data = self._page(parts[1])
-            self._send(handler, 200, data, {"Content-Type": kind})
+            headers = {"Content-Type": kind}
+            if self.encoding:
+                headers["Content-Encoding"] = "gzip"
+                data = gzip.compress(data) if self.encoding == "gzip" else data
+            self._send(handler, 200, data, headers)
         elif parts[0] == "files" and len(parts) == 3 and parts[2] in self.files.get(parts[1], {}):
             self._file(handler, self.files[parts[1]][parts[2]])
         else:
