@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, Any
+from typing import IO
 
 from sftdoctor.model import Explanation, Finding, Fix, Rule, RuleFix, without_placeholders
-from sftdoctor.symptoms import parser
+from sftdoctor.symptoms import anchors
 
 LINE_LIMIT = 8192
 """Characters of one line; a longer one is read in pieces of this size."""
@@ -123,34 +123,3 @@ def finding_of(rule: Rule, symptom: str = "") -> Finding:
 def _fix(fix: RuleFix) -> Fix:
     summary = fix.summary or ", ".join(fix.require) or fix.reason
     return Fix(fix.kind, fix.safety, without_placeholders(summary), fix.require, reason=fix.reason)
-
-
-def anchors(pattern: str) -> tuple[str, ...]:
-    """Texts of which every match of a pattern contains at least one, to look for first; () where none is sure.
-
-    Args:
-        pattern: A regular expression.
-
-    Returns:
-        The best that its syntax tree shows: few, and the shortest of them long.
-    """
-    tree = parser.parse(pattern)
-    return () if tree.state.flags & re.IGNORECASE else _anchors(tree)
-
-
-def _anchors(sequence: Any) -> tuple[str, ...]:
-    found: list[tuple[str, ...]] = []
-    run = ""
-    for operation, argument in [*sequence, ("END", None)]:
-        if str(operation) == "LITERAL":
-            run += chr(argument)
-            continue
-        found.append((run,))
-        run = ""
-        if str(operation) == "SUBPATTERN" and not argument[1]:
-            found.append(_anchors(argument[3]))
-        elif str(operation) == "BRANCH":
-            branches = [_anchors(branch) for branch in argument[1]]
-            found.append(tuple(text for branch in branches for text in branch) if all(branches) else ())
-    best = max(found, key=lambda texts: min(map(len, texts), default=0))
-    return best if all(best) else ()

@@ -62,6 +62,37 @@ def readable(symptom: str) -> str:
     return re.sub("…+", "…", _text(parser.parse(text))) if text else ""
 
 
+def anchors(pattern: str) -> tuple[str, ...]:
+    """Texts of which every match of a pattern contains at least one, to look for first; () where none is sure.
+
+    Args:
+        pattern: A regular expression.
+
+    Returns:
+        The best that its syntax tree shows: few, and the shortest of them long.
+    """
+    tree = parser.parse(pattern)
+    return () if tree.state.flags & re.IGNORECASE else _anchors(tree)
+
+
+def _anchors(sequence: Any) -> tuple[str, ...]:
+    found: list[tuple[str, ...]] = []
+    run = ""
+    for operation, argument in [*sequence, ("END", None)]:
+        if str(operation) == "LITERAL":
+            run += chr(argument)
+            continue
+        found.append((run,))
+        run = ""
+        if str(operation) == "SUBPATTERN" and not argument[1]:
+            found.append(_anchors(argument[3]))
+        elif str(operation) == "BRANCH":
+            branches = [_anchors(branch) for branch in argument[1]]
+            found.append(tuple(text for branch in branches for text in branch) if all(branches) else ())
+    best = max(found, key=lambda texts: min(map(len, texts), default=0))
+    return best if all(best) else ()
+
+
 def _ways(sequence: Any) -> int:
     ways = 1
     for operation, argument in sequence:

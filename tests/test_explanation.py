@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftdoctor.explanation import LINE_LIMIT, anchors, explain, read_lines
+from sftdoctor.explanation import LINE_LIMIT, explain, read_lines
 from sftdoctor.model import Rule, Severity
 from sftdoctor.ruleset import load_rules
+from sftdoctor.symptoms import anchors
 
 FIRST = "prepare_model_for_kbit_training() got an unexpected keyword argument 'gradient_checkpointing_kwargs'"
 TRACEBACK = f"""Traceback (most recent call last):
@@ -103,7 +104,7 @@ def test_a_line_without_end_is_read_in_pieces() -> None:
         (r"first|\w", ()),
         (r"(?i)Foo", ()),
         (r"(?i:foo)", ()),
-        (r"colou?r is", ("r is",)),
+        (r"colou?rs are", ("rs are",)),
         (r"abc+d", ("ab",)),
         (r"x[^]]yy{2,3}zz", ("zz",)),
         (r"(foo|barr)bazz", ("bazz",)),
