@@ -173,4 +173,7 @@ def _pair(cause: Cause | None) -> tuple[str, str] | None:
 
 
 def _rank(own: Draft) -> Key:
-    return SEVERITIES.index(own.finding.severity), CONFIDENCES.index(own.finding.confidence)
+    """Worst and surest first; among equals what is not installed, then the links in the order of the run."""
+    linked = own.rule is None or own.match.link is not None
+    turn = 0 if _is_core_missing(own) else 1 if linked else 2
+    return SEVERITIES.index(own.finding.severity), CONFIDENCES.index(own.finding.confidence), turn
