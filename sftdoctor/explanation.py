@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import IO
 
 from sftdoctor.model import Explanation, Finding, Fix, Rule, RuleFix, without_placeholders
@@ -15,9 +16,12 @@ from sftdoctor.symptoms import anchors
 
 LINE_LIMIT = 8192
 """Characters of one line; a longer one is read in pieces of this size."""
+BLOCK = 512
+"""Lines that are looked at together."""
 FRAMES = 6
 """Innermost frames that are kept."""
 
+_SIGNS = ('File "', "Error", "Exception", "Interrupt")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]{0,20}[A-Za-z]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\))")
 _RANK = re.compile(r"\s*(?:\[?(?:default|rank)?\d{1,5}\]?:)?\s*")
 _EXCEPTION = re.compile(r"(?:[A-Za-z_]\w{0,80}\.){0,12}[A-Za-z_]\w{0,80}(?:Error|Exception|Interrupt)(?::\s|\s*$)")
@@ -40,18 +44,29 @@ def explain(lines: Iterable[str], rules: Sequence[Rule]) -> Explanation:
     frames: deque[str] = deque(maxlen=FRAMES)
     last: tuple[str | None, tuple[str, ...]] = (None, ())
     number = 0
-    for raw in lines:
-        number += 1
-        line = _ESCAPES.sub("", raw) if "\x1b" in raw else raw
-        for rule in _most_specific(patterns, line):
-            seen.setdefault(rule.id, (rule, line.strip()))
-        if 'File "' in line:
-            frames.extend(_frame(line))
-        elif _is_exception(line):
-            last = (_RANK.sub("", line, count=1).strip(), tuple(frames))
-            frames.clear()
+    for block in _blocks(lines):
+        number += len(block)
+        text = "".join(block)
+        alive = [pattern for pattern in patterns if pattern.could_match(text)]
+        if not alive and not any(word in text for word in _SIGNS):
+            continue  # most of a long log: nothing in it needs a closer look
+        for line in block:
+            for rule in _most_specific(alive, line):
+                seen.setdefault(rule.id, (rule, line.strip()))
+            if 'File "' in line:
+                frames.extend(_frame(line))
+            elif _is_exception(line):
+                last = (_RANK.sub("", line, count=1).strip(), tuple(frames))
+                frames.clear()
     findings = tuple(finding_of(rule, text) for rule, text in seen.values())
     return Explanation(findings, tuple(rule for rule, _ in seen.values()), *last, lines=number)
+
+
+def _blocks(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The lines without terminal escapes, some hundred at a time."""
+    stream = iter(lines)
+    while block := list(islice(stream, BLOCK)):
+        yield [_ESCAPES.sub("", line) if "\x1b" in line else line for line in block]
 
 
 class _Pattern:
@@ -83,8 +98,6 @@ def read_lines(stream: IO[str]) -> Iterator[str]:
 
 
 def _is_exception(line: str) -> bool:
-    if "Error" not in line and "Exception" not in line and "Interrupt" not in line:
-        return False
     start = _RANK.match(line)
     return _EXCEPTION.match(line, start.end() if start else 0) is not None
 
