@@ -87,6 +87,8 @@ class Judgement:
 
 
 HOLDS = Judgement(Outcome.HOLDS)
+THERE = Judgement(Outcome.FAILS, matches=(Match(),))
+"""The condition is there, and no more is to be said of it."""
 
 
 def fails(*matches: Match) -> Judgement:

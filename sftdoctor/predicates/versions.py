@@ -15,7 +15,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from sftdoctor.predicates.core import HOLDS, Argument, Context, Judgement, fails_if, predicate, unknown
+from sftdoctor.predicates.core import HOLDS, THERE, Argument, Context, Judgement, predicate, unknown
 
 Release = tuple[int, ...]
 _PLAIN = re.compile(r"\s*(>=|<=|==|!=|<|>)\s*(\d+(?:\.\d+)*)\s*")
@@ -74,15 +74,15 @@ def gate(context: Context, name: str, specifier: str) -> Judgement:
     """
     version = context.environment.python if name == "python" else context.environment.version(name)
     if version is None:
-        if specifier != "absent":
-            return HOLDS if context.environment.complete else unknown(f"whether {name} is there is not known")
-        return fails_if(True) if context.environment.complete else unknown(f"whether {name} is there is not known")
+        if not context.environment.complete:
+            return unknown(f"whether {name} is there is not known")
+        return THERE if specifier == "absent" else HOLDS
     if specifier == "absent":
         return HOLDS
     inside = in_range(version, specifier)
     if inside is None:
         return unknown(f"{name} has a version that cannot be read: {version!r}")
-    return fails_if(inside)
+    return THERE if inside else HOLDS
 
 
 @predicate(
