@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sftdoctor.errors import UsageError
-from sftdoctor.explanation import explain as match
 from sftdoctor.model import Explanation, Failure, Finding, FixResult, Plan, Proof, Report, TargetKind
 from sftdoctor.reading import Progress, cache_of, read_rules, read_target, silent
 from sftdoctor.settings import Settings
@@ -130,6 +129,7 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     Raises:
         SftDoctorError: It could not be started.
     """
+    from sftdoctor.explanation import explain as match
     from sftdoctor.proof.runner import prove as run
 
     rules = read_rules(settings)
@@ -161,6 +161,8 @@ def explain(lines: Iterable[str], settings: Settings) -> Explanation:
     Raises:
         RuleError: A rule is broken.
     """
+    from sftdoctor.explanation import explain as match
+
     return match(lines, read_rules(settings, pages=True))
 
 
