@@ -210,8 +210,8 @@ def worker_variables(folder: Path) -> dict[str, str]:
     kept.update(_QUIET)
     kept["HF_HOME"] = str(folder / "huggingface")
     kept["TMPDIR"] = str(folder)
-    # the tiny model gains nothing from many threads, and a big machine loses time by them
-    kept.setdefault("OMP_NUM_THREADS", str(min(4, os.cpu_count() or 1)))
+    # the tiny model gains nothing from more threads, and on a busy machine they wait for each other, spinning
+    kept.setdefault("OMP_NUM_THREADS", "1")
     # one device is what is proved; several would be wrapped in DataParallel
     if "," in kept.get("CUDA_VISIBLE_DEVICES", "0,"):
         kept["CUDA_VISIBLE_DEVICES"] = kept.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]

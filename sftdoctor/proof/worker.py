@@ -533,7 +533,7 @@ class Run:
         ran = f"a block ran {block} times in {model} passes"
         self.check("gradient_checkpointing_on", model > 0 and block >= 2 * model, ran)
         self.check("optimizer_holds_lora_alone", *self.optimizer_holds)
-        fell = len(losses) == STEPS and losses[-1] <= LOSS_MUST_FALL_TO * losses[0]
+        fell = len(losses) == STEPS and losses[-1] <= LOSS_MUST_FALL_TO * losses[0] != 0
         self.check("loss_falls", fell, [number(losses[0]), number(losses[-1])])
         self.emit("figure", name="seconds_per_step", value=statistics.median(self.step_seconds[1:]))
         self.emit("figure", name="peak_memory_bytes", value=peak_memory(self.stack))

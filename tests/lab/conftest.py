@@ -1,0 +1,39 @@
+"""Real stacks in throwaway environments, one of each kind a session."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sftdoctor.throwaway import Workshop
+from tests.lab.builds import NEWEST
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """Where the environments are built: on this Python, with this torch, from whatever index the user has."""
+    made = Workshop(tmp_path_factory.mktemp("lab"), lambda _: None)
+    made.resolve([("numpy",)])
+    return made
+
+
+@pytest.fixture(scope="session")
+def newest(workshop: Workshop) -> Path:
+    """Python of the newest stack; not to be changed."""
+    return workshop.build(workshop.folder / "newest", NEWEST)
+
+
+@pytest.fixture
+def build(workshop: Workshop, tmp_path: Path) -> object:
+    """Builds an environment of the test's own, and removes it after."""
+    made: list[Path] = []
+
+    def built(*requirements: str) -> Path:
+        made.append(tmp_path / f"venv{len(made)}")
+        return workshop.build(made[-1], requirements)
+
+    yield built
+    for path in made:
+        shutil.rmtree(path, ignore_errors=True)
