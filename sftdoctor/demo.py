@@ -23,7 +23,8 @@ from sftdoctor.model import FixResult, Report
 from sftdoctor.report.style import rendered
 from sftdoctor.throwaway import Progress, Workshop
 
-_DATA = Path(__file__).with_name("_demo")
+DATA = Path(__file__).with_name("_demo")
+"""The scripts and the model of the cases; they travel in the wheel."""
 _RUN_SECONDS = 600.0
 _ERROR = re.compile(r"[\w.]*(?:Error|Exception)\b.*")
 
@@ -162,10 +163,10 @@ def _python_for(cases: Sequence[Case]) -> str | None:
 def _build(workshop: Workshop, folder: Path, case: Case) -> Path:
     """Lays out a case: its files, its environment, its model."""
     workshop.progress(f"building {case.folder}")
-    shutil.copytree(_DATA / case.folder, folder)
+    shutil.copytree(DATA / case.folder, folder)
     python = workshop.build(folder / ".venv", case.requirements)
     if case.model is None:
-        made = run_script(python, folder, str(_DATA / "make_model.py"), "tiny-llama")
+        made = run_script(python, folder, str(DATA / "make_model.py"), "tiny-llama")
         if not made.passed:
             raise SftDoctorError(
                 f"the demo's model cannot be made: {made.line}", "Run it again with more room or time."

@@ -187,7 +187,8 @@ class Workshop:
             try:
                 for line in process.stdout:
                     said = [*said[-40:], line.rstrip()]
-                    self.progress(line.strip())
+                    if not line.lstrip().startswith(("+", "Requirement already", "Using Python")):
+                        self.progress(line.strip())
                 status = process.wait(_BUILD_SECONDS)
             except BaseException:
                 process.kill()
