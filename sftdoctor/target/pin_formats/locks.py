@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sftdoctor.target.pin_formats.words import Pin, PinFile, holds, read_toml
 from sftdoctor.target.platforms import fits_python
 
 _PACKAGES = 20_000
+_MEMBERSHIP = re.compile(r"""(['"])([^'"]{1,100})\1\s{1,9}(not\s{1,9})?in\s{1,9}(extras|dependency_groups)\b""")
 
 
 def packages_of(content: Mapping[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
@@ -108,7 +110,7 @@ def read_pylock(path: Path, markers: Mapping[str, str]) -> PinFile:
             hint="Give the right --python-version.",
         )
     groups = content.get("default-groups")
-    names = frozenset(str(group) for group in groups) if isinstance(groups, list) else frozenset()
+    names = frozenset(canonical_name(str(group)) for group in groups) if isinstance(groups, list) else frozenset()
     pins: dict[str, Pin] = {}
     blind: list[NotJudged] = []
     for package in packages_of(content, "packages", path):
@@ -127,18 +129,13 @@ def read_pylock(path: Path, markers: Mapping[str, str]) -> PinFile:
 
 
 def _pylock_holds(marker: object, markers: Mapping[str, str], groups: frozenset[str]) -> bool:
-    """A marker that may also ask for extras and dependency_groups, which are sets there."""
-    from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
+    """A marker that may also ask for extras and dependency_groups, which only the newest packaging understands."""
 
-    if not marker:
-        return True
-    sets: dict[str, Any] = {**markers, "extras": frozenset(), "dependency_groups": groups}
-    try:
-        return Marker(str(marker)).evaluate(sets, context="lock_file")
-    except TypeError:  # packaging before 25 knows no lock files
-        return holds(marker, markers)
-    except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, ValueError, KeyError, RecursionError):
-        return True
+    def settled(match: re.Match[str]) -> str:
+        there = match[4] == "dependency_groups" and canonical_name(match[2]) in groups
+        return "python_version >= '0'" if there is not bool(match[3]) else "python_version < '0'"
+
+    return holds(_MEMBERSHIP.sub(settled, marker) if isinstance(marker, str) else None, markers)
 
 
 def _hashes(package: Mapping[str, Any]) -> Iterator[str]:

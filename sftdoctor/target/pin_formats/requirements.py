@@ -222,16 +222,25 @@ def _merged(pins: list[Pin], path: Path) -> tuple[Pin, ...]:
         if before is None:
             merged[pin.name] = pin
             continue
-        versions = {one for one in (before.version, pin.version) if one}
-        if len(versions) > 1:
-            raise TargetError(f"{path} pins {pin.name} to {' and to '.join(sorted(versions))}")
+        if before.version and pin.version and not _same(before.version, pin.version):
+            raise TargetError(f"{path} pins {pin.name} to {before.version} and to {pin.version}")
         specifiers = [one for one in (before.specifier, pin.specifier) if one]
         merged[pin.name] = replace(
             before,
-            version=next(iter(versions), None),
+            version=before.version or pin.version,
             specifier=",".join(dict.fromkeys(specifiers)),
             extras=tuple(sorted({*before.extras, *pin.extras})),
             url=before.url or pin.url,
             hashes=before.hashes | pin.hashes,
         )
     return tuple(merged.values())
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two texts are the same version, "1.0" and "1.0.0"."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(one) == Version(other)
+    except InvalidVersion:
+        return one == other
