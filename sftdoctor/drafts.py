@@ -72,7 +72,7 @@ def draft(rule: Rule, match: Match, context: Context) -> Draft:
         confidence=link.confidence if link else rule.confidence,
         title=fill(rule.title, context, match.values),
         message=fill(rule.message, context, match.values),
-        symptom=(link.symptom if link else "") or readable(rule.symptom),
+        symptom=(link.symptom if link else "") or match.symptom or readable(rule.symptom),
         cause=_cause(rule, match, context),
         location=match.location,
         fixes=_fixes(rule, match, context),

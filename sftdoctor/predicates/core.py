@@ -64,6 +64,8 @@ class Match:
     location: Location | None = None
     link: Finding | None = None
     """The linker's finding that the rule decorates."""
+    symptom: str = ""
+    """What would be seen, where it is not what the rule's symptom says."""
 
     def merge(self, other: Match) -> Match:
         """Both together; where both say something, the first is kept."""
@@ -72,6 +74,7 @@ class Match:
             self.cause or other.cause,
             self.location or other.location,
             self.link or other.link,
+            self.symptom or other.symptom,
         )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sftdoctor.model import Environment, Fact, ModelFolder
+from sftdoctor.model import Environment, Fact, Location, ModelFolder
 from sftdoctor.predicates.core import HOLDS, Argument, Context, Judgement, Match, as_texts, fails, predicate, unknown
 from sftdoctor.predicates.gradient.remote import remote_model
 from sftdoctor.predicates.gradient.training import Training, replay
 
 OUTCOMES = ("trains", "no-grad", "silent", "raises")
 CAUSES = ("frozen-inputs", "frozen-adapter", "all-frozen", "no-recompute")
+GRAD_FN = "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn"
 OVERRIDE = "_set_gradient_checkpointing"
 REFUSALS = {
     "signature": OVERRIDE,
@@ -58,7 +59,26 @@ def training(context: Context, arguments: Mapping[str, Any]) -> Judgement:
         "frozen_by": found.detail if found.cause == "frozen-adapter" else "",
         "error": found.detail if found.outcome == "raises" else "",
     }
-    return fails(Match(values))
+    return fails(Match(values, location=_where(context, found), symptom=_symptom(found)))
+
+
+def _where(context: Context, found: Training) -> Location | None:
+    """The line that decides: what froze the adapter, else the wrap, else the trainer's call."""
+    steps = context.facts.get("step", ())
+    froze = {"prepare_model_for_kbit_training": "prepare_kbit", "the script": "freeze"}.get(found.detail, "wrap")
+    if found.cause == "frozen-adapter" and found.detail != "trl":
+        said = [fact for fact in steps if froze in fact.value[:2]][-1:]
+    else:
+        said = [*context.facts.get("wrap_call", ())] if found.cause == "frozen-inputs" else []
+    said = said or [*context.facts.get("trainer_call", ())]
+    return said[0].location if said else None
+
+
+def _symptom(found: Training) -> str:
+    """What would be seen."""
+    if found.outcome == "silent":
+        return "no error: a gradient norm of 0, and weights that do not move"
+    return found.detail if found.outcome == "raises" else GRAD_FN
 
 
 @predicate(
@@ -94,7 +114,8 @@ def gc_override(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     refusal = _refusal(found.detail) if found.outcome == "raises" else ""
     asked = refusal in as_texts(arguments.get("refuses")) if refusal else False
     silent = arguments.get("silent", False) and found.cause == "no-recompute"
-    return fails(Match(values, location=where)) if asked or silent else HOLDS
+    symptom = "no error: nothing is recomputed" if silent else found.detail
+    return fails(Match(values, location=where, symptom=symptom)) if asked or silent else HOLDS
 
 
 def _has_code(said: Mapping[str, tuple[Fact, ...]]) -> bool:
