@@ -12,7 +12,7 @@ from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
-from sftdoctor.model import Accelerator, Environment
+from sftdoctor.model import Accelerator
 from sftdoctor.predicates.core import (
     HOLDS,
     Argument,
@@ -70,10 +70,10 @@ def torch_arch(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     devices = context.environment.accelerators
     if devices == ():
         return HOLDS
-    if build is None or (build.cuda and not build.architectures):
-        return unknown("what torch was built for cannot be read")
     if devices is None:
         return unknown(NO_HARDWARE)
+    if build is None or (build.cuda and not build.architectures):
+        return unknown("what torch was built for cannot be read")
     if not build.cuda:
         return HOLDS
     shown = " ".join(build.architectures)
@@ -103,21 +103,18 @@ def driver(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     environment = context.environment
     build = environment.torch_build
     devices = environment.accelerators
-    if devices is not None and not any(device.kind == "cuda" for device in devices):
+    if devices is None:
+        return unknown(NO_HARDWARE)
+    if not any(device.kind == "cuda" for device in devices):
         return HOLDS
     if build is None:
         return unknown("what torch was built for cannot be read")
     if not build.cuda:
         return HOLDS
     if environment.driver_cuda is None:
-        return unknown(_no_driver(environment))
+        return unknown("the NVIDIA driver's version is not known")
     values = {"driver": environment.driver or "?", "driver_cuda": environment.driver_cuda, "torch_cuda": build.cuda}
     return fails_if(_major(environment.driver_cuda) < _major(build.cuda), **values)
-
-
-def _no_driver(environment: Environment) -> str:
-    known = environment.accelerators is not None
-    return "the NVIDIA driver's version is not known" if known else NO_HARDWARE
 
 
 def _each_device(devices: Iterable[Accelerator], test: Callable[[Accelerator], bool | None]) -> Judgement:
