@@ -50,7 +50,8 @@ def edit_source(source: bytes, edit: Edit) -> bytes:
         RepairError: The place cannot be found, or the result would not be Python.
     """
     # The operations import libcst, which takes a quarter of a second: only who edits pays for it.
-    from sftdoctor.repair.operations import FUNCTIONS, Tree, apply_splices
+    from sftdoctor.repair.operations import FUNCTIONS
+    from sftdoctor.repair.tree import Tree, apply_splices
 
     _must_be_whole(edit)
     refuse_unfit(edit.location, source)

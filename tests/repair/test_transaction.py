@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,15 @@ FAILED = Proof("failed", "cpu", "nf4", failure=Failure("train", "TypeError", "no
 
 
 @pytest.fixture(params=["uv_venv", "pip_venv"])
-def venv(request: pytest.FixtureRequest) -> Path:
+def either(request: pytest.FixtureRequest) -> Path:
+    """The same through uv and through pip; pip is slow, so only where the installer makes a difference."""
     folder: Path = request.getfixturevalue(request.param)
     return folder
+
+
+@pytest.fixture
+def venv(uv_venv: Path) -> Path:
+    return uv_venv
 
 
 def run(venv: Path, *actions: object, prove: object = None, after: object = None):  # type: ignore[no-untyped-def]
@@ -48,44 +55,44 @@ def version(venv: Path, module: str) -> str:
     return done.stdout.strip()
 
 
-def test_apply_then_undo_leaves_the_same_tree(venv: Path, tmp_path: Path) -> None:
+def test_apply_then_undo_leaves_the_same_tree(either: Path, tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_bytes(b"f(max_seq_length=1)\r\n")
     script.chmod(0o750)
     edit = Edit("rename_keyword", Location(str(script), 1, 1), {"old": "max_seq_length", "new": "max_length"})
-    before = picture(venv)
+    before = picture(either)
     result = run(
-        venv,
+        either,
         package("alpha", "1.0", "2.0"),
         package("beta", "1.0", "1.5"),
         script_edit(script, edit),
         prove=lambda: PASSED,
     )
     assert (result.outcome, result.proof) == ("applied", PASSED)
-    assert (version(venv, "alpha"), version(venv, "beta")) == ("2.0", "1.5")
+    assert (version(either, "alpha"), version(either, "beta")) == ("2.0", "1.5")
     assert script.read_bytes() == b"f(max_length=1)\r\n"
-    assert not (site_of(venv) / "alpha/old.py").exists() and (venv / "bin/alpha-extra").exists()
-    assert (site_of(venv) / "alpha/mine.txt").exists()
+    assert not (site_of(either) / "alpha/old.py").exists() and (either / "bin/alpha-extra").exists()
+    assert (site_of(either) / "alpha/mine.txt").exists()
     assert journals()[0].state == "committed"
     undone = undo()
     assert undone.restored == ("alpha 2.0 → 1.0", "beta 1.5 → 1.0", str(script))
-    assert picture(venv) == before
+    assert picture(either) == before
     assert script.read_bytes() == b"f(max_seq_length=1)\r\n" and script.stat().st_mode & 0o777 == 0o750
     with pytest.raises(RepairError, match="no fix to take back"):
-        undo(prefix=str(venv))
+        undo(prefix=str(either))
 
 
-def test_a_package_that_was_absent_or_is_removed(venv: Path) -> None:
-    before = picture(venv)
-    first = run(venv, package("beta", "1.0", None))
-    assert "beta" not in environment_of(venv).distributions
-    between = picture(venv)
-    run(venv, package("beta", None, "1.5"))
-    assert version(venv, "beta") == "1.5"
+def test_a_package_that_was_absent_or_is_removed(either: Path) -> None:
+    before = picture(either)
+    first = run(either, package("beta", "1.0", None))
+    assert "beta" not in environment_of(either).distributions
+    between = picture(either)
+    run(either, package("beta", None, "1.5"))
+    assert version(either, "beta") == "1.5"
     undo()
-    assert picture(venv) == between
+    assert picture(either) == between
     undo(first.journal)
-    assert picture(venv) == before
+    assert picture(either) == before
 
 
 FAILURES = {
@@ -135,11 +142,11 @@ def test_signals_are_taken_back(venv: Path, number: int) -> None:
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_a_version_that_does_not_exist(venv: Path) -> None:
-    before = picture(venv)
+def test_a_version_that_does_not_exist(either: Path) -> None:
+    before = picture(either)
     with pytest.raises((RepairError, OfflineError), match="alpha"):
-        run(venv, package("alpha", "1.0", "9.9"))
-    assert picture(venv) == before
+        run(either, package("alpha", "1.0", "9.9"))
+    assert picture(either) == before
     assert journals()[0].state == "undone" and "nothing had been changed" in journals()[0].note
 
 
@@ -245,6 +252,58 @@ def test_no_space_for_the_journal(uv_venv: Path, tmp_path: Path) -> None:
     assert picture(uv_venv) == before
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("only root may mount a small file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_under_the_journal(uv_venv: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SFTDOCTOR_STATE", str(small_disk))
+    monkeypatch.setattr("sftdoctor.repair.prepare._refuse_no_space", lambda *arguments: None)
+    (site_of(uv_venv) / "alpha" / "data" / "table.txt").write_bytes(os.urandom(2**20))
+    before = picture(uv_venv)
+    with pytest.raises(RepairError, match="No space left"):
+        run(uv_venv, package("alpha", "1.0", "2.0"))
+    assert picture(uv_venv) == before
+    assert run(uv_venv, package("beta", "1.0", "1.5")).outcome == "applied"
+
+
+def test_a_disk_without_room_is_refused_beforehand(
+    uv_venv: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SFTDOCTOR_STATE", str(small_disk))
+    with pytest.raises(RepairError, match="MiB free, the fix needs"):
+        run(uv_venv, package("alpha", "1.0", "2.0"))
+
+
+def test_a_disk_that_fills_while_installing(venv: Path, tmp_path: Path) -> None:
+    """The installer dies half-way, with the old version gone: the way back needs no more room than there was."""
+    before = picture(venv)
+    fill = """
+        from sftdoctor.repair.packages import Installer
+        from sftdoctor.errors import RepairError
+        from pathlib import Path
+        def half(self, pins, folder, lock, log):
+            self.remove(list(pins), lock, log)
+            (next(Path(venv, "lib").glob("python*")) / "site-packages/alpha").mkdir(exist_ok=True)
+            (next(Path(venv, "lib").glob("python*")) / "site-packages/alpha/__init__.py").write_text("VERS")
+            raise RepairError("No space left on device")
+        Installer.install = half
+    """
+    done = child(venv, tmp_path, fill)
+    assert done.returncode == 3 and "Everything was put back" in done.stderr
+    assert picture(venv) == before
+
+
 STATES = ["planned", "preparing", "applying", "checking", "proving", "committed"]
 
 
@@ -272,9 +331,9 @@ def test_killed_on_entering_a_state(venv: Path, tmp_path: Path, state: str) -> N
     assert journals()[0].state == "undone"
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.01, 0.03, 0.1, 0.3])
-def test_killed_while_the_installer_works(venv: Path, tmp_path: Path, seconds: float) -> None:
-    before = picture(venv)
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.1, 0.4])
+def test_killed_while_the_installer_works(either: Path, tmp_path: Path, seconds: float) -> None:
+    before = picture(either)
     kill = f"""
         from sftdoctor.repair.packages import Installer
         import os, signal, threading
@@ -285,9 +344,9 @@ def test_killed_while_the_installer_works(venv: Path, tmp_path: Path, seconds: f
             threading.Event().wait(5)
         Installer.install = dying
     """
-    assert child(venv, tmp_path, kill).returncode == -signal.SIGKILL
-    undo(prefix=str(venv))
-    assert picture(venv) == before
+    assert child(either, tmp_path, kill).returncode == -signal.SIGKILL
+    undo(prefix=str(either))
+    assert picture(either) == before
 
 
 @pytest.mark.parametrize("step", ["backup.remove_new", "backup.put_back", "way_back._verify"])

@@ -1,0 +1,152 @@
+"""Environments that belong to another tool or cannot be written: each gets the command that is right for it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sftdoctor.errors import OfflineError, RepairError
+from sftdoctor.model import Environment
+from sftdoctor.repair import packages
+from sftdoctor.repair.installed import find_installed, find_place
+from sftdoctor.repair.packages import Installer, choose_installer, refuse_forbidden, run_logged
+
+from .conftest import environment_of, picture, site_of
+
+
+def refuse(environment: Environment) -> None:
+    place = find_place(environment)
+    found = find_installed("alpha", place)
+    refuse_forbidden(environment, place, {"alpha": "2.0"}, [found] if found else [])
+
+
+def conda(venv: Path) -> None:
+    (venv / "conda-meta").mkdir()
+    (venv / "conda-meta" / "alpha-1.0-pyhd8ed1ab_0.json").write_text("{}")
+
+
+def conda_by_installer(venv: Path) -> None:
+    (site_of(venv) / "alpha-1.0.dist-info" / "INSTALLER").write_text("conda\n")
+
+
+def editable(venv: Path) -> None:
+    text = '{"url": "file:///home/me/alpha", "dir_info": {"editable":   true}}'
+    (site_of(venv) / "alpha-1.0.dist-info" / "direct_url.json").write_text(text)
+
+
+def twice(venv: Path) -> None:
+    info = site_of(venv) / "alpha-0.9.dist-info"
+    info.mkdir()
+    (info / "RECORD").write_text("")
+
+
+def without_record(venv: Path) -> None:
+    (site_of(venv) / "alpha-1.0.dist-info" / "RECORD").unlink()
+
+
+def outside(venv: Path) -> None:
+    record = site_of(venv) / "alpha-1.0.dist-info" / "RECORD"
+    record.write_text(record.read_text() + "../../../../../etc/passwd,,\n")
+
+
+def linked_out(venv: Path) -> None:
+    (venv.parent / "src").mkdir()
+    (site_of(venv) / "alpha").rename(venv.parent / "src" / "alpha")
+    (site_of(venv) / "alpha").symlink_to(venv.parent / "src" / "alpha")
+
+
+FORBIDDEN = {
+    "conda": (conda, "conda installed alpha", r"conda install -p \S+ alpha=2.0"),
+    "conda's INSTALLER": (conda_by_installer, "conda installed alpha", "conda install"),
+    "editable": (editable, "editable install", "check out"),
+    "twice": (twice, "more than once", "remove all but one"),
+    "no RECORD": (without_record, "no readable RECORD", "reinstall"),
+    "a RECORD that leads out": (outside, "outside", "reinstall"),
+    "a package folder that leads out": (linked_out, "outside", "reinstall"),
+}
+
+
+@pytest.mark.parametrize("case", FORBIDDEN)
+def test_forbidden(uv_venv: Path, case: str) -> None:
+    change, message, hint = FORBIDDEN[case]
+    change(uv_venv)
+    before = picture(uv_venv)
+    with pytest.raises(RepairError, match=message) as caught:
+        refuse(environment_of(uv_venv))
+    assert re.search(hint, caught.value.hint)
+    assert picture(uv_venv) == before
+
+
+def test_conda_environment_with_a_package_of_pip(uv_venv: Path) -> None:
+    (uv_venv / "conda-meta").mkdir()
+    (uv_venv / "conda-meta" / "python-3.11.7-h955ad1f_0.json").write_text("{}")
+    refuse(environment_of(uv_venv))
+
+
+def test_a_system_python(uv_venv: Path, tmp_path: Path) -> None:
+    (tmp_path / "EXTERNALLY-MANAGED").write_text("[externally-managed]\nError=no\n")
+    environment = replace(environment_of(uv_venv), stdlib=str(tmp_path))
+    refuse(environment)  # a venv may be changed, whatever its base is
+    (uv_venv / "pyvenv.cfg").rename(uv_venv / "gone")
+    with pytest.raises(RepairError, match="managed by the system") as caught:
+        refuse(environment)
+    assert "-m venv .venv && .venv/bin/python -m pip install alpha==2.0" in caught.value.hint
+
+
+def test_read_only_site_packages(uv_venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site_of(uv_venv).chmod(0o555)
+    if os.geteuid() == 0:  # who may write everywhere; what the others are told stands in for it
+        monkeypatch.setattr(packages.os, "access", lambda path, mode: path != site_of(uv_venv))
+    with pytest.raises(RepairError, match="cannot be written"):
+        refuse(environment_of(uv_venv))
+
+
+def test_without_uv_and_pip(uv_venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "find_uv", lambda: None)
+    monkeypatch.setattr(packages.sys, "executable", "/nowhere/python")
+    with pytest.raises(RepairError, match="has no pip, and there is no uv") as caught:
+        choose_installer(environment_of(uv_venv))
+    assert "-m ensurepip" in caught.value.hint
+
+
+def test_our_pip_serves_a_venv_without_one(uv_venv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "find_uv", lambda: None)
+    chosen = choose_installer(environment_of(uv_venv))
+    assert chosen.command[:5] == (sys.executable, "-m", "pip", "--python", environment_of(uv_venv).target.path)
+
+
+def test_a_shim_that_does_not_run_is_no_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shim = tmp_path / "uv"
+    shim.write_text("#!/bin/sh\nexit 127\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(packages.sysconfig, "get_path", lambda name: str(tmp_path))
+    assert packages.find_uv() is None
+
+
+SAID = {
+    "offline": ("error: Failed to fetch: `https://pypi.org/simple/peft/`\n dns error", OfflineError),
+    "full": ("OSError: [Errno 28] No space left on device", RepairError),
+    "other": ("No matching distribution found for peft==99", RepairError),
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_what_an_installer_says_is_shown(case: str, tmp_path: Path) -> None:
+    text, kind = SAID[case]
+    installer = Installer("uv", (sys.executable, "-c", f"import sys; print({text!r}); sys.exit(1)"), "python")
+    with pytest.raises(kind) as caught:
+        installer.install({"peft": "99"}, tmp_path, None, tmp_path / "log")
+    assert type(caught.value) is kind and text.splitlines()[-1] in caught.value.message
+    assert text in (tmp_path / "log").read_text()
+
+
+def test_an_installer_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "TIMEOUT", 0.3)
+    with pytest.raises(RepairError, match="did not end"):
+        run_logged([sys.executable, "-c", "import time; time.sleep(60)"], {}, None, tmp_path / "log")
