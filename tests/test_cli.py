@@ -149,6 +149,35 @@ def test_json_is_valid_and_alone_on_stdout(broken: Path, tmp_path: Path) -> None
     assert "API021" in [finding["id"] for finding in report["findings"]]
 
 
+def test_a_plan_that_needs_the_network_says_so(broken: Path, tmp_path: Path) -> None:
+    done = run("fix", "--python", broken, "--offline", "--format", "json", cwd=tmp_path)
+    result = json.loads(done.stdout)
+    validate("fix", result)
+    assert (done.returncode, result["outcome"], result["journal"]) == (FOUND, "nothing-to-do", None)
+    assert "network is off" in result["left_out"][0]["reason"]
+
+
+def test_nothing_to_repair_is_zero(healthy: Path, tmp_path: Path) -> None:
+    done = run("fix", "--python", healthy, "--apply", cwd=tmp_path)
+    assert (done.returncode, "✓ Nothing to repair" in done.stdout) == (DONE, True), done.stdout
+
+
+def test_what_is_not_installed_cannot_be_changed(broken: Path, tmp_path: Path) -> None:
+    run("snapshot", "--python", broken, "--output", "a.json", cwd=tmp_path)
+    done = run("fix", "--snapshot", "a.json", "--apply", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (FAILED, "")
+    assert "--apply needs an installed environment" in done.stderr
+
+
+def test_a_proof_that_fails_is_one_and_matched(healthy: Path, tmp_path: Path) -> None:
+    """The tiny stack cannot train: it has no PeftModel."""
+    done = run("prove", "--python", healthy, "--format", "json", cwd=tmp_path)
+    proof = json.loads(done.stdout)
+    validate("prove", proof)
+    assert (done.returncode, proof["verdict"], proof["failure"]["stage"]) == (FOUND, "failed", "import")
+    assert [finding["id"] for finding in proof["failure"]["findings"]] == ["API005"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -58,11 +58,11 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
 
 def _headline(result: FixResult) -> tuple[str, str, str]:
     if result.outcome == "nothing-to-do":
-        if result.before.findings:
-            return "!", "bold yellow", "There is no repair to offer for what was found"
         if result.before.verdict is Verdict.CLEAN:
             return "✓", "bold green", "Nothing to repair"
-        return "?", "bold magenta", "Nothing to repair in what could be judged"
+        if result.before.verdict is Verdict.UNKNOWN:
+            return "?", "bold magenta", "Nothing to repair in what could be judged"
+        return "!", "bold yellow", "There is no repair to offer for what was found"
     return OUTCOMES[result.outcome]
 
 
