@@ -31,6 +31,8 @@ class Frame:
     line: int = 0
     handling: list[Raised] = field(default_factory=list)
     future_annotations: bool = False
+    exits: list[dict[str, Value]] = field(default_factory=list)
+    """The names at each break or continue that an unknown branch of the innermost loop may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Event:
     detail: str = ""
     trace: tuple[Site, ...] = ()
     node: ast.AST | None = None
+    importing: bool = False
+    """Whether it breaks an import, so that all that hangs on the module breaks with it."""
 
 
 class Raised(Exception):

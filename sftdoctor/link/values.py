@@ -96,6 +96,33 @@ class Module(Value):
     tree: ast.Module | None = None
     static: dict[str, ast.AST] | None = None
     """Opaque modules: where each top-level name is bound, found without executing."""
+    stars: list[ast.ImportFrom] = field(default_factory=list)
+    """Opaque modules: their star imports."""
+    lazy: Lazy | None = None
+    """How it finds names that are not in its namespace (transformers' _LazyModule and its copies)."""
+    view: Dict | None = None
+    """What globals() gave, sharing the namespace: what is written to it is bound."""
+
+    @property
+    def unsure(self) -> bool:
+        """Whether it may hold names that were not seen."""
+        return self.open or (self.view is not None and self.view.open)
+
+
+@dataclass(eq=False, slots=True)
+class Lazy:
+    """The import structure of a lazy package."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    """Exported name → submodule, relative to the package."""
+    modules: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
+    """Names and submodules whose backends are not there: a placeholder stands for them."""
+    scans: list[tuple[str, str]] = field(default_factory=list)
+    """(folder, prefix): model folders whose files name their exports in `__all__`."""
+    open: bool = False
+    failure: str = ""
+    """Class of the exception that a failing submodule is reported with; "" for its own."""
 
 
 @dataclass(eq=False, slots=True)
@@ -116,7 +143,6 @@ class Function(Value):
     """What functools.wraps named."""
     cached: dict[Any, Value] | None = None
     """functools.lru_cache's memory."""
-    generator: bool = False
 
     @property
     def name(self) -> str:

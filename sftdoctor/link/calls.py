@@ -1,0 +1,260 @@
+"""Follows calls: whether the arguments fit what is called, and what happens inside."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from sftdoctor.link import expressions, lazy, signatures
+from sftdoctor.link.state import POSSIBLE, Frame, Left
+from sftdoctor.link.values import (
+    NONE,
+    UNKNOWN,
+    Arguments,
+    Bound,
+    Class,
+    Const,
+    Dict,
+    Function,
+    Instance,
+    Likely,
+    Native,
+    Partial,
+    Seq,
+    Super,
+    Value,
+    strip,
+)
+
+if TYPE_CHECKING:
+    from sftdoctor.link.machine import Machine
+
+
+def call_expression(machine: Machine, frame: Frame, node: ast.Call) -> Value:
+    """What a call gives.
+
+    Raises:
+        Raised: The call cannot work, or what it runs raises.
+    """
+    if isinstance(node.func, ast.Name) and node.func.id == "super":
+        return _super(machine, frame, node)
+    callee = expressions.evaluate(machine, frame, node.func)
+    args = expressions.arguments(machine, frame, node)
+    special = machine.special(frame, node, strip(callee), args)
+    if special is not None:
+        return special
+    return invoke(machine, frame, callee, args, node)
+
+
+def _super(machine: Machine, frame: Frame, node: ast.Call) -> Value:
+    scope: Frame | None = frame
+    while scope is not None and (scope.function is None or scope.function.owner is None):
+        scope = scope.enclosing
+    if scope is None or scope.function is None or scope.function.owner is None or node.args and len(node.args) != 2:
+        return UNKNOWN
+    spec = getattr(scope.function.node.args, "args", [])
+    first = scope.scope.get(spec[0].arg) if spec else None
+    return Super(scope.function.owner, first) if first is not None else UNKNOWN
+
+
+def invoke(machine: Machine, frame: Frame, callee: Value, args: Arguments, node: ast.AST | None) -> Value:
+    """Call something with arguments that are evaluated already.
+
+    Raises:
+        Raised: As call_expression does.
+    """
+    callee = strip(callee)
+    if isinstance(callee, Native):
+        return callee.call(machine, args)
+    if isinstance(callee, Bound):
+        inner = Arguments([callee.self, *args.positional], args.keywords, args.star, args.double_star)
+        return invoke(machine, frame, callee.function, inner, node)
+    if isinstance(callee, Partial):
+        merged = Arguments(
+            [*callee.args.positional, *args.positional],
+            {**callee.args.keywords, **args.keywords},
+            args.star or callee.args.star,
+            args.double_star or callee.args.double_star,
+        )
+        return invoke(machine, frame, callee.function, merged, node)
+    if isinstance(callee, Function):
+        return _call_function(machine, frame, callee, args, node)
+    if isinstance(callee, Class):
+        return construct(machine, frame, callee, args, node)
+    if isinstance(callee, Instance):
+        method, _ = callee.cls.lookup("__call__")
+        if isinstance(method, Function):
+            return invoke(machine, frame, Bound(method, callee), args, node)
+    _escape(args)
+    return UNKNOWN
+
+
+def _escape(args: Arguments) -> None:
+    """What is handed to unknown code may come back changed."""
+    for value in [*args.positional, *args.keywords.values()]:
+        value = strip(value)
+        if isinstance(value, Dict | Seq):
+            value.open = True
+
+
+# ---------------------------------------------------------------- functions
+
+
+def _call_function(machine: Machine, frame: Frame, function: Function, args: Arguments, node: ast.AST | None) -> Value:
+    problem = signatures.misfit(signatures.of_node(function.node), args)
+    if problem is not None:
+        shown = function.qualname
+        return machine.misfit(problem, f"{shown}() {problem.message}", frame, node, function, args)
+    if not machine.enters(function):
+        _escape(args)
+        return UNKNOWN
+    key = machine.memo_key(function, args)
+    if key is not None and key in machine.memo:
+        return machine.memo[key]
+    if key is not None:
+        machine.memo[key] = UNKNOWN  # while it runs: recursion ends here
+    value = run_function(machine, function, args)
+    if key is not None:
+        machine.memo[key] = value
+    return value
+
+
+def run_function(machine: Machine, function: Function, args: Arguments) -> Value:
+    """Follow a function's body with its parameters bound; what it returns."""
+    node = function.node
+    bound, declared = machine.names_of(node)
+    frame = Frame(
+        function.module,
+        _bind_parameters(function, args),
+        "function",
+        function.closure,
+        function,
+        qualname=function.qualname,
+        line=node.lineno,
+        locals=bound,
+        globals=declared,
+        future_annotations=True,
+    )
+    outer, catching = machine.doubt, len(machine.catching)
+    machine.stack.append(frame)
+    try:
+        if isinstance(node, ast.Lambda):
+            return expressions.evaluate(machine, frame, node.body)
+        machine.execute_block(frame, node.body)
+    except Left:
+        pass
+    else:
+        frame.returned.append(NONE)
+    finally:
+        machine.stack.pop()
+        machine.doubt = outer
+        del machine.catching[catching:]
+    return UNKNOWN if machine.is_generator(node) else _returned(frame.returned)
+
+
+def _returned(values: list[Value]) -> Value:
+    """What a call gives: the value of the return that is surely reached, doubtful where others may come first."""
+    if not values:
+        return UNKNOWN
+    last = values[-1]
+    if len(values) == 1:
+        return last
+    plain = [strip(value) for value in values]
+    first = plain[0]
+    if all(value is first or (isinstance(value, Const) and isinstance(first, Const) and value.value == first.value and type(value.value) is type(first.value)) for value in plain):
+        return first
+    if isinstance(last, Likely):
+        return UNKNOWN
+    return UNKNOWN if not isinstance(last, Const | Instance) else Likely(last)
+
+
+def _bind_parameters(function: Function, args: Arguments) -> dict[str, Value]:
+    """Parameter name → value; defaults where nothing was given, UNKNOWN where something may have been."""
+    spec = function.node.args
+    scope: dict[str, Value] = {}
+    positional = [arg.arg for arg in (*spec.posonlyargs, *spec.args)]
+    defaults = dict(zip(positional[len(positional) - len(function.defaults) :], function.defaults, strict=True))
+    for name, value in zip(positional, args.positional, strict=False):
+        scope[name] = value
+    keyword_only = {arg.arg: default for arg, default in zip(spec.kwonlyargs, function.kw_defaults, strict=True)}
+    extra: dict[str, Value] = {}
+    for name, value in args.keywords.items():
+        if name in positional or name in keyword_only:
+            scope[name] = value
+        else:
+            extra[name] = value
+    for name in [*positional, *keyword_only]:
+        if name not in scope:
+            default = defaults.get(name) or keyword_only.get(name)
+            open_ended = args.double_star or (args.star and name in positional)
+            if open_ended:
+                scope[name] = UNKNOWN
+            else:
+                scope[name] = default if default is not None else UNKNOWN
+    if spec.vararg:
+        scope[spec.vararg.arg] = Seq("tuple", args.positional[len(positional) :], args.star)
+    if spec.kwarg:
+        scope[spec.kwarg.arg] = Dict(dict(extra), args.double_star)
+    return scope
+
+
+# ---------------------------------------------------------------- classes
+
+
+def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node: ast.AST | None) -> Value:
+    """What calling a class gives."""
+    if cls.name.endswith("_LazyModule"):
+        return lazy.build(machine, args) or UNKNOWN
+    if any(base.name in ("Enum", "Flag", "type", "Module" if cls.module is None else "Enum") for base in cls.mro):
+        return UNKNOWN
+    signature = signatures.of_class(cls)
+    if signature is not None:
+        problem = signatures.misfit(signature, args)
+        if problem is not None:
+            machine.misfit(problem, f"{cls.name}.__init__() {problem.message}", frame, node, cls, args)
+            return Instance(cls, {}, True)
+    instance = Instance(cls, {}, cls.open)
+    initializer, owner = cls.lookup("__init__")
+    fields = signatures.dataclass_fields(cls)
+    before = next((base for base in cls.mro if base.fields is not None and base.dataclass_init), None)
+    generated = before is not None and (owner is None or cls.mro.index(before) < cls.mro.index(owner))
+    if generated and fields is not None:
+        _fill_fields(machine, frame, instance, fields, args)
+    elif isinstance(initializer, Function):
+        _initialize(machine, frame, instance, initializer, args, node)
+    elif cls.module is None:
+        instance.attrs["args"] = Seq("tuple", list(args.positional), args.star)
+        instance.open = True
+    elif args.positional and any(base.module is None and base.name.endswith(("Error", "Exception")) for base in cls.mro):
+        instance.attrs["args"] = Seq("tuple", list(args.positional), args.star)
+    else:
+        instance.open |= cls.open
+    return instance
+
+
+def _fill_fields(
+    machine: Machine, frame: Frame, instance: Instance, fields: list[signatures.Field], args: Arguments
+) -> None:
+    order = [f.name for f in fields if f.init and not f.kw_only]
+    given = {**dict(zip(order, args.positional, strict=False)), **args.keywords}
+    for field in fields:
+        if field.name in given:
+            instance.attrs[field.name] = given[field.name]
+        else:
+            instance.attrs[field.name] = UNKNOWN if args.double_star else field.default
+    post, _ = instance.cls.lookup("__post_init__")
+    if isinstance(post, Function) and machine.doubt < POSSIBLE:
+        invoke(machine, frame, Bound(post, instance), Arguments(), None)
+
+
+def _initialize(
+    machine: Machine, frame: Frame, instance: Instance, initializer: Function, args: Arguments, node: ast.AST | None
+) -> None:
+    full = Arguments([instance, *args.positional], args.keywords, args.star, args.double_star)
+    if not machine.enters(initializer):
+        instance.open = True
+        return
+    if instance.cls.open:
+        instance.open = True
+    _call_function(machine, frame, initializer, full, node)
+

@@ -1,0 +1,248 @@
+"""Follows definitions: functions with their decorators, classes with bases, fields and method resolution order."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from sftdoctor.link import calls, expressions, signatures
+from sftdoctor.link.state import Frame
+from sftdoctor.link.values import (
+    UNKNOWN,
+    Arguments,
+    Class,
+    Const,
+    Field,
+    Function,
+    FunctionNode,
+    Instance,
+    Native,
+    Partial,
+    Value,
+    strip,
+)
+
+if TYPE_CHECKING:
+    from sftdoctor.link.machine import Machine
+
+METHOD_KINDS = {
+    "staticmethod": "staticmethod",
+    "classmethod": "classmethod",
+    "property": "property",
+    "cached_property": "property",
+    "abstractproperty": "property",
+    "hybrid_property": "property",
+}
+TRANSPARENT = frozenset(
+    "abstractmethod override overload final wraps no_grad inference_mode deprecated runtime_checkable total_ordering "
+    "contextmanager asynccontextmanager cache lru_cache".split()
+)
+"""Decorators that leave the signature as it is."""
+
+
+def define_function(machine: Machine, frame: Frame, node: FunctionNode) -> Value:
+    """What a def (or lambda) binds: its defaults and annotations are evaluated, then its decorators applied.
+
+    Raises:
+        Raised: A default, annotation or decorator raises.
+    """
+    name = "<lambda>" if isinstance(node, ast.Lambda) else node.name
+    function = Function(node, frame.module, f"{frame.qualname}.{name}" if frame.qualname else name)
+    decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
+    evaluated = [expressions.evaluate(machine, frame, item) for item in decorators]
+    function.defaults = [expressions.evaluate(machine, frame, item) for item in node.args.defaults]
+    function.kw_defaults = [item and expressions.evaluate(machine, frame, item) for item in node.args.kw_defaults]
+    _annotations(machine, frame, node)
+    function.closure = frame if frame.kind != "module" else None
+    if frame.kind == "class":
+        function.owner = frame.cls
+        function.closure = frame.enclosing
+        if name in ("__new__", "__init_subclass__", "__class_getitem__"):
+            function.kind = "classmethod" if name != "__new__" else "staticmethod"
+    value: Value = function
+    for syntax, decorator in zip(reversed(decorators), reversed(evaluated), strict=True):
+        value = _decorate(machine, frame, syntax, strip(decorator), value)
+    return value
+
+
+def _annotations(machine: Machine, frame: Frame, node: FunctionNode) -> None:
+    if isinstance(node, ast.Lambda) or frame.future_annotations or machine.locator.python >= (3, 14):
+        return
+    spec = node.args
+    every = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs, spec.vararg, spec.kwarg]
+    for arg in every:
+        if arg is not None and arg.annotation is not None:
+            expressions.evaluate(machine, frame, arg.annotation)
+    if node.returns is not None:
+        expressions.evaluate(machine, frame, node.returns)
+
+
+def yields(node: FunctionNode) -> bool:
+    """Whether calling the function gives a generator."""
+    if isinstance(node, ast.Lambda):
+        return False
+    todo: list[ast.AST] = list(node.body)
+    while todo:
+        item = todo.pop()
+        if isinstance(item, ast.Yield | ast.YieldFrom):
+            return True
+        if not isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            todo.extend(ast.iter_child_nodes(item))
+    return False
+
+
+def decorator_name(node: ast.expr) -> str:
+    """The last name of a decorator: "wraps" of `@functools.wraps(f)`."""
+    if isinstance(node, ast.Call):
+        node = node.func
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _decorate(machine: Machine, frame: Frame, node: ast.expr, decorator: Value, target: Value) -> Value:
+    """What a decorator makes of a function."""
+    name = decorator_name(node)
+    if isinstance(target, Function):
+        if name in METHOD_KINDS:
+            target.kind = METHOD_KINDS[name]
+            return target
+        if name in ("setter", "getter", "deleter") and isinstance(node, ast.Attribute):
+            before = frame.scope.get(node.value.id) if isinstance(node.value, ast.Name) else None
+            return before or UNKNOWN
+        if name in ("lru_cache", "cache"):
+            target.cached = {}
+            return target
+        if name in TRANSPARENT and not isinstance(decorator, Function):
+            return target
+        if name in ("contextmanager", "asynccontextmanager"):
+            return target
+    if isinstance(decorator, Native | Function | Class | Partial | Instance) or _is_bound(decorator):
+        return calls.invoke(machine, frame, decorator, Arguments([target]), node)
+    return UNKNOWN
+
+
+def _is_bound(value: Value) -> bool:
+    return type(value).__name__ == "Bound"
+
+
+# ---------------------------------------------------------------- classes
+
+
+def define_class(machine: Machine, frame: Frame, node: ast.ClassDef) -> Value:
+    """What a class statement binds.
+
+    Raises:
+        Raised: A base, decorator or statement of its body raises.
+    """
+    cls = Class(node.name, frame.module, node)
+    evaluated = [expressions.evaluate(machine, frame, item) for item in node.decorator_list]
+    for item in node.bases:
+        cls.bases.append(strip(expressions.evaluate(machine, frame, item)))
+    for keyword in node.keywords:
+        meta = strip(expressions.evaluate(machine, frame, keyword.value))
+        if keyword.arg == "metaclass" and not (isinstance(meta, Class) and meta.name in ("ABCMeta", "EnumMeta")):
+            cls.open = True
+    linearize(cls)
+    body = Frame(
+        frame.module,
+        cls.ns,
+        "class",
+        frame,
+        cls=cls,
+        qualname=f"{frame.qualname}.{node.name}" if frame.qualname else node.name,
+        line=node.lineno,
+        future_annotations=frame.future_annotations,
+    )
+    cls.ns["__qualname__"] = Const(body.qualname)
+    machine.execute_block(body, node.body)
+    value: Value = cls
+    for syntax, decorator in zip(reversed(node.decorator_list), reversed(evaluated), strict=True):
+        value = _decorate_class(machine, frame, syntax, strip(decorator), value)
+    return value
+
+
+def _decorate_class(machine: Machine, frame: Frame, node: ast.expr, decorator: Value, target: Value) -> Value:
+    name = decorator_name(node)
+    if not isinstance(target, Class):
+        return UNKNOWN
+    if name == "dataclass":
+        return make_dataclass(target, node)
+    if isinstance(decorator, Function):
+        result = calls.invoke(machine, frame, decorator, Arguments([target]), node)
+        return result if isinstance(strip(result), Class) else target
+    return target  # decorators of classes add to them as a rule; what they add cannot be seen
+
+
+def make_dataclass(cls: Class, decorator: ast.expr) -> Class:
+    """Give a class the fields that its annotations declare, as @dataclass does."""
+    options = {k.arg: k.value for k in decorator.keywords} if isinstance(decorator, ast.Call) else {}
+    kw_only = _is_true(options.get("kw_only"))
+    cls.dataclass_init = not ("init" in options and not _is_true(options["init"]))
+    cls.fields = []
+    for item in cls.node.body if cls.node else []:
+        if isinstance(item, ast.If) and any(isinstance(inner, ast.AnnAssign) for inner in ast.walk(item)):
+            cls.open = True
+        if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
+            continue
+        annotation = ast.unparse(item.annotation)
+        if "ClassVar" in annotation:
+            continue
+        if annotation.endswith("KW_ONLY"):
+            kw_only = True
+            continue
+        cls.fields.append(_field(cls, item, kw_only))
+    if "__init__" in cls.ns and not isinstance(cls.ns["__init__"], Function):
+        cls.open = True
+    return cls
+
+
+def _is_true(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and bool(node.value)
+
+
+def _field(cls: Class, item: ast.AnnAssign, kw_only: bool) -> Field:
+    assert isinstance(item.target, ast.Name)
+    name, init = item.target.id, True
+    has_default, default = item.value is not None, UNKNOWN if item.value is None else cls.ns.get(name, UNKNOWN)
+    if isinstance(item.value, ast.Call) and decorator_name(item.value) in ("field", "list_field", "auto_docstring_field"):
+        options = {k.arg: k.value for k in item.value.keywords}
+        has_default = "default" in options or "default_factory" in options or None in options
+        init = not ("init" in options and not _is_true(options["init"]))
+        kw_only = _is_true(options["kw_only"]) if "kw_only" in options else kw_only
+        if "default" not in options:
+            default = UNKNOWN
+            if decorator_name(item.value) == "field":
+                cls.ns.pop(name, None)  # no class attribute: `SomeConfig.name` is an AttributeError
+    return Field(name, has_default, default, init, kw_only, item.lineno)
+
+
+def linearize(cls: Class) -> None:
+    """Set the method resolution order (C3; a base that is not known leaves the class open)."""
+    known = [base for base in map(strip, cls.bases) if isinstance(base, Class)]
+    if len(known) < len(cls.bases):
+        cls.open = True
+    cls.open |= any(base.open for base in known)
+    lanes = [list(base.mro) for base in known] + [list(known)]
+    order: list[Class] = [cls]
+    while any(lanes):
+        lanes = [lane for lane in lanes if lane]
+        for lane in lanes:
+            head = lane[0]
+            if not any(head in other[1:] for other in lanes):
+                break
+        else:
+            head = lanes[0][0]  # no consistent order: Python would refuse the class; keep going
+        order.append(head)
+        lanes = [[item for item in lane if item is not head] for lane in lanes]
+    cls.mro = order
+
+
+def is_subclass(cls: Class, other: Class) -> bool | None:
+    """Whether a class derives from another; None where a base is not known."""
+    if other in cls.mro:
+        return True
+    return None if cls.open else False
+
+
+def constructor(cls: Class) -> signatures.Signature | None:
+    """What a class is constructed with; None where that cannot be known."""
+    return signatures.of_class(cls)

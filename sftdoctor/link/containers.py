@@ -1,0 +1,223 @@
+"""The methods of constants, lists and dictionaries that guards and argument lists are made with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sftdoctor.link import guards
+from sftdoctor.link.state import POSSIBLE
+from sftdoctor.link.values import (
+    NONE,
+    UNKNOWN,
+    Arguments,
+    Const,
+    Dict,
+    Likely,
+    MaybeUnbound,
+    Native,
+    Seq,
+    Value,
+    strip,
+)
+
+if TYPE_CHECKING:
+    from sftdoctor.link.machine import Machine
+
+PURE = {
+    str: frozenset(
+        "startswith endswith split rsplit strip lstrip rstrip lower upper title replace partition rpartition join format "
+        "removeprefix removesuffix isdigit isidentifier capitalize count find index splitlines".split()
+    ),
+    bytes: frozenset({"decode"}),
+    frozenset: frozenset({"issubset", "union", "intersection"}),
+}
+"""Methods of constants without side effects; those of versions are attributes, see VERSION."""
+VERSION = frozenset("major minor micro release base_version public local is_prerelease is_devrelease is_postrelease".split())
+MUTATORS = frozenset({"insert", "remove", "pop", "sort", "clear", "reverse", "discard"})
+MAX_RESULT = 50_000
+
+
+def wrap(value: Any) -> Value:
+    """A Python object as a Value."""
+    if isinstance(value, tuple | list | set):
+        return Seq(type(value).__name__, [wrap(item) for item in value])
+    if isinstance(value, dict):
+        return Dict({key: wrap(item) for key, item in value.items()})
+    return Const(value)
+
+
+def method(machine: Machine, owner: Const | Seq | Dict, name: str) -> Value:
+    """What `owner.name` stands for."""
+    if isinstance(owner, Const):
+        return _of_constant(owner, name)
+    if name == "copy":
+        return Native(name, lambda _m, _a: _copy(owner))
+    if isinstance(owner, Dict):
+        known = DICT.get(name)
+        return Native(name, lambda m, a: known(m, owner, a)) if known else UNKNOWN
+    act = SEQ.get(name)
+    if act is None and name in MUTATORS:
+        owner.open = True
+    return Native(name, lambda m, a: act(m, owner, a)) if act else UNKNOWN
+
+
+def _copy(owner: Seq | Dict) -> Value:
+    if isinstance(owner, Dict):
+        return Dict(dict(owner.items), owner.open)
+    return Seq(owner.kind, list(owner.items), owner.open)
+
+
+def _of_constant(owner: Const, name: str) -> Value:
+    value = owner.value
+    if name in VERSION and type(value).__name__ in ("Version", "version_info"):
+        return wrap(getattr(value, name))
+    pure = PURE.get(type(value))
+    if pure is None or name not in pure:
+        return UNKNOWN
+
+    def call(_machine: Machine, args: Arguments) -> Value:
+        plain = [guards.plain(arg) for arg in args.positional]
+        if args.star or args.keywords or any(p is None and strip(a) is not NONE for p, a in zip(plain, args.positional, strict=True)):
+            return UNKNOWN
+        if name in ("replace", "join", "format") and sum(len(str(p)) for p in plain) > MAX_RESULT:
+            return UNKNOWN
+        try:
+            return wrap(getattr(value, name)(*plain))
+        except Exception:
+            return UNKNOWN
+
+    return Native(name, call)
+
+
+def _key(args: Arguments) -> Any:
+    return guards.plain(args.positional[0]) if args.positional else None
+
+
+def _doubtful(machine: Machine) -> bool:
+    return machine.doubt >= POSSIBLE
+
+
+def _get(_machine: Machine, owner: Dict, args: Arguments) -> Value:
+    key = _key(args)
+    try:
+        found = owner.items.get(key)
+    except TypeError:
+        return UNKNOWN
+    if isinstance(found, MaybeUnbound):
+        return UNKNOWN
+    if found is not None:
+        return found
+    default = args.get(1, "default") or NONE
+    return Likely(default) if owner.open else default
+
+
+def _pop(machine: Machine, owner: Dict, args: Arguments) -> Value:
+    key = _key(args)
+    if key is None or isinstance(key, list):
+        owner.open = True
+        return UNKNOWN
+    if _doubtful(machine):
+        if key in owner.items:
+            owner.items[key] = MaybeUnbound(strip(owner.items[key]))
+        return UNKNOWN
+    found = owner.items.pop(key, None)
+    if found is not None:
+        return found if not isinstance(found, MaybeUnbound) else UNKNOWN
+    default = args.get(1, "default")
+    return UNKNOWN if owner.open or default is None else default
+
+
+def _set_default(machine: Machine, owner: Dict, args: Arguments) -> Value:
+    key = _key(args)
+    default = args.get(1, "default") or NONE
+    if key is None or isinstance(key, list) or _doubtful(machine) or owner.open:
+        owner.open = True
+        return UNKNOWN
+    return owner.items.setdefault(key, default)
+
+
+def _update(machine: Machine, owner: Dict, args: Arguments) -> Value:
+    for source in args.positional:
+        source = strip(source)
+        if isinstance(source, Dict) and not _doubtful(machine):
+            owner.items.update(source.items)
+            owner.open |= source.open
+        elif isinstance(source, Dict) and not source.open:
+            for key, value in source.items.items():
+                owner.items[key] = MaybeUnbound(strip(value))
+        else:
+            owner.open = True
+    for key, value in args.keywords.items():
+        owner.items[key] = MaybeUnbound(strip(value)) if _doubtful(machine) else value
+    owner.open |= args.double_star
+    return NONE
+
+
+def _keys(_machine: Machine, owner: Dict, _args: Arguments) -> Value:
+    return Seq("list", [Const(key) for key in owner.items], owner.open)
+
+
+def _values(_machine: Machine, owner: Dict, _args: Arguments) -> Value:
+    return Seq("list", list(owner.items.values()), owner.open)
+
+
+def _items(_machine: Machine, owner: Dict, _args: Arguments) -> Value:
+    pairs: list[Value] = [Seq("tuple", [Const(key), value]) for key, value in owner.items.items()]
+    return Seq("list", pairs, owner.open)
+
+
+def _clear(_machine: Machine, owner: Dict, _args: Arguments) -> Value:
+    owner.items.clear()
+    return NONE
+
+
+def _append(machine: Machine, owner: Seq, args: Arguments) -> Value:
+    if _doubtful(machine) or args.star:
+        owner.open = True
+    else:
+        owner.items.extend(args.positional[:1])
+    return NONE
+
+
+def _extend(machine: Machine, owner: Seq, args: Arguments) -> Value:
+    source = strip(args.positional[0]) if args.positional else UNKNOWN
+    if isinstance(source, Seq) and not _doubtful(machine):
+        owner.items.extend(source.items)
+        owner.open |= source.open
+    else:
+        owner.open = True
+    return NONE
+
+
+def _union(_machine: Machine, owner: Seq, args: Arguments) -> Value:
+    found = Seq(owner.kind, list(owner.items), owner.open)
+    for source in args.positional:
+        source = strip(source)
+        if isinstance(source, Seq):
+            found.items.extend(source.items)
+            found.open |= source.open
+        else:
+            found.open = True
+    return found
+
+
+DICT: dict[str, Callable[[Machine, Dict, Arguments], Value]] = {
+    "get": _get,
+    "pop": _pop,
+    "setdefault": _set_default,
+    "update": _update,
+    "keys": _keys,
+    "values": _values,
+    "items": _items,
+    "clear": _clear,
+}
+SEQ: dict[str, Callable[[Machine, Seq, Arguments], Value]] = {
+    "append": _append,
+    "add": _append,
+    "extend": _extend,
+    "update": _extend,
+    "union": _union,
+    "index": lambda _m, _o, _a: UNKNOWN,
+    "count": lambda _m, _o, _a: UNKNOWN,
+}

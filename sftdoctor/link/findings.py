@@ -1,0 +1,152 @@
+"""Turns what broke into Findings that a user understands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Site
+from sftdoctor.model import Cause, Confidence, Environment, Finding, Location, Place, Severity
+
+KINDS: dict[str, tuple[str, str]] = {
+    "missing-name": ("API001", "{caller} imports a name that {callee} does not have"),
+    "unexpected-keyword": ("API002", "{caller} passes an argument that {callee} does not take"),
+    "missing-module": ("API003", "{caller} imports a module that is not there"),
+    "missing-attribute": ("API005", "{caller} uses an attribute that {callee} does not have"),
+    "missing-argument": ("API006", "{caller} leaves out an argument that {callee} requires"),
+    "too-many-positionals": ("API007", "{caller} passes more arguments than {callee} takes"),
+    "override-mismatch": ("API008", "{caller} calls a method in a way that its override in {callee} does not take"),
+    "version-gate": ("API009", "{caller} refuses to work with what is installed"),
+    "unbound-name": ("API010", "{caller} uses a name that was never bound"),
+    "abstract-not-implemented": ("API011", "{callee} lacks a method that {caller} requires"),
+    "import-order": ("API012", "{caller} can be imported only after {callee}"),
+    "numpy-binary-interface": ("ENV010", "a compiled module was built for another numpy"),
+    "extension-cannot-load": ("ENV011", "a compiled module was built for another Python"),
+}
+CONFIDENCE = {CERTAIN: Confidence.CERTAIN, LIKELY: Confidence.LIKELY, POSSIBLE: Confidence.POSSIBLE}
+
+
+def finding(event: Event, environment: Environment, scripts: dict[str, str]) -> Finding:
+    """The Finding that an Event becomes.
+
+    Args:
+        event: What broke.
+        environment: For the versions of both sides.
+        scripts: Module name → path of the user's scripts.
+    """
+    identifier, title = KINDS[event.kind]
+    caller = _place(event.caller, environment)
+    callee = _callee(event, environment)
+    path = scripts.get(event.caller.module)
+    names = {"caller": _name(caller, path), "callee": callee.distribution if callee else event.name}
+    return Finding(
+        id=identifier,
+        rule=event.kind,
+        severity=Severity.ERROR if event.doubt < POSSIBLE else Severity.INFO,
+        confidence=CONFIDENCE[event.doubt],
+        title=title.format(**names),
+        message=message(event, caller, callee, path),
+        symptom=f"{event.exception}: {event.message}",
+        cause=Cause(caller if not path else None, callee, event.name, event.expression),
+        location=_location(event, path),
+    )
+
+
+def _location(event: Event, path: str | None) -> Location | None:
+    if path is None:
+        return None
+    node = event.node
+    if node is None:
+        return Location(path, event.caller.line)
+    column, end_column = getattr(node, "col_offset", None), getattr(node, "end_col_offset", None)
+    return Location(
+        path,
+        getattr(node, "lineno", event.caller.line),
+        None if column is None else column + 1,
+        getattr(node, "end_lineno", None),
+        None if end_column is None else end_column + 1,
+    )
+
+
+def _name(place: Place, path: str | None) -> str:
+    return path or place.distribution or "the program"
+
+
+def _place(site: Site, environment: Environment) -> Place:
+    return Place(
+        distribution=site.distribution,
+        version=environment.version(site.distribution),
+        module=site.module,
+        line=site.line or None,
+        symbol=f"{site.module}.{site.function}" if site.function else None,
+        path=site.path,
+    )
+
+
+def _callee(event: Event, environment: Environment) -> Place | None:
+    if event.callee is not None:
+        place = _place(event.callee, environment)
+        return Place(place.distribution, place.version, place.module, place.line, event.callee_symbol, place.path)
+    if event.kind == "missing-module":
+        top = event.name.partition(".")[0]
+        return Place(top.replace("_", "-").lower(), environment.version(top.replace("_", "-").lower()), event.name)
+    if event.name:
+        return Place(event.name.replace("_", "-").lower(), environment.version(event.name.replace("_", "-").lower()))
+    return None
+
+
+def message(event: Event, caller: Place, callee: Place | None, path: str | None) -> str:
+    """What is wrong, in a sentence with both places."""
+    who = f"{path}:{event.caller.line}" if path else _versioned(caller)
+    where = "" if path else f" ({caller.path or caller.module}:{caller.line})"
+    asked = f" `{event.expression}`" if event.expression else ""
+    target = _versioned(callee) if callee else ""
+    texts = {
+        "missing-name": f"{who} does{asked}{where}; {target} has no such name.",
+        "unexpected-keyword": f"{who} calls{asked}{where}; {target} has no argument `{event.name}` there.",
+        "missing-module": f"{who} does{asked}{where}; " + _absence(event, callee),
+        "missing-attribute": f"{who} uses{asked}{where}; {target} has no `{event.name}` there.",
+        "missing-argument": f"{who} calls{asked}{where}; {target} requires the argument `{event.name}`.",
+        "too-many-positionals": f"{who} calls{asked}{where} with more positional arguments than {target} takes.",
+        "override-mismatch": f"{who} calls{asked}{where}; the override in {target} does not take `{event.name}`.",
+        "version-gate": f"{who} stops{where}: {event.message}",
+        "unbound-name": f"{who} uses `{event.name}`{where}, which nothing has bound.",
+        "numpy-binary-interface": f"{who} loads a compiled module{where} that does not fit the installed numpy.",
+        "extension-cannot-load": f"{who} loads a compiled module{where} that this Python cannot load.",
+    }
+    text = texts.get(event.kind, f"{who}: {event.message}")
+    return f"{text} {event.detail}".strip()
+
+
+def _absence(event: Event, callee: Place | None) -> str:
+    if callee is not None and callee.version is not None:
+        return f"{callee.distribution} {callee.version} has no module `{event.name}`."
+    return f"no installed package provides `{event.name}`."
+
+
+def _versioned(place: Place) -> str:
+    if place.version:
+        return f"{place.distribution} {place.version}"
+    return place.distribution or place.module or "the program"
+
+
+def select(events: Sequence[Event], driver: str) -> list[Event]:
+    """The events worth a finding: roots before what follows from them, each once.
+
+    Args:
+        events: In the order in which they were met.
+        driver: The program that stands for the run; a name that it alone asks for is no break.
+    """
+    chosen: list[Event] = []
+    seen: set[tuple[str, str, str]] = set()
+    broken: set[str] = set()
+    for event in sorted(events, key=lambda e: e.doubt):
+        key = (event.kind, event.name, event.callee_symbol or event.callee_distribution)
+        if event.doubt >= POSSIBLE or key in seen or event.caller.module == driver:
+            continue
+        if event.importing:
+            if event.caller.distribution in broken:
+                continue  # what a half-imported package does next follows from its first break
+            broken.add(event.caller.distribution)
+        seen.add(key)
+        chosen.append(event)
+    return chosen

@@ -1,0 +1,209 @@
+"""Follows imports: packages, submodules, lazy packages, compiled and missing modules, module `__getattr__`."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from sftdoctor.link import calls, lazy, static
+from sftdoctor.link.state import POSSIBLE, Frame, Raised
+from sftdoctor.link.values import UNKNOWN, Arguments, Const, Function, MaybeUnbound, Module, Seq, Value, strip, text
+
+if TYPE_CHECKING:
+    from sftdoctor.link.machine import Machine
+
+
+def import_statement(machine: Machine, frame: Frame, node: ast.Import) -> None:
+    """`import a.b.c [as x]`."""
+    for alias in node.names:
+        module = load(machine, frame, alias.name, node)
+        top = alias.name.partition(".")[0]
+        if alias.asname:
+            machine.bind(frame, alias.asname, module)
+        else:
+            machine.bind(frame, top, machine.modules.get(top, UNKNOWN) if top != alias.name else module)
+
+
+def import_from_statement(machine: Machine, frame: Frame, node: ast.ImportFrom) -> None:
+    """`from a.b import c [as d]`, relative or not."""
+    if node.module == "__future__":
+        frame.future_annotations |= any(alias.name == "annotations" for alias in node.names)
+        return
+    name = absolute(frame.module, node)
+    if name is None:
+        for alias in node.names:
+            machine.bind(frame, alias.asname or alias.name, UNKNOWN)
+        return
+    module = load(machine, frame, name, node)
+    for alias in node.names:
+        if alias.name == "*":
+            _star(machine, frame, module)
+            continue
+        machine.bind(frame, alias.asname or alias.name, from_import(machine, frame, module, alias.name, node))
+
+
+def absolute(module: Module, node: ast.ImportFrom) -> str | None:
+    """The absolute name of what a from-import imports from; None where it leads out of the package."""
+    if not node.level:
+        return node.module
+    parts = module.name.split(".")
+    drop = node.level - 1 if module.package else node.level
+    if drop >= len(parts) + (1 if module.package else 0) or (drop and drop >= len(parts)):
+        return None
+    base = parts[: len(parts) - drop]
+    return ".".join([*base, node.module] if node.module else base)
+
+
+def from_import(machine: Machine, frame: Frame, module: Value, name: str, node: ast.stmt) -> Value:
+    """What `from module import name` binds."""
+    module = strip(module)
+    if not isinstance(module, Module):
+        return UNKNOWN
+    found = member(machine, module, name, frame)
+    if found is None and module.package and machine.locator.find(f"{module.name}.{name}") is not None:
+        found = load(machine, frame, f"{module.name}.{name}", node)
+    if found is None and module.state == "running":
+        return UNKNOWN  # a circular import: what is there by then hangs on an order that is followed too coarsely
+    if found is not None:
+        return found.value if isinstance(found, MaybeUnbound) else found
+    message = f"cannot import name '{name}' from '{module.name}'"
+    return machine.broken("missing-name", "ImportError", message, name, frame, node, callee=module, raising=True)
+
+
+def load(machine: Machine, frame: Frame | None, name: str, node: ast.AST | None) -> Value:
+    """Import a module by its absolute name, its parents first.
+
+    Returns:
+        The Module; UNKNOWN where it cannot be known.
+
+    Raises:
+        Raised: It is not there, or importing it raises.
+    """
+    parts = name.split(".")
+    module: Value = UNKNOWN
+    for count in range(1, len(parts) + 1):
+        dotted = ".".join(parts[:count])
+        parent = module
+        module = _load_one(machine, frame, dotted, node)
+        if not isinstance(module, Module):
+            return UNKNOWN
+        if isinstance(parent, Module) and parent.lazy is None and machine.doubt < POSSIBLE:
+            parent.ns.setdefault(parts[count - 1], module)
+    return module
+
+
+def _load_one(machine: Machine, frame: Frame | None, name: str, node: ast.AST | None) -> Value:
+    known = machine.modules.get(name)
+    if known is not None:
+        return known
+    if machine.locator.is_stdlib(name) and machine.locator.find(name.partition(".")[0]) is None:
+        return machine.standard(name)
+    found = machine.locator.find(name)
+    if found is None:
+        return _absent(machine, frame, name, node)
+    if found.path is None:
+        return _without_source(machine, frame, name, node)
+    return machine.run_module(found, frame, node)
+
+
+def _without_source(machine: Machine, frame: Frame | None, name: str, node: ast.AST | None) -> Value:
+    found = machine.locator.find(name)
+    assert found is not None
+    problem = machine.binary_problem(found) if found.compiled else None
+    if problem is not None:
+        return machine.broken(
+            problem.kind, "ImportError", problem.message, problem.name, frame, node, raising=True, detail=problem.detail
+        )
+    module = Module(name, {}, None, found.package, "done", True, found.distribution)
+    machine.modules[name] = module
+    return module
+
+
+def _absent(machine: Machine, frame: Frame | None, name: str, node: ast.AST | None) -> Value:
+    parent, _, last = name.rpartition(".")
+    above = machine.modules.get(parent) if parent else None
+    if isinstance(above, Module):
+        if last in above.ns and isinstance(strip(above.ns[last]), Module):
+            return strip(above.ns[last])
+        if above.open and above.path is None:
+            return UNKNOWN
+    if not machine.is_missing(name):
+        return UNKNOWN
+    return machine.broken(
+        "missing-module", "ModuleNotFoundError", f"No module named '{name}'", name, frame, node, raising=True
+    )
+
+
+def member(machine: Machine, module: Module, name: str, frame: Frame | None = None) -> Value | None:
+    """A module's attribute; None where it has none for sure.
+
+    Raises:
+        Raised: Getting it imports something that raises.
+    """
+    found = module.ns.get(name)
+    if found is not None:
+        return found
+    if module.state == "opaque":
+        return static.member(machine, module, name)
+    if module.lazy is not None:
+        return lazy.member(machine, module, name, frame)
+    getter = strip(module.ns["__getattr__"]) if "__getattr__" in module.ns else None
+    if isinstance(getter, Function) and frame is not None:
+        return _module_getattr(machine, frame, module, getter, name)
+    if getter is not None:
+        return UNKNOWN
+    if name in ("__name__", "__package__"):
+        return Const(module.name)
+    if name.startswith("__") and name.endswith("__"):
+        return UNKNOWN
+    if module.unsure or machine.declares_global(module, name):
+        return UNKNOWN
+    if f"{module.name}.{name}" in machine.modules:
+        return machine.modules[f"{module.name}.{name}"]
+    return None
+
+
+def _module_getattr(machine: Machine, frame: Frame, module: Module, getter: Function, name: str) -> Value | None:
+    """PEP 562: ask the module's own `__getattr__`."""
+    machine.catching.append([("AttributeError",)])
+    try:
+        return calls.invoke(machine, frame, getter, Arguments([Const(name)]), None)
+    except Raised as raised:
+        if "AttributeError" in raised.names() and (raised.event is None or raised.event.kind == "version-gate"):
+            return None
+        raise
+    finally:
+        machine.catching.pop()
+
+
+def offers(machine: Machine, module: Module, name: str) -> bool | None:
+    """Whether a module offers a name, without importing anything further; None where that cannot be known."""
+    found = module.ns.get(name)
+    if found is not None:
+        return None if isinstance(found, MaybeUnbound) else True
+    if module.state == "opaque":
+        inside = static.member(machine, module, name)
+        return None if inside is UNKNOWN else inside is not None
+    if module.lazy is not None:
+        return lazy.offers(machine, module, name)
+    if "__getattr__" in module.ns or module.unsure or module.state == "running" or machine.declares_global(module, name):
+        return None
+    return f"{module.name}.{name}" in machine.modules
+
+
+def _star(machine: Machine, frame: Frame, module: Value) -> None:
+    module = strip(module)
+    if not isinstance(module, Module) or module.state == "opaque" or module.lazy is not None:
+        frame.module.open = True
+        return
+    if module.unsure or module.state == "running":
+        frame.module.open = True
+    listed = strip(module.ns["__all__"]) if "__all__" in module.ns else None
+    if isinstance(listed, Seq):
+        names = [found for found in map(text, listed.items) if found]
+        frame.module.open |= listed.open
+    else:
+        names = [found for found in module.ns if not found.startswith("_")]
+    for name in names:
+        if name in module.ns:
+            machine.bind(frame, name, module.ns[name])

@@ -1,0 +1,119 @@
+"""The modules of a target's packages: what they offer and how what they define is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sftdoctor.link import static
+from sftdoctor.link.locate import Locator
+from sftdoctor.link.machine import Machine
+from sftdoctor.link.native.standard import signature_of
+from sftdoctor.link.signatures import Signature
+from sftdoctor.link.values import UNKNOWN, Class, Module, strip
+from sftdoctor.model import Environment
+
+OPAQUE = (
+    "torch",
+    "numpy",
+    "scipy",
+    "sympy",
+    "mpmath",
+    "networkx",
+    "pandas.core",
+    "pandas.io",
+    "pandas.plotting",
+    "pandas.tseries",
+    "pandas.api",
+    "pandas._libs",
+    "pandas.util",
+    "pandas.errors",
+    "torchvision",
+    "torchaudio",
+    "matplotlib",
+    "sklearn",
+    "PIL",
+    "jinja2",
+    "pygments",
+    "anyio",
+    "tensorflow",
+    "jax",
+    "flax",
+    "keras",
+    "pydantic",
+    "setuptools",
+    "pkg_resources",
+)
+"""Large libraries that are consistent in themselves: their names are looked up, their modules are not followed."""
+
+
+class Library:
+    """The modules of an Environment's packages.
+
+    Args:
+        environment: Whose packages these are.
+        cache: Folder for what was learned; None keeps nothing.
+    """
+
+    def __init__(self, environment: Environment, cache: Path | None = None) -> None:
+        self.environment = environment
+        self.cache = cache
+        self.locator = Locator(environment)
+        self._static = Machine(environment, self.locator)
+
+    def machine(self) -> Machine:
+        """A fresh machine over these modules."""
+        return Machine(self.environment, self.locator, OPAQUE)
+
+    def path(self, module: str) -> Path | None:
+        """Where the source of a module lies; None where it has none."""
+        found = self.locator.find(module)
+        return found.path if found else None
+
+    def offers(self, module: str, name: str) -> bool | None:
+        """Whether a module offers a name, as its source shows.
+
+        Args:
+            module: Dotted name of the module.
+            name: A top-level name or submodule.
+
+        Returns:
+            None where that cannot be known (no such module, a star import, a module `__getattr__`, compiled code).
+        """
+        found = self._module(module)
+        if found is None:
+            return None
+        inside = static.member(self._static, found, name)
+        return None if inside is UNKNOWN and found.open and name not in static.names(self._static, found) else inside is not None
+
+    def signature(self, callable_: str) -> Signature | None:
+        """The signature of a function, method or class of the target.
+
+        Args:
+            callable_: "package.module:function", "package.module:Class.method" or "package.module:Class".
+
+        Returns:
+            Its parameters without self, or None where they cannot be known.
+        """
+        name, _, qualified = callable_.partition(":")
+        found = self._module(name)
+        if found is None or not qualified:
+            return None
+        first, *rest = qualified.split(".")
+        value = static.member(self._static, found, first)
+        for attribute in rest:
+            value = strip(value) if value is not None else None
+            value = value.lookup(attribute)[0] if isinstance(value, Class) else None
+        if value is None:
+            return None
+        signature = signature_of(value)
+        if signature is not None and rest and signature.parameters:
+            return Signature(signature.parameters[1:])
+        return signature
+
+    def _module(self, name: str) -> Module | None:
+        if name not in self._static.modules:
+            return self._static.opaque(name)
+        found = self._static.modules[name]
+        return found if isinstance(found, Module) else None
+
+

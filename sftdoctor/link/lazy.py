@@ -1,0 +1,190 @@
+"""Lazy packages: transformers' `_LazyModule`, its copies in trl and others, and `define_import_structure`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sftdoctor.link import importing
+from sftdoctor.link.state import Frame, Raised
+from sftdoctor.link.values import UNKNOWN, Arguments, Const, Dict, Instance, Lazy, Module, Seq, Value, strip, text
+
+if TYPE_CHECKING:
+    from sftdoctor.link.machine import Machine
+
+MAX_FILES = 20_000
+
+
+class Scan:
+    """What `define_import_structure(path, prefix)` gives: every export of a folder of models, looked up when asked for.
+
+    Args:
+        folder: The folder whose files name their exports.
+        prefix: What stands before their module names.
+    """
+
+    def __init__(self, folder: str, prefix: str) -> None:
+        self.folder = folder
+        self.prefix = prefix
+
+
+def build(machine: Machine, args: Arguments) -> Module | None:
+    """The module that `_LazyModule(name, file, import_structure, …)` makes; None where it cannot be known."""
+    name, structure = text(args.get(0, "name")), args.get(2, "import_structure")
+    if name is None or structure is None:
+        return None
+    present = machine.modules.get(name)
+    module = Module(name, {}, None, True, "done", False, machine.locator.distribution_of(name))
+    if isinstance(present, Module):
+        module.path = present.path
+    module.lazy = Lazy()
+    _read(machine, module.lazy, strip(structure))
+    extra = strip(args.get(4, "extra_objects") or UNKNOWN)
+    if isinstance(extra, Dict):
+        module.ns.update({key: value for key, value in extra.items.items() if isinstance(key, str)})
+    module.lazy.failure = _failure(machine, name)
+    return module
+
+
+def _read(machine: Machine, found: Lazy, structure: Value) -> None:
+    if isinstance(structure, Const) and isinstance(structure.value, Scan):
+        found.scans.append((structure.value.folder, structure.value.prefix))
+        return
+    if not isinstance(structure, Dict):
+        found.open = True
+        return
+    found.open |= structure.open
+    for key, value in structure.items.items():
+        if isinstance(key, Scan):
+            found.scans.append((key.folder, key.prefix))
+        elif isinstance(key, frozenset):
+            _read(machine, found, strip(value))
+        elif isinstance(key, str):
+            _export(found, key, strip(value))
+
+
+def _export(found: Lazy, module: str, names: Value) -> None:
+    parts = module.split(".")
+    found.modules.update(".".join(parts[:count]) for count in range(1, len(parts) + 1))
+    if not isinstance(names, Seq):
+        found.open = True
+        return
+    found.open |= names.open
+    for item in names.items:
+        name = text(item)
+        if name:
+            found.names[name] = module
+
+
+def _failure(machine: Machine, package: str) -> str:
+    """The exception that the package's `_LazyModule` turns a failing submodule into, as its source says."""
+    top = package.partition(".")[0]
+    for candidate in (f"{top}.utils.import_utils", f"{top}._lazy_module", f"{top}.import_utils"):
+        found = machine.modules.get(candidate)
+        if isinstance(found, Module) and found.tree is not None and "_LazyModule" in found.ns:
+            source = machine.source(found)
+            body = source[source.find("class _LazyModule") :]
+            if "Could not import module" in body:
+                return "ModuleNotFoundError"
+            return "RuntimeError" if "Failed to import" in body else ""
+    return ""
+
+
+def member(machine: Machine, module: Module, name: str, frame: Frame | None) -> Value | None:
+    """An attribute of a lazy package: the submodule that exports it is imported, as the package itself does."""
+    lazy = module.lazy
+    assert lazy is not None
+    target = lazy.names.get(name) or _scan(machine, lazy, name)
+    if target is not None:
+        inside = _submodule(machine, module, target, frame)
+        if not isinstance(inside, Module):
+            return UNKNOWN
+        found = importing.member(machine, inside, name, frame)
+        if found is not None:
+            module.ns[name] = found
+            return found
+        return UNKNOWN if inside.state == "running" else None
+    if name in lazy.modules or machine.locator.find(f"{module.name}.{name}") is not None and lazy.scans:
+        return _submodule(machine, module, name, frame)
+    if lazy.open or (name.startswith("__") and name.endswith("__")):
+        return UNKNOWN
+    return machine.modules.get(f"{module.name}.{name}")
+
+
+def offers(machine: Machine, module: Module, name: str) -> bool | None:
+    """Whether a lazy package exports a name, importing nothing."""
+    lazy = module.lazy
+    assert lazy is not None
+    if name in lazy.names or name in lazy.modules or f"{module.name}.{name}" in machine.modules:
+        return True
+    if _scan(machine, lazy, name) is not None:
+        return True
+    return None if lazy.open else False
+
+
+def _submodule(machine: Machine, module: Module, target: str, frame: Frame | None) -> Value:
+    try:
+        return importing.load(machine, frame, f"{module.name}.{target}", None)
+    except Raised as raised:
+        assert module.lazy is not None
+        if module.lazy.failure:
+            raised.cls = machine.exception(module.lazy.failure)
+        raise
+
+
+def _scan(machine: Machine, lazy: Lazy, name: str) -> str | None:
+    """The submodule of a folder of models that exports a name."""
+    for folder, prefix in lazy.scans:
+        for found in machine.exports(folder).get(name, ()):
+            return f"{prefix}.{found}" if prefix else found
+    return None
+
+
+def folder_exports(folder: str) -> dict[str, list[str]]:
+    """Every name that the files below a folder list in `__all__` or decorate with `@requires`.
+
+    Args:
+        folder: A folder of packages, such as transformers/models.
+
+    Returns:
+        Name → dotted modules relative to the folder, the first one first.
+    """
+    exports: dict[str, list[str]] = {}
+    root = Path(folder)
+    for count, path in enumerate(sorted(root.rglob("*.py"))):
+        if count > MAX_FILES:
+            break
+        if path.name == "__init__.py":
+            continue
+        try:
+            source = path.read_text("utf-8", "replace")
+        except OSError:
+            continue
+        dotted = ".".join(path.relative_to(root).with_suffix("").parts)
+        for name in _listed(source):
+            exports.setdefault(name, []).append(dotted)
+    return exports
+
+
+def _listed(source: str) -> set[str]:
+    names: set[str] = set()
+    start = source.rfind("\n__all__")
+    if start >= 0:
+        end = source.find("]", start)
+        names.update(re.findall(r"[\"'](\w+)[\"']", source[start : end if end > 0 else len(source)]))
+    if "@requires" in source:
+        names.update(re.findall(r"^@requires[^\n]*(?:\n@[^\n]*)*\n(?:class|def) (\w+)", source, re.MULTILINE))
+    return names
+
+
+def scan_call(args: Arguments) -> Value:
+    """`define_import_structure(path, prefix=None)`."""
+    given = args.get(0, "module_path")
+    given = strip(given) if given is not None else UNKNOWN
+    path = text(given) or (text(given.attrs.get("text")) if isinstance(given, Instance) else None)
+    if path is None:
+        return UNKNOWN
+    folder = str(Path(path).parent) if path.endswith(".py") else path
+    scan = Scan(folder, text(args.get(1, "prefix")) or "")
+    return Dict({scan: Dict(), frozenset(): Dict()})

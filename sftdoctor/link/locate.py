@@ -1,0 +1,252 @@
+"""Where a module of the target lives: which distribution, which file, source or compiled."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import sys
+import tokenize
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sftdoctor.model import Distribution, Environment
+
+MAX_SOURCE = 8_000_000
+"""Bytes; a larger file is not read (the largest module of these libraries has about 0.4 MB)."""
+COMPILED = (".so", ".pyd", ".dylib")
+MERGED_NAMES = {"_pytest": "pytest", "attr": "attrs", "yaml": "pyyaml", "PIL": "pillow", "dateutil": "python-dateutil"}
+REMOVED = {  # module → (first Python without it), from the "What's New" pages of 3.11 to 3.13
+    "asynchat": (3, 12),
+    "asyncore": (3, 12),
+    "distutils": (3, 12),
+    "imp": (3, 12),
+    "smtpd": (3, 12),
+    "aifc": (3, 13),
+    "audioop": (3, 13),
+    "cgi": (3, 13),
+    "cgitb": (3, 13),
+    "chunk": (3, 13),
+    "crypt": (3, 13),
+    "imghdr": (3, 13),
+    "lib2to3": (3, 13),
+    "mailcap": (3, 13),
+    "msilib": (3, 13),
+    "nis": (3, 13),
+    "nntplib": (3, 13),
+    "ossaudiodev": (3, 13),
+    "pipes": (3, 13),
+    "sndhdr": (3, 13),
+    "spwd": (3, 13),
+    "sunau": (3, 13),
+    "telnetlib": (3, 13),
+    "uu": (3, 13),
+    "xdrlib": (3, 13),
+}
+ADDED = {"tomllib": (3, 11), "zoneinfo": (3, 9), "graphlib": (3, 9), "annotationlib": (3, 14), "compression": (3, 14)}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A module as it lies on disk (or in a wheel's list of files)."""
+
+    name: str
+    path: Path | None
+    """Its source; None for a compiled module or a namespace package."""
+    package: bool
+    distribution: str
+    root: str
+    compiled: str | None = None
+    """File name of a compiled module."""
+
+    @property
+    def relative(self) -> str | None:
+        """Path below the import root, with forward slashes."""
+        if self.path is None:
+            return None
+        try:
+            return self.path.relative_to(self.root).as_posix()
+        except ValueError:
+            return self.path.name
+
+
+class Locator:
+    """Finds the modules of an Environment without importing anything.
+
+    Args:
+        environment: Whose import roots and distributions are searched.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.python = _version(environment.python)
+        self._listings: dict[str, dict[str, bool]] = {}
+        self._records: dict[str, frozenset[str]] = {}
+        self._found: dict[str, Found | None] = {}
+
+    @cached_property
+    def _roots(self) -> dict[str, list[str]]:
+        """Top-level name → the import roots that hold it, in the order of the path."""
+        holders: dict[str, list[str]] = {}
+        for root in self.environment.paths:
+            for entry in self._list(root):
+                name = entry.partition(".")[0]
+                holders.setdefault(name, []).append(root)
+        for name, root in self.environment.owners.items():
+            holders[name] = [root]
+        return holders
+
+    @cached_property
+    def _owners(self) -> dict[str, str]:
+        """Top-level module name → distribution."""
+        owners: dict[str, str] = {}
+        by_root: dict[str, list[Distribution]] = {}
+        for distribution in self.environment.distributions.values():
+            for name in distribution.top_level:
+                owners.setdefault(name, distribution.name)
+            by_root.setdefault(distribution.root or "", []).append(distribution)
+        for root, held in by_root.items():
+            if len(held) == 1 and root:
+                for entry in self._list(root):
+                    name = entry.partition(".")[0]
+                    if not entry.endswith((".dist-info", ".data", ".libs")):
+                        owners.setdefault(name, held[0].name)
+        return owners
+
+    def distribution_of(self, module: str) -> str:
+        """The distribution that a module belongs to; its top-level name where that is not known."""
+        top = module.partition(".")[0]
+        return self._owners.get(top) or MERGED_NAMES.get(top) or top.replace("_", "-").lower()
+
+    def is_stdlib(self, module: str) -> bool | None:
+        """Whether the module is in the target's standard library."""
+        top = module.partition(".")[0]
+        known = top in sys.stdlib_module_names or top in REMOVED or top in ADDED
+        if not known:
+            return False
+        if top in REMOVED and self.python >= REMOVED[top]:
+            return False
+        return not (top in ADDED and self.python < ADDED[top])
+
+    def find(self, name: str) -> Found | None:
+        """The module of that dotted name, or None where the target has none."""
+        if name not in self._found:
+            self._found[name] = self._search(name)
+        return self._found[name]
+
+    def _search(self, name: str) -> Found | None:
+        parts = name.split(".")
+        if not all(part.isidentifier() for part in parts):
+            return None
+        distribution = self.distribution_of(name)
+        namespace: Found | None = None
+        for root in self._roots.get(parts[0], []):
+            folder = str(Path(root, *parts[:-1]))
+            entries = self._list(folder)
+            last = parts[-1]
+            if entries.get(last):
+                inside = self._list(f"{folder}/{last}")
+                if "__init__.py" in inside:
+                    return Found(name, Path(folder, last, "__init__.py"), True, distribution, root)
+                compiled = _compiled_init(inside)
+                if compiled:
+                    return Found(name, None, True, distribution, root, compiled)
+            if f"{last}.py" in entries:
+                return Found(name, Path(folder, f"{last}.py"), False, distribution, root)
+            compiled = self._compiled(folder, root, parts)
+            if compiled:
+                return Found(name, None, False, distribution, root, compiled)
+            if entries.get(last) and namespace is None:
+                namespace = Found(name, None, True, distribution, root)
+        return namespace or self._recorded_package(parts, distribution)
+
+    def _compiled(self, folder: str, root: str, parts: list[str]) -> str | None:
+        """File name of the compiled module; in wheels that were unpacked in part it stands in RECORD alone."""
+        prefix = f"{parts[-1]}."
+        for entry in self._list(folder):
+            if entry.startswith(prefix) and entry.endswith(COMPILED):
+                return entry
+        below = "/".join(parts[:-1])
+        wanted = f"{below}/{prefix}" if below else prefix
+        for path in self._record(root):
+            if path.startswith(wanted) and path.endswith(COMPILED) and "/" not in path[len(wanted) :]:
+                return path.rpartition("/")[2]
+        return None
+
+    def _recorded_package(self, parts: list[str], distribution: str) -> Found | None:
+        """A package of which RECORD alone knows (a wheel of which no Python file was unpacked)."""
+        prefix = "/".join(parts) + "/"
+        for root in self._roots.get(parts[0], []):
+            if any(path.startswith(prefix) for path in self._record(root)):
+                return Found(".".join(parts), None, True, distribution, root)
+        return None
+
+    def _record(self, root: str) -> frozenset[str]:
+        """Compiled files that the only distribution of an unpacked wheel's root lists; empty for a site-packages."""
+        if root not in self._records:
+            held = [d for d in self.environment.distributions.values() if d.root == root and d.metadata]
+            listed: frozenset[str] = frozenset()
+            if len(held) == 1:
+                record = Path(held[0].metadata or "", "RECORD")
+                if record.is_file():
+                    lines = record.read_text("utf-8", "replace").splitlines()
+                    listed = frozenset(p for p in (line.split(",")[0] for line in lines) if p.endswith(COMPILED))
+            self._records[root] = listed
+        return self._records[root]
+
+    def _list(self, folder: str) -> dict[str, bool]:
+        """Names in a folder → whether they are folders; empty where there is no such folder."""
+        if folder not in self._listings:
+            try:
+                import os
+
+                with os.scandir(folder) as entries:
+                    self._listings[folder] = {entry.name: entry.is_dir() for entry in entries}
+            except OSError:
+                self._listings[folder] = {}
+        return self._listings[folder]
+
+
+def read_source(path: Path) -> str:
+    """The text of a Python file, decoded as Python does.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is too large, or not text in its declared encoding.
+    """
+    with path.open("rb") as file:
+        data = file.read(MAX_SOURCE + 1)
+    if len(data) > MAX_SOURCE:
+        raise ValueError(f"larger than {MAX_SOURCE // 1_000_000} MB")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return data.decode(encoding)
+
+
+def parse(source: str, path: str) -> ast.Module:
+    """The syntax tree of a module; the warnings that Python has about its text are not ours to show.
+
+    Raises:
+        ValueError: It is no Python that this interpreter can read, or nested too deeply.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source, path)
+    except SyntaxError as error:
+        raise ValueError(f"line {error.lineno}: {error.msg}") from error
+    except (RecursionError, MemoryError) as error:
+        raise ValueError("nested too deeply to be read") from error
+
+
+def _compiled_init(entries: dict[str, bool]) -> str | None:
+    return next((e for e in entries if e.startswith("__init__.") and e.endswith(COMPILED)), None)
+
+
+def _version(text: str) -> tuple[int, int]:
+    found = re.match(r"(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else sys.version_info[:2]

@@ -1,0 +1,439 @@
+"""The abstract machine: modules, doubt, budget, and what is noted when a link breaks."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sftdoctor.link import binaries, classes, describe, lazy, statements
+from sftdoctor.link.locate import Found, Locator, parse, read_source
+from sftdoctor.link.native import builtin, standard
+from sftdoctor.link.signatures import Misfit, bound_names
+from sftdoctor.link.state import CERTAIN, POSSIBLE, Event, Exhausted, Frame, Raised
+from sftdoctor.link.values import (
+    UNKNOWN,
+    Arguments,
+    Class,
+    Const,
+    Dict,
+    Function,
+    FunctionNode,
+    Instance,
+    Module,
+    Native,
+    Value,
+    strip,
+)
+from sftdoctor.model import Environment, NotJudged
+
+if TYPE_CHECKING:
+    from sftdoctor.link.binaries import BinaryProblem
+
+STEPS = 6_000_000
+"""Nodes that one run may follow."""
+MAX_DEPTH = 40
+"""Calls within calls that are followed."""
+BROAD = ("Exception", "BaseException")
+
+
+class Machine:
+    """Follows programs of a target without running them.
+
+    Args:
+        environment: The target's facts.
+        locator: Where its modules lie.
+        opaque: Module names (with all below them) that are looked up, never followed.
+    """
+
+    def __init__(self, environment: Environment, locator: Locator, opaque: Sequence[str] = ()) -> None:
+        self.environment = environment
+        self.locator = locator
+        self.opaque_names = tuple(opaque)
+        self.modules: dict[str, Value] = {}
+        self.sys_modules = Dict({}, True)
+        self.builtins = builtin.table()
+        self.doubt = CERTAIN
+        self.running = False
+        """Whether a run is being followed (breaks are noted and passed by), not an import (they end it)."""
+        self.frames: list[Frame] = []
+        self.stack = self.frames
+        self.catching: list[list[tuple[str, ...] | None]] = []
+        self.memo: dict[object, Value] = {}
+        self.events: list[Event] = []
+        self.not_judged: dict[str, NotJudged] = {}
+        self.scripts: set[str] = set()
+        self._steps = STEPS
+        self._seen: set[object] = set()
+        self._names: dict[int, tuple[frozenset[str], frozenset[str]]] = {}
+        self._globals: dict[int, frozenset[str]] = {}
+        self._generators: dict[int, bool] = {}
+        self._anything: dict[str, Class] = {}
+        self._exports: dict[str, dict[str, list[str]]] = {}
+        self._sources: dict[str, str] = {}
+        self._nodes: list[ast.AST] = []
+        for name, call in builtin.CONSTRUCTORS.items():
+            self._constructor(name, call)
+
+    def _constructor(self, name: str, call: object) -> None:
+        cls = self.builtins.get(name)
+        if isinstance(cls, Class):
+            cls.ns["__call__"] = Native(name, call)  # type: ignore[arg-type]
+
+    # ------------------------------------------------------------ running
+
+    @property
+    def frame(self) -> Frame:
+        """The innermost frame."""
+        return self.frames[-1]
+
+    def step(self) -> None:
+        """Spend one step of the budget.
+
+        Raises:
+            Exhausted: None is left.
+        """
+        self._steps -= 1
+        if self._steps < 0:
+            raise Exhausted
+
+    def execute_block(self, frame: Frame, body: Sequence[ast.stmt]) -> None:
+        """Follow a block in a frame of its own."""
+        self.frames.append(frame)
+        try:
+            statements.execute(self, frame, body)
+        finally:
+            self.frames.pop()
+
+    def assign(self, frame: Frame, target: ast.expr, value: Value) -> None:
+        """Bind a target."""
+        statements.assign(self, frame, target, value)
+
+    def bind(self, frame: Frame, name: str, value: Value) -> None:
+        """Bind a name."""
+        statements.bind(self, frame, name, value)
+
+    def set_attribute(self, owner: Value, name: str, value: Value) -> None:
+        """Set an attribute."""
+        statements.set_attribute(self, owner, name, value)
+
+    def is_script(self, module: Module) -> bool:
+        """Whether the module is the user's, of which every break is wanted."""
+        return module.name in self.scripts
+
+    def enters(self, function: Function) -> bool:
+        """Whether a function's body is followed."""
+        if self.doubt >= POSSIBLE or function.module.state == "opaque" or len(self.frames) > MAX_DEPTH:
+            return False
+        if isinstance(function.node, ast.AsyncFunctionDef):
+            return False
+        return sum(frame.function is function for frame in self.frames) < 1
+
+    def memo_key(self, function: Function, args: Arguments) -> object | None:
+        """What identifies a call whose result need not be found again; None where it does."""
+        if args.star or args.double_star:
+            return None
+        parts: list[object] = [id(function), self.running]
+        for name, value in [*enumerate(args.positional), *args.keywords.items()]:
+            value = strip(value)
+            if isinstance(value, Const):
+                try:
+                    hash(value.value)
+                except TypeError:
+                    return None
+                parts.append((name, type(value.value), value.value))
+            elif isinstance(value, Instance | Class | Function | Module):
+                parts.append((name, id(value)))
+            elif value is UNKNOWN:
+                parts.append((name, "?"))
+            else:
+                return None
+        return tuple(parts)
+
+    def names_of(self, node: FunctionNode) -> tuple[frozenset[str], frozenset[str]]:
+        """The names that a function binds, and those it declares global."""
+        if id(node) not in self._names:
+            self._names[id(node)] = bound_names(node)
+            self._nodes.append(node)
+        return self._names[id(node)]
+
+    def is_generator(self, node: FunctionNode) -> bool:
+        """Whether calling the function gives a generator."""
+        if id(node) not in self._generators:
+            self._generators[id(node)] = classes.yields(node)
+            self._nodes.append(node)
+        return self._generators[id(node)]
+
+    def declares_global(self, module: Module, name: str) -> bool:
+        """Whether a function of the module may bind the name globally."""
+        if id(module) not in self._globals:
+            found: set[str] = set()
+            for item in ast.walk(module.tree) if module.tree else ():
+                if isinstance(item, ast.Global):
+                    found.update(item.names)
+            self._globals[id(module)] = frozenset(found)
+        return name in self._globals[id(module)]
+
+    # ------------------------------------------------------------ modules
+
+    def run_module(self, found: Found, frame: Frame | None, node: ast.AST | None) -> Value:
+        """Import a module that has a source.
+
+        Raises:
+            Raised: Executing it raises; like Python, it is forgotten then.
+        """
+        if self._is_opaque(found.name):
+            return self.opaque(found.name) or UNKNOWN
+        if found.name in standard.NATIVE_MODULES or found.name in standard.SUBMODULES:
+            return self.standard(found.name)
+        module = self._open_module(found)
+        if module.tree is None:
+            module.open, module.state = True, "done"
+            return module
+        outer, running, catching = self.doubt, self.running, self.catching
+        self.doubt = outer if outer >= POSSIBLE else CERTAIN
+        self.running = False
+        try:
+            self.execute_block(Frame(module, module.ns, "module"), module.tree.body)
+        except Raised as raised:
+            self.modules.pop(found.name, None)
+            raised.trace.append(describe.site(module, self._line_of(raised)))
+            raise
+        finally:
+            self.doubt, self.running, self.catching = outer, running, catching
+        if module.state == "running":
+            module.state = "done"
+        return self.modules.get(found.name, module)
+
+    def _line_of(self, raised: Raised) -> int:
+        return raised.event.caller.line if raised.event else 0
+
+    def _open_module(self, found: Found) -> Module:
+        module = Module(found.name, {}, str(found.path), found.package, distribution=found.distribution)
+        module.ns["__name__"] = Const(found.name)
+        module.ns["__file__"] = Const(str(found.path))
+        self.modules[found.name] = module
+        try:
+            assert found.path is not None
+            module.tree = parse(read_source(found.path), str(found.path))
+        except (OSError, ValueError, SyntaxError, LookupError) as error:
+            self.not_judged[found.name] = NotJudged(f"module {found.name}", str(error))
+        return module
+
+    def script(self, name: str, tree: ast.Module, path: str | None, distribution: str = "") -> Module:
+        """Follow a script of the user (or of a scenario) statement by statement, noting every break."""
+        module = Module(name, {"__name__": Const("__main__")}, path, distribution=distribution, tree=tree)
+        self.scripts.add(name)
+        self.modules[name] = module
+        self.doubt, self.running = CERTAIN, True
+        self.execute_block(Frame(module, module.ns, "module"), tree.body)
+        module.state = "done"
+        return module
+
+    def _is_opaque(self, name: str) -> bool:
+        return any(name == top or name.startswith(f"{top}.") for top in self.opaque_names)
+
+    def opaque(self, name: str) -> Module | None:
+        """A module that is looked up, never followed; None where there is none of that name."""
+        known = self.modules.get(name)
+        if isinstance(known, Module):
+            return known
+        found = self.locator.find(name)
+        if found is None:
+            return None
+        module = Module(name, {}, str(found.path), found.package, "opaque", found.path is None, found.distribution)
+        self.modules[name] = module
+        return module
+
+    def tree(self, module: Module) -> ast.Module | None:
+        """The syntax tree of an opaque module, read when first asked for."""
+        if module.tree is None and module.path and module.path.endswith(".py"):
+            try:
+                module.tree = parse(self.source(module), module.path)
+            except (OSError, ValueError, SyntaxError, LookupError) as error:
+                self.not_judged[module.name] = NotJudged(f"module {module.name}", str(error))
+        return module.tree
+
+    def source(self, module: Module) -> str:
+        """The text of a module.
+
+        Raises:
+            OSError: It cannot be read.
+            ValueError: It is too large or no text.
+        """
+        if module.name not in self._sources:
+            from pathlib import Path
+
+            self._sources[module.name] = read_source(Path(module.path)) if module.path else ""
+        return self._sources[module.name]
+
+    def standard(self, name: str) -> Module:
+        """A module of Python's own library."""
+        known = self.modules.get(name)
+        if isinstance(known, Module):
+            return known
+        made = standard.module(self, name)
+        self.modules[name] = made
+        return made
+
+    def replace_module(self, name: str, value: Value) -> None:
+        """What `sys.modules[name] = value` does."""
+        before = self.modules.get(name)
+        if isinstance(value, Module) and isinstance(before, Module):
+            value.tree, value.path = value.tree or before.tree, value.path or before.path
+            if value.lazy is not None:
+                value.ns = {**{k: v for k, v in before.ns.items() if isinstance(strip(v), Module)}, **value.ns}
+        self.modules[name] = value
+
+    def is_present(self, name: str) -> bool | None:
+        """What importlib.util.find_spec would find; None where that cannot be known."""
+        if name in self.modules or self.locator.is_stdlib(name):
+            return True
+        if self.locator.find(name) is not None:
+            return True
+        return False if self.is_missing(name) else None
+
+    def is_missing(self, name: str) -> bool:
+        """Whether a module that was not found is missing for sure."""
+        top = name.partition(".")[0]
+        parts = name.split(".")
+        for count in range(len(parts) - 1, 0, -1):
+            above = self.locator.find(".".join(parts[:count]))
+            if above is not None:
+                return above.path is not None and above.path.name == "__init__.py" and above.compiled is None
+        if self.locator.is_stdlib(top) and top not in ("imp", "distutils"):
+            return False
+        owner = self.environment.distributions.get(self.locator.distribution_of(top))
+        if owner is not None and owner.root is None:
+            return False
+        return self.environment.complete
+
+    def binary_problem(self, found: Found) -> BinaryProblem | None:
+        """Why a compiled module cannot be loaded; None where it can, as far as known."""
+        return binaries.problem(self.environment, self.locator.python, found)
+
+    def exports(self, folder: str) -> dict[str, list[str]]:
+        """Every name that the model files below a folder export."""
+        if folder not in self._exports:
+            self._exports[folder] = lazy.folder_exports(folder)
+        return self._exports[folder]
+
+    # ------------------------------------------------------------ classes of Python itself
+
+    def anything(self, name: str) -> Class:
+        """A class of which no more than the name is known."""
+        if name not in self._anything:
+            cls = Class(name, None, open=True)
+            cls.mro = [cls]
+            self._anything[name] = cls
+        return self._anything[name]
+
+    def closed(self, name: str) -> Class:
+        """A class of Python's own that brings no attribute which matters here (ABC, Generic)."""
+        cls = self.anything(name)
+        cls.open = False
+        return cls
+
+    def exception(self, name: str) -> Class:
+        """A class of exception by its name."""
+        known = self.builtins.get(name)
+        if isinstance(known, Class):
+            return known
+        if name not in self._anything:
+            base = self.exception("ModuleNotFoundError" if name == "PackageNotFoundError" else "Exception")
+            cls = Class(name, None, bases=[base])
+            cls.mro = [cls, *base.mro]
+            self._anything[name] = cls
+        return self._anything[name]
+
+    def special(self, frame: Frame, node: ast.Call, callee: Value, args: Arguments) -> Value | None:
+        """Calls whose effect is known better than their source tells; None for all others."""
+        if isinstance(callee, Function) and callee.name == "define_import_structure":
+            return lazy.scan_call(args)
+        if isinstance(callee, Class) and callee.module is None:
+            maker = callee.ns.get("__call__")
+            if isinstance(maker, Native):
+                return maker.call(self, args)
+        return None
+
+    # ------------------------------------------------------------ what breaks
+
+    def catches(self, raised: Raised) -> bool:
+        """Whether a try around this line takes the exception; one that takes everything and raises anew does not."""
+        names = raised.names()
+        for handlers in reversed(self.catching):
+            for caught in handlers:
+                if caught is None:
+                    continue
+                if caught == () or any(name in names for name in caught):
+                    return True
+        return False
+
+    def broken(
+        self,
+        kind: str,
+        exception: str,
+        message: str,
+        name: str,
+        frame: Frame | None,
+        node: ast.AST | None,
+        *,
+        callee: Value | None = None,
+        raising: bool = False,
+        detail: str = "",
+    ) -> Value:
+        """A link breaks here: raise what Python would, or (in a run, where nothing catches it) note it and go on.
+
+        Raises:
+            Raised: In an import, or where a try takes it.
+        """
+        frame = frame or (self.frames[-1] if self.frames else None)
+        event = describe.event(kind, exception, message, name, frame, node, self.doubt, callee, detail)
+        raised = Raised(self.exception(exception), message, event)
+        if raising or not self.running or self.catches(raised):
+            raise raised
+        self.note(raised)
+        return UNKNOWN
+
+    def misfit(
+        self, problem: Misfit, message: str, frame: Frame, node: ast.AST | None, callee: Value, args: Arguments
+    ) -> Value:
+        """A call does not fit what it calls."""
+        del args
+        if describe.same_distribution(frame, callee) and not self.is_script(frame.module):
+            return UNKNOWN  # a library fits itself; where it seems not to, it is we who follow it too coarsely
+        return self.broken(problem.kind, "TypeError", message, problem.name, frame, node, callee=callee)
+
+    def unbound(self, frame: Frame, node: ast.Name) -> Value:
+        """A name that nothing binds."""
+        if frame.module.state == "opaque" or (frame.kind == "function" and frame.module.state == "running"):
+            return UNKNOWN
+        detail = describe.would_bind(frame.module, node.id)
+        return self.broken(
+            "unbound-name", "NameError", f"name '{node.id}' is not defined", node.id, frame, node, raising=True, detail=detail
+        )
+
+    def raised_event(self, frame: Frame, cls: Class | None, message: str, node: ast.Raise) -> Event | None:
+        """What a library's own raise means: a gate that refuses this target, or nothing that is ours to judge."""
+        name = cls.name if cls else "Exception"
+        refuses = cls is not None and any(base.name == "ImportError" for base in cls.mro)
+        if not describe.is_gate(frame, node) and (self.running or not refuses):
+            return None
+        return describe.event("version-gate", name, message, describe.gate_name(frame, node, message), frame, node, self.doubt)
+
+    def note(self, raised: Raised) -> None:
+        """Keep what broke, once."""
+        event = raised.event
+        if event is None:
+            return
+        event.doubt = max(event.doubt, self.doubt)
+        event.trace = event.trace or tuple(raised.trace)
+        event.importing |= bool(raised.trace)
+        key = (event.kind, event.caller, event.name)
+        if key in self._seen:
+            for known in self.events:
+                if (known.kind, known.caller, known.name) == key:
+                    known.doubt = min(known.doubt, event.doubt)
+            return
+        self._seen.add(key)
+        self.events.append(event)

@@ -1,0 +1,343 @@
+"""The standard modules that guards, version gates and decorators are made with; every other one is open."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from sftdoctor.link import classes, guards, importing, signatures
+from sftdoctor.link.native.builtin import make_dict
+from sftdoctor.link.state import Raised
+from sftdoctor.link.values import (
+    FALSE,
+    NONE,
+    UNKNOWN,
+    Arguments,
+    Bound,
+    Class,
+    Const,
+    Dict,
+    Function,
+    Instance,
+    Likely,
+    Module,
+    Native,
+    Partial,
+    Seq,
+    Value,
+    strip,
+    text,
+)
+
+if TYPE_CHECKING:
+    from sftdoctor.link.machine import Machine
+
+Call = Callable[["Machine", Arguments], Value]
+
+
+def _find_spec(machine: Machine, args: Arguments) -> Value:
+    name = text(args.get(0, "name"))
+    if name is None:
+        return UNKNOWN
+    known = machine.is_present(name)
+    if known is None:
+        return UNKNOWN
+    return Instance(machine.anything("ModuleSpec"), {"name": Const(name)}, True) if known else NONE
+
+
+def _import_module(machine: Machine, args: Arguments) -> Value:
+    name = text(args.get(0, "name"))
+    package = text(args.get(1, "package"))
+    if name is None:
+        return UNKNOWN
+    if name.startswith("."):
+        if package is None:
+            return UNKNOWN
+        level = len(name) - len(name.lstrip("."))
+        base = package.split(".")
+        name = ".".join([*base[: len(base) - level + 1], name.lstrip(".")])
+    return importing.load(machine, machine.frame, name, None)
+
+
+def _metadata_version(machine: Machine, args: Arguments) -> Value:
+    name = text(args.get(0, "distribution_name"))
+    if name is None:
+        return UNKNOWN
+    version = machine.environment.version(canonicalize_name(name))
+    if version is not None:
+        return Const(version)
+    if not machine.environment.complete:
+        return UNKNOWN
+    raise Raised(machine.exception("PackageNotFoundError"), f"No package metadata was found for {name}")
+
+
+def _packages_distributions(machine: Machine, _args: Arguments) -> Value:
+    found: dict[Any, Value] = {}
+    for distribution in machine.environment.distributions.values():
+        for name in distribution.top_level or (distribution.name.replace("-", "_"),):
+            held = found.setdefault(name, Seq("list"))
+            assert isinstance(held, Seq)
+            held.items.append(Const(distribution.name))
+    return Dict(found)
+
+
+def _version(_machine: Machine, args: Arguments) -> Value:
+    given = text(args.get(0, "version"))
+    try:
+        return Const(Version(given)) if given is not None else UNKNOWN
+    except InvalidVersion:
+        return UNKNOWN
+
+
+def _specifiers(_machine: Machine, args: Arguments) -> Value:
+    given = text(args.get(0, "specifiers")) if args.positional else ""
+    try:
+        specifiers = SpecifierSet(given) if given is not None else None
+    except InvalidSpecifier:
+        specifiers = None
+    return Const(specifiers) if specifiers is not None else UNKNOWN
+
+
+def _partial(_machine: Machine, args: Arguments) -> Value:
+    if not args.positional:
+        return UNKNOWN
+    rest = Arguments(args.positional[1:], dict(args.keywords), args.star, args.double_star)
+    return Partial(args.positional[0], rest)
+
+
+def _wraps(_machine: Machine, args: Arguments) -> Value:
+    original = strip(args.positional[0]) if args.positional else UNKNOWN
+
+    def decorate(_m: Machine, inner: Arguments) -> Value:
+        wrapper = strip(inner.positional[0]) if inner.positional else UNKNOWN
+        if isinstance(wrapper, Function):
+            wrapper.wrapped = original
+        return wrapper
+
+    return Native("wraps", decorate)
+
+
+def _lru_cache(_machine: Machine, args: Arguments) -> Value:
+    target = strip(args.positional[0]) if args.positional else UNKNOWN
+    if isinstance(target, Function):
+        return target
+    return Native("lru_cache", lambda _m, inner: inner.positional[0] if inner.positional else UNKNOWN)
+
+
+def signature_of(value: Value) -> signatures.Signature | None:
+    """What inspect.signature gives; None where that cannot be known."""
+    value = strip(value)
+    if isinstance(value, Bound):
+        inner = strip(value.function)
+        return signatures.of_node(inner.node, drop_first=True) if isinstance(inner, Function) else None
+    if isinstance(value, Function):
+        if value.wrapped is not None:
+            return signature_of(value.wrapped)
+        return signatures.of_node(value.node)
+    if isinstance(value, Class):
+        initializer, _ = value.lookup("__init__")
+        if isinstance(initializer, Function) and initializer.wrapped is not None and value.fields is None:
+            inner = signature_of(initializer)
+            return signatures.Signature(inner.parameters[1:]) if inner else None
+        return signatures.of_class(value)
+    return None
+
+
+def _signature(machine: Machine, args: Arguments) -> Value:
+    found = signature_of(args.positional[0]) if args.positional else None
+    if found is None:
+        return UNKNOWN
+    kinds: dict[str, Value] = {p.name: Instance(machine.anything("Parameter"), {}, True) for p in found.parameters}
+    return Instance(machine.anything("Signature"), {"parameters": Dict(kinds)}, True)
+
+
+def _field(_machine: Machine, args: Arguments) -> Value:
+    return args.keywords.get("default", UNKNOWN)
+
+
+def _dataclass(machine: Machine, args: Arguments) -> Value:
+    target = strip(args.positional[0]) if args.positional else UNKNOWN
+    if isinstance(target, Class) and target.node is not None:
+        return classes.make_dataclass(target, _NO_OPTIONS)
+    return Native("dataclass", _dataclass)
+
+
+def _fields(_machine: Machine, args: Arguments) -> Value:
+    target = strip(args.positional[0]) if args.positional else UNKNOWN
+    cls = target.cls if isinstance(target, Instance) else target
+    found = signatures.dataclass_fields(cls) if isinstance(cls, Class) else None
+    if not found:
+        return Seq("tuple", [], True)
+    items: list[Value] = [
+        Instance(_machine.anything("Field"), {"name": Const(f.name), "default": f.default, "init": Const(f.init)}, True)
+        for f in found
+    ]
+    return Seq("tuple", items)
+
+
+def _suppress(machine: Machine, args: Arguments) -> Value:
+    caught = {str(i): strip(arg) for i, arg in enumerate(args.positional)}
+    return Instance(machine.anything("suppress"), dict(caught), True)
+
+
+def _regex(function: Callable[..., Any]) -> Call:
+    """re.match and its like on constants; patterns are those of the libraries, texts are short."""
+
+    def call(machine: Machine, args: Arguments) -> Value:
+        plain = [guards.plain(arg) for arg in args.positional]
+        if args.keywords or len(plain) < 2 or not all(isinstance(p, str) and len(p) < 200 for p in plain):
+            return UNKNOWN
+        try:
+            found = function(*plain)
+        except (re.error, RecursionError):
+            return UNKNOWN
+        if isinstance(found, re.Match):
+            groups = Seq("tuple", [Const(group) for group in found.groups()])
+            return Instance(machine.anything("Match"), {"groups": Native("groups", lambda _m, _a: groups)}, True)
+        if isinstance(found, list):
+            wrapped = [Seq("tuple", [Const(i) for i in f]) if isinstance(f, tuple) else Const(f) for f in found]
+            return Seq("list", wrapped)
+        return Const(found)
+
+    return call
+
+
+def _environ_get(_machine: Machine, args: Arguments) -> Value:
+    """Variables of the training process are not known; unset is by far the likeliest."""
+    return Likely(strip(args.get(1, "default") or NONE))
+
+
+def _path(machine: Machine, args: Arguments) -> Value:
+    given = text(args.positional[0]) if args.positional else None
+    return _path_of(machine, given) if given is not None else UNKNOWN
+
+
+def _path_of(machine: Machine, given: str) -> Value:
+    attrs: dict[str, Value] = {"text": Const(given)}
+    cls = machine.anything("Path")
+    if "/" in given:
+        parent = given.rpartition("/")[0]
+        attrs["parent"] = Instance(cls, {"text": Const(parent)}, True)
+    return Instance(cls, attrs, True)
+
+
+def _dirname(_machine: Machine, args: Arguments) -> Value:
+    given = text(args.positional[0]) if args.positional else None
+    return Const(given.rpartition("/")[0]) if given is not None else UNKNOWN
+
+
+def _join(_machine: Machine, args: Arguments) -> Value:
+    parts = [text(arg) for arg in args.positional]
+    return UNKNOWN if None in parts or args.star else Const("/".join(part or "" for part in parts))
+
+
+def _same(_machine: Machine, args: Arguments) -> Value:
+    return args.positional[-1] if args.positional else UNKNOWN
+
+
+def _nothing(_machine: Machine, _args: Arguments) -> Value:
+    return NONE
+
+
+def _open_class(name: str) -> Callable[[Machine], Value]:
+    return lambda machine: machine.anything(name)
+
+
+def _closed_class(name: str) -> Callable[[Machine], Value]:
+    return lambda machine: machine.closed(name)
+
+
+_NO_OPTIONS = classes.ast.Name("dataclass", classes.ast.Load())
+OPERATIONS = ("lt", "le", "eq", "ne", "ge", "gt")
+
+
+def _operation(name: str) -> Call:
+    op = {"lt": "Lt", "le": "LtE", "eq": "Eq", "ne": "NotEq", "ge": "GtE", "gt": "Gt"}[name]
+
+    def call(_machine: Machine, args: Arguments) -> Value:
+        if len(args.positional) != 2:
+            return UNKNOWN
+        node = getattr(classes.ast, op)()
+        answer = guards.compare(node, strip(args.positional[0]), strip(args.positional[1]))
+        return UNKNOWN if answer is None else Const(answer)
+
+    return call
+
+
+NATIVE_MODULES: dict[str, dict[str, Call]] = {
+    "importlib": {"import_module": _import_module},
+    "importlib.util": {"find_spec": _find_spec},
+    "importlib.metadata": {"version": _metadata_version, "packages_distributions": _packages_distributions},
+    "importlib_metadata": {"version": _metadata_version, "packages_distributions": _packages_distributions},
+    "packaging.version": {"parse": _version, "Version": _version},
+    "packaging.specifiers": {"SpecifierSet": _specifiers},
+    "functools": {"partial": _partial, "wraps": _wraps, "lru_cache": _lru_cache, "cache": _lru_cache},
+    "inspect": {"signature": _signature},
+    "dataclasses": {"field": _field, "dataclass": _dataclass, "fields": _fields},
+    "contextlib": {"suppress": _suppress},
+    "collections": {"OrderedDict": make_dict},
+    "re": {"match": _regex(re.match), "search": _regex(re.search), "findall": _regex(re.findall)},
+    "os": {"getenv": lambda m, a: _environ_get(m, a)},
+    "os.path": {"dirname": _dirname, "join": _join},
+    "pathlib": {"Path": _path},
+    "copy": {"copy": lambda _m, _a: UNKNOWN, "deepcopy": _same},
+    "typing": {"cast": _same, "overload": _same},
+    "typing_extensions": {"cast": _same, "overload": _same},
+    "warnings": {"warn": _nothing, "filterwarnings": _nothing, "simplefilter": _nothing},
+    "operator": {name: _operation(name) for name in OPERATIONS},
+}
+VALUES: dict[str, dict[str, Callable[[Machine], Value]]] = {
+    "typing": {
+        "TYPE_CHECKING": lambda _m: FALSE,
+        "Generic": _closed_class("Generic"),
+        "Protocol": _open_class("Protocol"),
+        "NamedTuple": _open_class("NamedTuple"),
+        "TypedDict": _open_class("TypedDict"),
+    },
+    "abc": {"ABC": _closed_class("ABC"), "ABCMeta": _closed_class("ABCMeta")},
+    "enum": {"Enum": _open_class("Enum"), "IntEnum": _open_class("Enum"), "Flag": _open_class("Flag")},
+    "sys": {
+        "version_info": lambda m: Seq("tuple", [Const(part) for part in _python(m.environment.python)]),
+        "platform": lambda m: _marker(m, "sys_platform"),
+        "modules": lambda m: m.sys_modules,
+    },
+    "os": {"environ": lambda m: Instance(m.anything("environ"), {"get": Native("get", _environ_get)}, True)},
+    "importlib.metadata": {"PackageNotFoundError": lambda m: m.exception("PackageNotFoundError")},
+    "importlib_metadata": {"PackageNotFoundError": lambda m: m.exception("PackageNotFoundError")},
+}
+
+
+def _python(version: str) -> list[int]:
+    """The parts of a Python version; one whose micro part is not known counts as a late one of its line."""
+    parts = [int(part) for part in re.findall(r"\d+", version)[:3]]
+    return parts if len(parts) > 2 else [*parts, 20]
+
+
+def _marker(machine: Machine, name: str) -> Value:
+    found = machine.environment.markers.get(name)
+    return Const(found) if found else UNKNOWN
+
+
+SUBMODULES = {
+    "importlib": ("util", "metadata"),
+    "os": ("path",),
+    "packaging": ("version", "specifiers", "requirements", "tags", "utils", "markers"),
+}
+"""Submodules that are there without being imported (as good as always, another import having loaded them)."""
+
+
+def module(machine: Machine, name: str) -> Module:
+    """A module of Python itself (or packaging): what is known of it, open for the rest."""
+    found = Module(name, {}, None, True, "done", True, "python")
+    for member, call in NATIVE_MODULES.get(name, {}).items():
+        found.ns[member] = Native(member, call)
+    for member, make in VALUES.get(name, {}).items():
+        found.ns[member] = make(machine)
+    for member in SUBMODULES.get(name, ()):
+        found.ns[member] = machine.standard(f"{name}.{member}")
+    return found
