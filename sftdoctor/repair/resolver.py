@@ -54,13 +54,14 @@ class Resolver:
         self.offline = offline
         self.timeout = timeout
         self._installer: Installer | None = None
-        self._answers: dict[tuple[tuple[str, str], ...], Solution | UnsatisfiableError] = {}
+        self._answers: dict[tuple[tuple[tuple[str, str], ...], frozenset[str]], Solution | UnsatisfiableError] = {}
 
-    def solve(self, wanted: Mapping[str, str]) -> Solution:
+    def solve(self, wanted: Mapping[str, str], heaviest: Weight = Weight.DEAR) -> Solution:
         """The smallest change that brings the wanted versions; cheap packages are let go first, torch last.
 
         Args:
             wanted: Name → specifier set ("==0.17.1", ">=0.8").
+            heaviest: Weight of the dearest packages that may go along.
 
         Returns:
             The versions that change.
@@ -70,37 +71,32 @@ class Resolver:
             OfflineError: The index cannot be reached.
             RepairError: The resolver itself does not work.
         """
-        known = tuple(sorted(wanted.items()))
-        if known not in self._answers:
-            try:
-                self._answers[known] = self._relax(wanted)
-            except UnsatisfiableError as error:
-                self._answers[known] = error
-        answer = self._answers[known]
-        if isinstance(answer, UnsatisfiableError):
-            raise answer
-        return answer
-
-    def _relax(self, wanted: Mapping[str, str]) -> Solution:
         first: UnsatisfiableError | None = None
-        tried: set[frozenset[str]] = set()
-        for weight, free in self._steps(wanted):
-            if free in tried:
-                continue
-            tried.add(free)
-            try:
-                return Solution(self._ask(wanted, free), weight)
-            except UnsatisfiableError as error:
-                first = first or error
+        for weight, free in self._steps(wanted, heaviest):
+            known = (tuple(sorted(wanted.items())), free)
+            if known not in self._answers:
+                self._answers[known] = self._answer(wanted, free, weight)
+            answer = self._answers[known]
+            if isinstance(answer, Solution):
+                return answer
+            first = first or answer
         raise first or UnsatisfiableError("nothing may move")
 
-    def _steps(self, wanted: Mapping[str, str]) -> Iterable[tuple[Weight | None, frozenset[str]]]:
+    def _answer(
+        self, wanted: Mapping[str, str], free: frozenset[str], weight: Weight | None
+    ) -> Solution | UnsatisfiableError:
+        try:
+            return Solution(self._ask(wanted, free), weight)
+        except UnsatisfiableError as error:
+            return error
+
+    def _steps(self, wanted: Mapping[str, str], heaviest: Weight) -> Iterable[tuple[Weight | None, frozenset[str]]]:
         asked = frozenset(wanted) - self.keep
         yield None, asked
         for weight in Weight:
-            there = self.environment.distributions
-            light = {name for name in there if self._weight(name) <= weight}
-            yield weight, asked | (light - self.keep)
+            if weight <= heaviest:
+                light = {name for name in self.environment.distributions if self._weight(name) <= weight}
+                yield weight, asked | (light - self.keep)
 
     def _weight(self, name: str) -> Weight:
         weight = weight_of(name, self.environment.distributions.get(name))

@@ -42,9 +42,27 @@ class Candidate:
         return frozenset(name for move in self.moves for name in move.wanted)
 
     @property
+    def is_bare(self) -> bool:
+        """Whether nothing goes along."""
+        return len(self.versions) <= len(self.wanted)
+
+    @property
     def findings(self) -> tuple[str, ...]:
         """Ids of the findings that it is for."""
         return tuple(dict.fromkeys(one for move in self.moves for one in move.findings))
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A judged candidate that is a step ahead."""
+
+    score: int
+    """How much is still wrong."""
+    candidate: Candidate
+
+    @property
+    def order(self) -> tuple[int, float]:
+        return self.score, self.candidate.cost
 
 
 @dataclass(frozen=True)
@@ -141,25 +159,33 @@ class Solver:
     def _round(self, base: Candidate | None, findings: tuple[Finding, ...]) -> Candidate | None:
         """The best candidate that goes one move beyond the base.
 
-        The first guesses of all packages come before the second ones. A set that cures everything by moving nothing
-        but what was asked for ends the round; otherwise a cheaper one is looked for among the later guesses.
+        Only where light packages that go along are not enough may heavier ones; the first guesses of all packages
+        come before the second ones. A set that cures everything by moving nothing but what was asked for ends it;
+        otherwise a cheaper one is looked for among the later guesses.
         """
         moves = merged([move for finding in findings for move in self.candidates.moves(finding)])
-        best: tuple[int, float, Candidate] | None = None
-        for rank in sorted({move.rank for move in moves}):
-            if self._is_over() or (best and best[0] == 0 and len(best[2].versions) <= len(best[2].wanted)):
-                break
-            guesses = [self._resolve(base, move) for move in moves if move.rank == rank]
-            for candidate in sorted(filter(None, guesses), key=lambda one: one.cost):
-                if best and best[0] == 0 and candidate.cost >= best[1]:
+        best: _Step | None = None
+        for heaviest in (Weight.PURE, Weight.COMPILED, Weight.DEAR):
+            for rank in sorted({move.rank for move in moves}):
+                if self._is_over() or (best and best.score == 0 and best.candidate.is_bare):
                     break
-                found = self._try(base, candidate)
-                if found and (best is None or found[:2] < best[:2]):
-                    best = found
-        return best[2] if best else None
+                guesses = [self._resolve(base, move, heaviest) for move in moves if move.rank == rank]
+                best = self._best(base, best, sorted(filter(None, guesses), key=lambda one: one.cost))
+            if best is not None and best.score == 0:
+                break
+        return best.candidate if best else None
 
-    def _try(self, base: Candidate | None, candidate: Candidate) -> tuple[int, float, Candidate] | None:
-        """Judge a candidate: what is still wrong with it, what it costs, and itself; None where it is no step ahead."""
+    def _best(self, base: Candidate | None, best: _Step | None, candidates: list[Candidate]) -> _Step | None:
+        for candidate in candidates:
+            if best and best.score == 0 and candidate.cost >= best.candidate.cost:
+                break
+            found = self._try(base, candidate)
+            if found and (best is None or found.order < best.order):
+                best = found
+        return best
+
+    def _try(self, base: Candidate | None, candidate: Candidate) -> _Step | None:
+        """Judge a candidate; None where it is no step ahead."""
         if self._is_over() or any(dict(candidate.versions) == dict(one.versions) for one in self.judged):
             return None
         judged = self._judge(candidate)
@@ -168,7 +194,7 @@ class Solver:
         left = len(self._still(base, self.goal)) if base else len(self.goal)
         score = self._score(judged)
         ahead = len(self._still(judged, self.goal)) < left or (base is not None and score < self._score(base))
-        return (score, judged.cost, judged) if ahead else None
+        return _Step(score, judged) if ahead else None
 
     def _is_over(self) -> bool:
         return len(self.judged) >= self.limit or time.monotonic() > self.end
@@ -178,7 +204,7 @@ class Solver:
         new = compare.came(self.report, candidate.report) if candidate.report else ()
         return len(self._still(candidate, self.goal)) + len(new)
 
-    def _resolve(self, base: Candidate | None, move: Move) -> Candidate | None:
+    def _resolve(self, base: Candidate | None, move: Move, heaviest: Weight) -> Candidate | None:
         if self._is_over():
             return None
         wanted = {name: f"=={version}" for name, version in self.keep.items() if version is not None}
@@ -192,7 +218,7 @@ class Solver:
         label = ", ".join(f"{name}{spec}" for name, spec in move.wanted.items())
         self.on_event(Event("solving", label))
         try:
-            solution = self.resolver.solve(wanted)
+            solution = self.resolver.solve(wanted, heaviest)
         except UnsatisfiableError as error:
             self.refused[label] = _gist(str(error))
             return None
