@@ -17,10 +17,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sftdoctor import demo_text, throwaway
+from sftdoctor import demo_text, jobs, throwaway
 from sftdoctor.errors import SftDoctorError
 from sftdoctor.model import FixResult, Report
 from sftdoctor.report.style import rendered
+from sftdoctor.settings import Settings
 from sftdoctor.throwaway import Progress, Workshop
 
 DATA = Path(__file__).with_name("_demo")
@@ -210,17 +211,20 @@ def _tell(
     case: Case, folder: Path, python: Path, show: Callable[[Callable[[Console], None]], None], progress: Progress
 ) -> Story:
     """Takes one case through before, check, fix and after, showing each as it is done."""
-    import sftdoctor
-
-    script, model = folder / "train.py", str(folder / case.model) if case.model else None
+    settings = Settings(
+        paths=(str(folder / "train.py"),),
+        python=str(python),
+        model=str(folder / case.model) if case.model else None,
+        apply=True,
+    )
     progress("running the script as it is")
     before = run_script(python, folder, "train.py")
     show(lambda console: demo_text.line(console, "before", demo_text.run_text("python train.py", before)))
     progress("checking it")
-    report = sftdoctor.check(script, python=python, model=model)
+    report = jobs.check(settings, progress)
     show(lambda console: demo_text.line(console, "check", demo_text.check_text(report)))
     progress("repairing it and proving the repair")
-    fixed = sftdoctor.fix(script, python=python, model=model, apply=True)
+    fixed = jobs.fix(settings, progress)
     show(lambda console: demo_text.show_fix(console, fixed))
     progress("running the script again")
     after = run_script(python, folder, "train.py")
