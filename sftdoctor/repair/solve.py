@@ -21,6 +21,8 @@ ROUNDS = 4
 """Breaks that show only when another is cured are cured in further rounds."""
 JUDGED = 16
 """Candidates that are fetched and linked in one search."""
+PATIENCE = 6
+"""Moves that may fail to better a set that is already a step ahead, before it is taken as it is."""
 FEW = 3
 """The same, where nothing breaks and only warnings could be cured."""
 
@@ -165,13 +167,19 @@ class Solver:
         """
         moves = merged([move for finding in findings for move in self.candidates.moves(finding)])
         best: _Step | None = None
+        tried = since = 0
         for heaviest in (Weight.PURE, Weight.COMPILED, Weight.DEAR):
             for rank in sorted({move.rank for move in moves}):
                 if self._is_over() or (best and best.score == 0 and best.candidate.is_bare):
                     break
+                if best and tried - since >= PATIENCE:
+                    break  # what is left may be incurable by versions: the next round looks at it alone
                 guesses = [self._resolve(base, move, heaviest) for move in moves if move.rank == rank]
-                best = self._best(base, best, sorted(filter(None, guesses), key=lambda one: one.cost))
-            if best is not None and best.score == 0:
+                tried += len(guesses)
+                better = self._best(base, best, sorted(filter(None, guesses), key=lambda one: one.cost))
+                since = tried if better is not best else since
+                best = better
+            if best is not None and (best.score == 0 or tried - since >= PATIENCE):
                 break
         return best.candidate if best else None
 

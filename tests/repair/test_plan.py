@@ -12,7 +12,21 @@ import pytest
 from sftdoctor.engine import judge
 from sftdoctor.link.index import Library
 from sftdoctor.link.linker import link
-from sftdoctor.model import Edit, Environment, Finding, Fix, Location, Plan, Report, Safety, Scenario, Script, Workload
+from sftdoctor.model import (
+    Cause,
+    Edit,
+    Environment,
+    Finding,
+    Fix,
+    Location,
+    Place,
+    Plan,
+    Report,
+    Safety,
+    Scenario,
+    Script,
+    Workload,
+)
 from sftdoctor.repair.edits import edit_source
 from sftdoctor.repair.oracle import JudgeOracle
 from sftdoctor.repair.plan import make_plan
@@ -152,6 +166,20 @@ def test_what_cannot_be_had_is_answered_with_the_reason(
     plan = stack(case, caller="1.0", callee="1.0").plan(**options)
     assert not plan.actions
     assert [reason in one.reason for one in plan.left_out] == [True], plan.left_out
+
+
+def test_one_incurable_finding_does_not_hold_up_the_others(stack) -> None:  # type: ignore[no-untyped-def]
+    broken = stack("raise", caller="1.0", callee="1.0")
+    ghost = replace(finding("API005", "nothing cures this"), cause=Cause(None, Place("caller", "1.0"), "ghost"))
+
+    def judged(environment: Environment, workload: Workload) -> Report:
+        report = broken.judge(environment, workload)
+        return replace(report, findings=(*report.findings, ghost))
+
+    report = judged(broken.environment, broken.workload)
+    plan = make_plan(report, oracle=JudgeOracle(report, judged))
+    assert steps(plan) == [("callee", "1.0", "2.0")]
+    assert [one.action.findings for one in plan.left_out] == [("API005",)]
 
 
 def test_a_written_requirement_comes_before_what_is_derived(stack) -> None:  # type: ignore[no-untyped-def]
