@@ -115,6 +115,8 @@ def _of_class(machine: Machine, frame: Frame, cls: Class, name: str, node: ast.e
         return Seq("tuple", list(cls.mro), cls.open)
     if cls.open or name in EVERY_CLASS or cls.module is None or _from_metaclass(cls):
         return UNKNOWN
+    if any(name in assigned_names(base) for base in cls.mro):
+        return UNKNOWN
     if _own_distribution(frame, cls) or cls.module.state == "running":
         return UNKNOWN
     message = f"type object '{cls.name}' has no attribute '{name}'"
@@ -128,6 +130,8 @@ def _from_metaclass(cls: Class) -> bool:
 def _of_instance(machine: Machine, frame: Frame, instance: Instance, name: str, node: ast.expr) -> Value:
     if name == "__class__":
         return instance.cls
+    if name == "__dict__":
+        return Dict(instance.attrs, instance.open or instance.cls.open)
     found = instance.attrs.get(name)
     if found is not None:
         return Likely(found.value) if isinstance(found, MaybeUnbound) else found

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from sftdoctor.folders import data_folder
 from sftdoctor.link.locate import Found
 from sftdoctor.model import Environment
 
@@ -43,35 +42,21 @@ def problem(environment: Environment, python: tuple[int, int], found: Found) -> 
 
 
 def numpy_problem(environment: Environment, name: str) -> BinaryProblem | None:
-    """Whether a distribution's compiled modules were built for another numpy than the installed one."""
-    numpy, version = environment.version("numpy"), environment.version(name)
-    table = numpy_table()
-    if numpy is None or version is None or name not in table:
+    """Whether a distribution's compiled modules were built for another numpy than the installed one.
+
+    Args:
+        environment: The target's facts; `Distribution.numpy` is what the compiled modules themselves say.
+        name: The distribution whose compiled modules are loaded.
+    """
+    numpy, distribution = environment.version("numpy"), environment.distributions.get(name)
+    if numpy is None or distribution is None or distribution.numpy is None:
         return None
     try:
-        have, mine = Version(numpy), Version(version)
-    except InvalidVersion:
+        fits = SpecifierSet(distribution.numpy).contains(Version(numpy), prereleases=True)
+    except (InvalidVersion, InvalidSpecifier):
         return None
-    first_for_2, needs_2 = table[name]
-    if have.major >= 2 and first_for_2 and mine < Version(first_for_2):
-        message = "numpy.core.multiarray failed to import (built against numpy 1)"
-        detail = f"{name} {version} was compiled against numpy 1 and cannot be loaded with numpy {numpy}; {name} >= {first_for_2} can"
-        return BinaryProblem("numpy-binary-interface", message, "numpy", detail)
-    if have.major < 2 and needs_2 and mine >= Version(needs_2):
-        message = f"{name} requires NumPy 2.0 or newer, found {numpy}"
-        return BinaryProblem("numpy-binary-interface", message, "numpy", f"{name} {version} no longer loads with numpy 1")
-    return None
-
-
-@lru_cache(maxsize=1)
-def numpy_table() -> dict[str, tuple[str | None, str | None]]:
-    """Distribution → first version whose wheels load with numpy 2, first version that no longer loads with numpy 1."""
-    import sys
-
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    path = data_folder() / "numpy.toml"
-    rows = tomllib.loads(path.read_text("utf-8"))["distribution"]
-    return {row["name"]: (row.get("numpy2_since"), row.get("numpy1_until")) for row in rows}
+    if fits:
+        return None
+    detail = f"the compiled modules of {name} {distribution.version} load with numpy {distribution.numpy}, not with {numpy}."
+    message = "numpy.core.multiarray failed to import / numpy.dtype size changed, may indicate binary incompatibility"
+    return BinaryProblem("numpy-binary-interface", message, "numpy", detail)

@@ -84,6 +84,8 @@ def expression(node: ast.AST | None, name: str) -> str:
             before = "…, " if len(node.keywords) + len(node.args) > 1 else ""
             return _cut(f"{called}({before}{name}=…)")
         return _cut(f"{called}(…, {name}=…)" if name else f"{called}(…)")
+    if isinstance(node, ast.ImportFrom) and name.startswith(f"{node.module}"):
+        return _cut(ast.unparse(node))
     if isinstance(node, ast.ImportFrom):
         return f"from {'.' * node.level}{node.module or ''} import {name}"
     if isinstance(node, ast.Import):

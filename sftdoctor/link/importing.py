@@ -10,6 +10,7 @@ from sftdoctor.link.state import POSSIBLE, Frame, Raised
 from sftdoctor.link.values import UNKNOWN, Arguments, Const, Function, MaybeUnbound, Module, Seq, Value, strip, text
 
 if TYPE_CHECKING:
+    from sftdoctor.link.binaries import BinaryProblem
     from sftdoctor.link.machine import Machine
 
 
@@ -103,6 +104,10 @@ def _load_one(machine: Machine, frame: Frame | None, name: str, node: ast.AST | 
         return _absent(machine, frame, name, node)
     if found.path is None:
         return _without_source(machine, frame, name, node)
+    if machine.is_opaque(name):
+        problem = machine.numpy_problem(found)
+        if problem is not None:
+            return _unloadable(machine, frame, node, problem)
     return machine.run_module(found, frame, node)
 
 
@@ -111,12 +116,16 @@ def _without_source(machine: Machine, frame: Frame | None, name: str, node: ast.
     assert found is not None
     problem = machine.binary_problem(found) if found.compiled else None
     if problem is not None:
-        return machine.broken(
-            problem.kind, "ImportError", problem.message, problem.name, frame, node, raising=True, detail=problem.detail
-        )
+        return _unloadable(machine, frame, node, problem)
     module = Module(name, {}, None, found.package, "done", True, found.distribution)
     machine.modules[name] = module
     return module
+
+
+def _unloadable(machine: Machine, frame: Frame | None, node: ast.AST | None, problem: BinaryProblem) -> Value:
+    return machine.broken(
+        problem.kind, "ImportError", problem.message, problem.name, frame, node, raising=True, detail=problem.detail
+    )
 
 
 def _absent(machine: Machine, frame: Frame | None, name: str, node: ast.AST | None) -> Value:

@@ -160,7 +160,19 @@ class Locator:
                 return Found(name, None, False, distribution, root, compiled)
             if entries.get(last) and namespace is None:
                 namespace = Found(name, None, True, distribution, root)
-        return namespace or self._recorded_package(parts, distribution)
+        return namespace or self._recorded_package(parts, distribution) or self._editable(parts, distribution)
+
+    def _editable(self, parts: list[str], distribution: str) -> Found | None:
+        """A module that an editable install's finder maps to a file or folder elsewhere."""
+        place = self.environment.modules.get(parts[0])
+        if place is None:
+            return None
+        target = Path(place, *parts[1:])
+        name, root = ".".join(parts), str(Path(place).parent)
+        for path, package in ((target / "__init__.py", True), (target.with_suffix(".py"), False)):
+            if path.is_file():
+                return Found(name, path, package, distribution, root)
+        return Found(name, target if target.is_file() else None, target.is_dir(), distribution, root) if target.exists() else None
 
     def _compiled(self, folder: str, root: str, parts: list[str]) -> str | None:
         """File name of the compiled module; in wheels that were unpacked in part it stands in RECORD alone."""
@@ -176,15 +188,18 @@ class Locator:
         return None
 
     def _recorded_package(self, parts: list[str], distribution: str) -> Found | None:
-        """A package of which RECORD alone knows (a wheel of which no Python file was unpacked)."""
+        """A module of which RECORD alone knows (it was not unpacked): there, but nothing is known of its content."""
         prefix = "/".join(parts) + "/"
         for root in self._roots.get(parts[0], []):
-            if any(path.startswith(prefix) for path in self._record(root)):
+            record = self._record(root)
+            if f"{prefix[:-1]}.py" in record:
+                return Found(".".join(parts), None, False, distribution, root)
+            if any(path.startswith(prefix) for path in record):
                 return Found(".".join(parts), None, True, distribution, root)
         return None
 
     def _record(self, root: str) -> frozenset[str]:
-        """Compiled files that the only distribution of an unpacked wheel's root lists; empty for a site-packages."""
+        """Files that the only distribution of an unpacked wheel's root lists; empty for a site-packages."""
         if root not in self._records:
             held = [d for d in self.environment.distributions.values() if d.root == root and d.metadata]
             listed: frozenset[str] = frozenset()
@@ -192,7 +207,7 @@ class Locator:
                 record = Path(held[0].metadata or "", "RECORD")
                 if record.is_file():
                     lines = record.read_text("utf-8", "replace").splitlines()
-                    listed = frozenset(p for p in (line.split(",")[0] for line in lines) if p.endswith(COMPILED))
+                    listed = frozenset(line.split(",")[0] for line in lines)
             self._records[root] = listed
         return self._records[root]
 

@@ -182,7 +182,7 @@ class Machine:
         Raises:
             Raised: Executing it raises; like Python, it is forgotten then.
         """
-        if self._is_opaque(found.name):
+        if self.is_opaque(found.name):
             return self.opaque(found.name) or UNKNOWN
         if found.name in standard.NATIVE_MODULES or found.name in standard.SUBMODULES:
             return self.standard(found.name)
@@ -230,7 +230,8 @@ class Machine:
         module.state = "done"
         return module
 
-    def _is_opaque(self, name: str) -> bool:
+    def is_opaque(self, name: str) -> bool:
+        """Whether a module is looked up, never followed."""
         return any(name == top or name.startswith(f"{top}.") for top in self.opaque_names)
 
     def opaque(self, name: str) -> Module | None:
@@ -311,6 +312,10 @@ class Machine:
     def binary_problem(self, found: Found) -> BinaryProblem | None:
         """Why a compiled module cannot be loaded; None where it can, as far as known."""
         return binaries.problem(self.environment, self.locator.python, found)
+
+    def numpy_problem(self, found: Found) -> BinaryProblem | None:
+        """Whether a distribution's compiled modules were built for another numpy than the installed one."""
+        return binaries.numpy_problem(self.environment, found.distribution)
 
     def exports(self, folder: str) -> dict[str, list[str]]:
         """Every name that the model files below a folder export."""

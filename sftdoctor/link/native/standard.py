@@ -240,6 +240,23 @@ def _same(_machine: Machine, args: Arguments) -> Value:
     return args.positional[-1] if args.positional else UNKNOWN
 
 
+def _copy(_machine: Machine, args: Arguments) -> Value:
+    value = strip(args.positional[0]) if args.positional else UNKNOWN
+    if isinstance(value, Dict):
+        return Dict(dict(value.items), value.open)
+    if isinstance(value, Seq):
+        return Seq(value.kind, list(value.items), value.open)
+    return Instance(value.cls, dict(value.attrs), value.open) if isinstance(value, Instance) else value
+
+
+def _as_dict(_machine: Machine, args: Arguments) -> Value:
+    value = strip(args.positional[0]) if args.positional else UNKNOWN
+    fields = signatures.dataclass_fields(value.cls) if isinstance(value, Instance) else None
+    if not fields or not isinstance(value, Instance) or value.open:
+        return Dict({}, True)
+    return Dict({field.name: value.attrs.get(field.name, UNKNOWN) for field in fields})
+
+
 def _nothing(_machine: Machine, _args: Arguments) -> Value:
     return NONE
 
@@ -278,14 +295,14 @@ NATIVE_MODULES: dict[str, dict[str, Call]] = {
     "packaging.specifiers": {"SpecifierSet": _specifiers},
     "functools": {"partial": _partial, "wraps": _wraps, "lru_cache": _lru_cache, "cache": _lru_cache},
     "inspect": {"signature": _signature},
-    "dataclasses": {"field": _field, "dataclass": _dataclass, "fields": _fields},
+    "dataclasses": {"field": _field, "dataclass": _dataclass, "fields": _fields, "asdict": _as_dict},
     "contextlib": {"suppress": _suppress},
     "collections": {"OrderedDict": make_dict},
     "re": {"match": _regex(re.match), "search": _regex(re.search), "findall": _regex(re.findall)},
     "os": {"getenv": lambda m, a: _environ_get(m, a)},
     "os.path": {"dirname": _dirname, "join": _join},
     "pathlib": {"Path": _path},
-    "copy": {"copy": lambda _m, _a: UNKNOWN, "deepcopy": _same},
+    "copy": {"copy": _copy, "deepcopy": _copy},
     "typing": {"cast": _same, "overload": _same},
     "typing_extensions": {"cast": _same, "overload": _same},
     "warnings": {"warn": _nothing, "filterwarnings": _nothing, "simplefilter": _nothing},
