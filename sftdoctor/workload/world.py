@@ -251,7 +251,9 @@ class ScriptWorld:
         if name in ("add_argument_group", "add_mutually_exclusive_group"):
             return parser
         if name in ("parse_args_into_dataclasses", "parse_args_and_config"):
-            return parsers.parse_dataclasses(machine, parser, self.options, node)
+            made = parsers.parse_dataclasses(machine, parser, self.options, node)
+            rest = given.get(None, "return_remaining_strings", False)
+            return (*made, UNKNOWN) if rest is True and isinstance(made, tuple) else made
         if name.startswith("parse_"):
             first = machine.heap.get(parser, "^classes", None)
             if first is None:

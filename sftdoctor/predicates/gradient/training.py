@@ -70,7 +70,34 @@ def replay(environment: Environment, facts: Sequence[Fact], remote: RemoteModel 
     Returns:
         What becomes of it.
     """
-    return _Replay(environment, facts, remote).run()
+    found = _Replay(environment, facts, remote).run()
+    if found.outcome != "unknown":
+        return found
+    # What one cannot say, all ways together may: with and without an adapter, quantised and not, it may train.
+    ways = [_Replay(environment, way, remote).run() for way in _ways(facts)]
+    outcomes = {way.outcome for way in ways}
+    return ways[0] if len(outcomes) == 1 and len(ways) > 1 else found
+
+
+_ALTERNATIVES: Mapping[str, tuple[Any, ...]] = {
+    "peft_config_passed": (True, False),
+    "quantization": ("none", "nf4"),
+    "gradient_checkpointing": (True, False),
+}
+"""Facts that may be unknown, with the values that make a difference."""
+
+
+def _ways(facts: Sequence[Fact]) -> list[list[Fact]]:
+    """The facts with every value that the unknown ones may have; a model of which all is unknown stays so."""
+    ways = [list(facts)]
+    for name, values in _ALTERNATIVES.items():
+        if any(fact.name == name and fact.value == "unknown" for fact in facts):
+            ways = [
+                [replace(fact, value=value) if fact.name == name else fact for fact in way]
+                for way in ways
+                for value in values
+            ]
+    return ways
 
 
 class _Replay:
@@ -249,6 +276,7 @@ class _Replay:
         instance = self.machine.heap.add(Obj("instance"), {"^class": Ref(defined)})
         accepted = {item.arg for item in (*definition.args.args, *definition.args.kwonlyargs)}
         keywords: dict[str, Value] = {name: UNKNOWN for name in _UNKNOWN_ARGUMENTS if name in accepted}
+        keywords.update(dict.fromkeys(_required(definition), UNKNOWN))
         keywords.update(model=self._passed_model(), args=args, peft_config=self._peft_config())
         given = Arguments([], {name: value for name, value in keywords.items() if name in accepted})
         self.machine.heap.set(self._core(), "actor", "trl")
@@ -325,6 +353,14 @@ class _Replay:
         args = self.trainer[1] if self.trainer is not None else None
         by_trainer = isinstance(args, Obj) and self.machine.heap.get(args, "gradient_checkpointing") is True
         return by_trainer or calls[-1:] == ["gc_enable"]
+
+
+def _required(definition: ast.FunctionDef) -> list[str]:
+    """The parameters that a call must pass, without self."""
+    spec = definition.args
+    positional = [item.arg for item in (*spec.posonlyargs, *spec.args)][1:]
+    by_keyword = [item.arg for item, default in zip(spec.kwonlyargs, spec.kw_defaults, strict=True) if default is None]
+    return [*positional[: len(positional) - len(spec.defaults)], *by_keyword]
 
 
 def _enabling(module: Module) -> ast.If | None:
