@@ -57,6 +57,9 @@ def _run(argv: Sequence[str]) -> int:
     except SystemExit as leave:  # --help, --version or bad usage, said already
         _flush()
         return int(leave.code or 0)
+    except BrokenPipeError:  # nobody reads the help (Python 3.10 says so at once)
+        _forget_stdout()
+        return DONE
     from sftdoctor.settings import make_settings
 
     given = vars(options)

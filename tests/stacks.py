@@ -54,7 +54,8 @@ def make_stack(folder: Path, *, peft: str = "0.5.0") -> Path:
     """
     venv.create(folder, with_pip=False, symlinks=True)
     scheme = {"base": str(folder), "platbase": str(folder)}
-    site = Path(sysconfig.get_path("purelib", "venv" if "venv" in sysconfig.get_scheme_names() else None, scheme))
+    name = "venv" if "venv" in sysconfig.get_scheme_names() else sysconfig.get_default_scheme()
+    site = Path(sysconfig.get_path("purelib", name, scheme))
     sources = {**SOURCES, "peft/utils/other.py": OLD if peft == "0.5.0" else NEW}
     for path, text in sources.items():
         target = site / path
