@@ -11,16 +11,14 @@ from typing import IO, TYPE_CHECKING, Any
 from sftdoctor import __version__
 from sftdoctor.arguments import parse
 from sftdoctor.errors import SftDoctorError, UsageError
+from sftdoctor.status import DONE, FAILED, FOUND, INTERRUPTED, status
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sftdoctor.model import CaseResult, Environment, Report, Rule
+    from sftdoctor.model import CaseResult, Environment, Rule
     from sftdoctor.report.progress import Progress
     from sftdoctor.settings import Settings
-
-DONE, FOUND, FAILED, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses: nothing found; findings, or a proof that failed; the job could not be done; Ctrl-C."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,10 +53,10 @@ def _run(argv: Sequence[str]) -> int:
     try:
         options, rest = parse(argv, __version__)
     except SystemExit as leave:  # --help, --version or bad usage, said already
-        _flush()
+        _write("", None)
         return int(leave.code or 0)
     except BrokenPipeError:  # nobody reads the help (Python 3.10 says so at once)
-        _forget_stdout()
+        _write("", None)
         return DONE
     from sftdoctor.settings import make_settings
 
@@ -284,26 +282,6 @@ COMMANDS: dict[str, Callable[[Settings, Words], int]] = {
 }
 
 
-def status(report: Report, fail_on: str) -> int:
-    """The exit status of a Report.
-
-    Args:
-        report: What was found.
-        fail_on: error, warning or never. An error that is only possible counts as a warning, as in the verdict.
-
-    Returns:
-        2 where the core could not be judged, 1 where something is at or above fail_on, else 0.
-    """
-    from sftdoctor.model import Severity, Verdict
-
-    if report.verdict is Verdict.BREAKS:
-        return DONE if fail_on == "never" else FOUND
-    if report.verdict is Verdict.UNKNOWN:
-        return FAILED
-    warned = any(finding.severity is not Severity.INFO for finding in report.findings)
-    return FOUND if warned and fail_on == "warning" else DONE
-
-
 def _progress() -> Progress:
     from sftdoctor.report.progress import Progress
 
@@ -323,52 +301,16 @@ def _show(settings: Settings, make_json: Callable[[], dict[str, Any]] | None, dr
 
 
 def _write(text: str, output: str | None) -> None:
+    from sftdoctor import streams
+
     if output is not None and output != "-":
-        _write_file(text, Path(output))
-        return
-    if sys.stdout is None:
-        raise UsageError("standard output is closed", "Name a file with --output.")
-    try:
-        sys.stdout.write(text)
-    except BrokenPipeError:
-        _forget_stdout()
-    _flush()
-
-
-def _write_file(text: str, path: Path) -> None:
-    """Write a whole file or leave the old one as it was."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _flush() -> None:
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        _forget_stdout()
-
-
-def _forget_stdout() -> None:
-    """The reader has gone (`| head`): let nothing more be written there, not even when Python ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.write_file(text, Path(output))
+    else:
+        streams.write(text, sys.stdout)
 
 
 def _complain(message: str, hint: str = "") -> None:
-    """Say on stderr what went wrong, in one or two harmless lines."""
-    if sys.stderr is None:
-        return
-    from sftdoctor.report.plain import clean, spell
+    """Say on stderr what went wrong."""
+    from sftdoctor import streams
 
-    lines = [*f"sftdoctor: {message}".splitlines()[:20], hint]
-    text = "".join(f"{clean(line)}\n" for line in lines if line)
-    try:
-        sys.stderr.write(spell(text, sys.stderr.encoding or "utf-8"))
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        return
+    streams.say([*f"sftdoctor: {message}".splitlines()[:20], hint], sys.stderr)

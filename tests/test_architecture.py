@@ -52,8 +52,10 @@ KNOWS: dict[str, set[str]] = {
     "demo": {"demo_text", "proof", "repair", "report", "throwaway"},
     "cli": {
         *{"arguments", "demo", "demo_text", "explanation", "jobs", "reading", "repair", "report"},
-        *{"ruleset", "settings", "symptoms", "target", "testing", "throwaway"},
+        *{"status", "streams", "ruleset", "settings", "symptoms", "target", "testing", "throwaway"},
     },
+    "status": set(),
+    "streams": {"report"},
     "__init__": {"api"},
     "__main__": {"cli"},
 }

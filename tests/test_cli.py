@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from sftdoctor.cli import DONE, FAILED, FOUND, status
 from sftdoctor.model import Confidence, Finding, Severity, Verdict
+from sftdoctor.status import DONE, FAILED, FOUND, status
 from tests.report import samples
 from tests.report.test_json_report import validate
 
