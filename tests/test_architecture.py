@@ -49,7 +49,7 @@ KNOWS: dict[str, set[str]] = {
     "api": {"explanation", "jobs", "repair", "settings"},
     "throwaway": {"repair", "target"},
     "demo_text": {"demo", "report", "throwaway"},
-    "demo": {"demo_text", "proof", "repair", "report", "throwaway"},
+    "demo": {"demo_text", "jobs", "proof", "repair", "report", "settings", "throwaway"},
     "cli": {
         *{"arguments", "demo", "demo_text", "explanation", "jobs", "reading", "repair", "report"},
         *{"status", "streams", "ruleset", "settings", "symptoms", "target", "testing", "throwaway"},
