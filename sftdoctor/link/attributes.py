@@ -1,4 +1,4 @@
-"""Follows attribute access: modules, classes, instances, and the few methods of constants and containers that matter."""
+"""Follows attribute access: modules, classes, instances, constants and containers."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def has(machine: Machine, owner: Value, name: str) -> bool | None:
             return None if isinstance(found, MaybeUnbound | Likely) else True
         if owner.cls.lookup(name)[0] is not None or name in EVERY_OBJECT:
             return True
-        return None if _may_have(owner, name) else False
+        return None if _may_have(machine, owner, name) else False
     if isinstance(owner, Const):
         return hasattr(owner.value, name)
     if isinstance(owner, Function):
@@ -115,7 +115,7 @@ def _of_class(machine: Machine, frame: Frame, cls: Class, name: str, node: ast.e
         return Seq("tuple", list(cls.mro), cls.open)
     if cls.open or name in EVERY_CLASS or cls.module is None or _from_metaclass(cls):
         return UNKNOWN
-    if any(name in assigned_names(base) for base in cls.mro):
+    if any(name in assigned_names(machine, base) for base in cls.mro):
         return UNKNOWN
     if _own_distribution(frame, cls) or cls.module.state == "running":
         return UNKNOWN
@@ -140,27 +140,28 @@ def _of_instance(machine: Machine, frame: Frame, instance: Instance, name: str, 
         if isinstance(inherited, Function) and inherited.kind == "property":
             return calls.invoke(machine, frame, Bound(inherited, instance), Arguments(), node)
         return _bind(machine, inherited, instance, instance.cls)
-    if _may_have(instance, name) or _own_distribution(frame, instance.cls):
+    if _may_have(machine, instance, name) or _own_distribution(frame, instance.cls):
         return UNKNOWN
     message = f"'{instance.cls.name}' object has no attribute '{name}'"
     return machine.broken("missing-attribute", "AttributeError", message, name, frame, node, callee=instance.cls)
 
 
-def _may_have(instance: Instance, name: str) -> bool:
+def _may_have(machine: Machine, instance: Instance, name: str) -> bool:
     """Whether an attribute that was not seen may be there all the same."""
     cls = instance.cls
     if instance.open or cls.open or name in EVERY_OBJECT or cls.lookup("__getattr__")[0] is not None:
         return True
     if cls.lookup("__getattribute__")[0] is not None or cls.module is None:
         return True
-    return any(name in assigned_names(base) for base in cls.mro)
+    return any(name in assigned_names(machine, base) for base in cls.mro)
 
 
-def assigned_names(cls: Class) -> set[str]:
+def assigned_names(machine: Machine, cls: Class) -> set[str]:
     """Every X of a `self.X = …`, annotation or slot in the class, found without executing; "*" is not among them."""
     if cls.instance_names is None:
         names: set[str] = set()
-        for item in ast.walk(cls.node) if cls.node is not None else ():
+        node = machine.complete_class(cls)
+        for item in ast.walk(node) if node is not None else ():
             if isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Store):
                 names.add(item.attr)
             elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
@@ -237,7 +238,9 @@ def resolve(machine: Machine, frame: Frame, owner: Value, name: str, default: Va
         return UNKNOWN
     node = ast.Attribute(ast.Name("object", ast.Load()), name, ast.Load())
     try:
-        return get(machine, frame, owner, name, ast.copy_location(node, ast.Constant(0, lineno=frame.line, col_offset=0)))
+        return get(
+            machine, frame, owner, name, ast.copy_location(node, ast.Constant(0, lineno=frame.line, col_offset=0))
+        )
     except Raised:
         if default is not None:
             return default

@@ -15,6 +15,7 @@ from sftdoctor.link.values import (
     Class,
     Const,
     Dict,
+    Field,
     Function,
     Instance,
     Likely,
@@ -50,7 +51,7 @@ def _super(machine: Machine, frame: Frame, node: ast.Call) -> Value:
     scope: Frame | None = frame
     while scope is not None and (scope.function is None or scope.function.owner is None):
         scope = scope.enclosing
-    if scope is None or scope.function is None or scope.function.owner is None or node.args and len(node.args) != 2:
+    if scope is None or scope.function is None or scope.function.owner is None or (node.args and len(node.args) != 2):
         return UNKNOWN
     spec = getattr(scope.function.node.args, "args", [])
     first = scope.scope.get(spec[0].arg) if spec else None
@@ -121,7 +122,7 @@ def _call_function(machine: Machine, frame: Frame, function: Function, args: Arg
 
 def run_function(machine: Machine, function: Function, args: Arguments) -> Value:
     """Follow a function's body with its parameters bound; what it returns."""
-    node = function.node
+    node = machine.complete(function)
     bound, declared = machine.names_of(node)
     frame = Frame(
         function.module,
@@ -135,7 +136,7 @@ def run_function(machine: Machine, function: Function, args: Arguments) -> Value
         globals=declared,
         future_annotations=True,
     )
-    outer, catching = machine.doubt, len(machine.catching)
+    outer, catching, before = machine.doubt, len(machine.catching), machine.steps_left
     machine.stack.append(frame)
     try:
         if isinstance(node, ast.Lambda):
@@ -147,6 +148,7 @@ def run_function(machine: Machine, function: Function, args: Arguments) -> Value
         frame.returned.append(NONE)
     finally:
         machine.stack.pop()
+        machine.charge(function, before - machine.steps_left)
         machine.doubt = outer
         del machine.catching[catching:]
     return UNKNOWN if machine.is_generator(node) else _returned(frame.returned)
@@ -161,7 +163,16 @@ def _returned(values: list[Value]) -> Value:
         return last
     plain = [strip(value) for value in values]
     first = plain[0]
-    if all(value is first or (isinstance(value, Const) and isinstance(first, Const) and value.value == first.value and type(value.value) is type(first.value)) for value in plain):
+    if all(
+        value is first
+        or (
+            isinstance(value, Const)
+            and isinstance(first, Const)
+            and value.value == first.value
+            and type(value.value) is type(first.value)
+        )
+        for value in plain
+    ):
         return first
     if isinstance(last, Likely):
         return UNKNOWN
@@ -225,23 +236,20 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
     elif cls.module is None:
         instance.attrs["args"] = Seq("tuple", list(args.positional), args.star)
         instance.open = True
-    elif args.positional and any(base.module is None and base.name.endswith(("Error", "Exception")) for base in cls.mro):
+    elif args.positional and any(
+        base.module is None and base.name.endswith(("Error", "Exception")) for base in cls.mro
+    ):
         instance.attrs["args"] = Seq("tuple", list(args.positional), args.star)
     else:
         instance.open |= cls.open
     return instance
 
 
-def _fill_fields(
-    machine: Machine, frame: Frame, instance: Instance, fields: list[signatures.Field], args: Arguments
-) -> None:
+def _fill_fields(machine: Machine, frame: Frame, instance: Instance, fields: list[Field], args: Arguments) -> None:
     order = [f.name for f in fields if f.init and not f.kw_only]
     given = {**dict(zip(order, args.positional, strict=False)), **args.keywords}
     for field in fields:
-        if field.name in given:
-            instance.attrs[field.name] = given[field.name]
-        else:
-            instance.attrs[field.name] = UNKNOWN if args.double_star else field.default
+        instance.attrs[field.name] = given.get(field.name, UNKNOWN if args.double_star else field.default)
     post, _ = instance.cls.lookup("__post_init__")
     if isinstance(post, Function) and machine.doubt < POSSIBLE:
         invoke(machine, frame, Bound(post, instance), Arguments(), None)
@@ -257,4 +265,3 @@ def _initialize(
     if instance.cls.open:
         instance.open = True
     _call_function(machine, frame, initializer, full, node)
-

@@ -34,8 +34,8 @@ METHOD_KINDS = {
     "hybrid_property": "property",
 }
 TRANSPARENT = frozenset(
-    "abstractmethod override overload final wraps no_grad inference_mode deprecated runtime_checkable total_ordering "
-    "contextmanager asynccontextmanager cache lru_cache".split()
+    {"abstractmethod", "override", "overload", "final", "wraps", "no_grad", "inference_mode", "deprecated"}
+    | {"runtime_checkable", "total_ordering", "contextmanager", "asynccontextmanager", "cache", "lru_cache"}
 )
 """Decorators that leave the signature as it is."""
 
@@ -51,7 +51,9 @@ def define_function(machine: Machine, frame: Frame, node: FunctionNode) -> Value
     decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
     evaluated = [expressions.evaluate(machine, frame, item) for item in decorators]
     function.defaults = [expressions.evaluate(machine, frame, item) for item in node.args.defaults]
-    function.kw_defaults = [item and expressions.evaluate(machine, frame, item) for item in node.args.kw_defaults]
+    function.kw_defaults = [
+        None if item is None else expressions.evaluate(machine, frame, item) for item in node.args.kw_defaults
+    ]
     _annotations(machine, frame, node)
     function.closure = frame if frame.kind != "module" else None
     if frame.kind == "class":
@@ -203,7 +205,11 @@ def _field(cls: Class, item: ast.AnnAssign, kw_only: bool) -> Field:
     assert isinstance(item.target, ast.Name)
     name, init = item.target.id, True
     has_default, default = item.value is not None, UNKNOWN if item.value is None else cls.ns.get(name, UNKNOWN)
-    if isinstance(item.value, ast.Call) and decorator_name(item.value) in ("field", "list_field", "auto_docstring_field"):
+    if isinstance(item.value, ast.Call) and decorator_name(item.value) in (
+        "field",
+        "list_field",
+        "auto_docstring_field",
+    ):
         options = {k.arg: k.value for k in item.value.keywords}
         has_default = "default" in options or "default_factory" in options or None in options
         init = not ("init" in options and not _is_true(options["init"]))

@@ -24,16 +24,20 @@ from sftdoctor.link.values import (
 if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
 
-PURE = {
+PURE: dict[Any, frozenset[str]] = {
     str: frozenset(
-        "startswith endswith split rsplit strip lstrip rstrip lower upper title replace partition rpartition join format "
-        "removeprefix removesuffix isdigit isidentifier capitalize count find index splitlines".split()
+        {"startswith", "endswith", "split", "rsplit", "strip", "lstrip", "rstrip", "lower", "upper", "title", "replace"}
+        | {"partition", "rpartition", "join", "format", "removeprefix", "removesuffix", "isdigit", "isidentifier"}
+        | {"capitalize", "count", "find", "index", "splitlines"}
     ),
     bytes: frozenset({"decode"}),
     frozenset: frozenset({"issubset", "union", "intersection"}),
 }
 """Methods of constants without side effects; those of versions are attributes, see VERSION."""
-VERSION = frozenset("major minor micro release base_version public local is_prerelease is_devrelease is_postrelease".split())
+VERSION = frozenset(
+    {"major", "minor", "micro", "release", "base_version", "public", "local"}
+    | {"is_prerelease", "is_devrelease", "is_postrelease"}
+)
 MUTATORS = frozenset({"insert", "remove", "pop", "sort", "clear", "reverse", "discard"})
 MAX_RESULT = 50_000
 
@@ -78,7 +82,11 @@ def _of_constant(owner: Const, name: str) -> Value:
 
     def call(_machine: Machine, args: Arguments) -> Value:
         plain = [guards.plain(arg) for arg in args.positional]
-        if args.star or args.keywords or any(p is None and strip(a) is not NONE for p, a in zip(plain, args.positional, strict=True)):
+        if (
+            args.star
+            or args.keywords
+            or any(p is None and strip(a) is not NONE for p, a in zip(plain, args.positional, strict=True))
+        ):
             return UNKNOWN
         if name in ("replace", "join", "format") and sum(len(str(p)) for p in plain) > MAX_RESULT:
             return UNKNOWN

@@ -127,7 +127,7 @@ def gate_name(frame: Frame, node: ast.Raise, message: str) -> str:
 
 
 def would_bind(module: Module, name: str) -> str:
-    """Where a name that is not bound would have come from: the import or assignment, and the condition it stands under."""
+    """Where a name that is not bound would have come from, and the condition that this stands under."""
     if module.tree is None:
         return ""
     for item in module.tree.body:
@@ -142,5 +142,6 @@ def would_bind(module: Module, name: str) -> str:
                 continue
             if name in bound:
                 under = f"if {ast.unparse(item.test)}" if isinstance(item, ast.If) else "try"
-                return f"`{ast.unparse(inner)}` in line {inner.lineno} stands under `{_cut(under)}`, which does not hold here"
+                source = _cut(ast.unparse(inner))
+                return f"`{source}` in line {inner.lineno} stands under `{_cut(under)}`, which does not hold here"
     return ""

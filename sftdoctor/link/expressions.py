@@ -261,7 +261,12 @@ def _subscript(machine: Machine, frame: Frame, node: ast.Subscript) -> Value:
             return owner.items.get(key, UNKNOWN)
         except TypeError:
             return UNKNOWN
-    if isinstance(owner, Seq) and isinstance(key, int) and not owner.open and -len(owner.items) <= key < len(owner.items):
+    if (
+        isinstance(owner, Seq)
+        and isinstance(key, int)
+        and not owner.open
+        and -len(owner.items) <= key < len(owner.items)
+    ):
         return owner.items[key] if owner.kind != "set" else UNKNOWN
     if isinstance(owner, Const) and isinstance(owner.value, str | tuple):
         try:
@@ -310,9 +315,7 @@ def _comprehension(
     return mapping if isinstance(node, ast.DictComp) else found
 
 
-def _rounds(
-    machine: Machine, frame: Frame, generators: list[ast.comprehension], collect: Callable[[], None]
-) -> bool:
+def _rounds(machine: Machine, frame: Frame, generators: list[ast.comprehension], collect: Callable[[], None]) -> bool:
     """Run a comprehension's loops; whether every round and every condition was known."""
     first, rest = generators[0], generators[1:]
     items = iterate(machine, evaluate(machine, frame, first.iter))

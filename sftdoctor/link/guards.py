@@ -115,7 +115,7 @@ def plain(value: Value) -> Any:
         return value.value
     if isinstance(value, Seq) and not value.open:
         items = [plain(item) for item in value.items]
-        if any(i is None and not (isinstance(v := strip(o), Const)) for i, o in zip(items, value.items, strict=True)):
+        if any(i is None and not isinstance(strip(o), Const) for i, o in zip(items, value.items, strict=True)):
             return None
         return tuple(items) if value.kind == "tuple" else items
     return None

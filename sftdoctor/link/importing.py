@@ -195,7 +195,12 @@ def offers(machine: Machine, module: Module, name: str) -> bool | None:
         return None if inside is UNKNOWN else inside is not None
     if module.lazy is not None:
         return lazy.offers(machine, module, name)
-    if "__getattr__" in module.ns or module.unsure or module.state == "running" or machine.declares_global(module, name):
+    if (
+        "__getattr__" in module.ns
+        or module.unsure
+        or module.state == "running"
+        or machine.declares_global(module, name)
+    ):
         return None
     return f"{module.name}.{name}" in machine.modules
 

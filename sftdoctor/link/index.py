@@ -9,6 +9,7 @@ from sftdoctor.link.locate import Locator
 from sftdoctor.link.machine import Machine
 from sftdoctor.link.native.standard import signature_of
 from sftdoctor.link.signatures import Signature
+from sftdoctor.link.skeleton import Trees
 from sftdoctor.link.values import UNKNOWN, Class, Module, strip
 from sftdoctor.model import Environment
 
@@ -58,11 +59,12 @@ class Library:
         self.environment = environment
         self.cache = cache
         self.locator = Locator(environment)
-        self._static = Machine(environment, self.locator)
+        self.trees = Trees(cache / "skeletons" if cache else None)
+        self._static = Machine(environment, self.locator, trees=self.trees)
 
     def machine(self) -> Machine:
         """A fresh machine over these modules."""
-        return Machine(self.environment, self.locator, OPAQUE)
+        return Machine(self.environment, self.locator, OPAQUE, self.trees)
 
     def path(self, module: str) -> Path | None:
         """Where the source of a module lies; None where it has none."""
@@ -83,7 +85,11 @@ class Library:
         if found is None:
             return None
         inside = static.member(self._static, found, name)
-        return None if inside is UNKNOWN and found.open and name not in static.names(self._static, found) else inside is not None
+        return (
+            None
+            if inside is UNKNOWN and found.open and name not in static.names(self._static, found)
+            else inside is not None
+        )
 
     def signature(self, callable_: str) -> Signature | None:
         """The signature of a function, method or class of the target.
@@ -115,5 +121,3 @@ class Library:
             return self._static.opaque(name)
         found = self._static.modules[name]
         return found if isinstance(found, Module) else None
-
-

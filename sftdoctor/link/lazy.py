@@ -105,7 +105,7 @@ def member(machine: Machine, module: Module, name: str, frame: Frame | None) -> 
             module.ns[name] = found
             return found
         return UNKNOWN if inside.state == "running" else None
-    if name in lazy.modules or machine.locator.find(f"{module.name}.{name}") is not None and lazy.scans:
+    if name in lazy.modules or (machine.locator.find(f"{module.name}.{name}") is not None and lazy.scans):
         return _submodule(machine, module, name, frame)
     if lazy.open or (name.startswith("__") and name.endswith("__")):
         return UNKNOWN

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from sftdoctor.link import memory
 from sftdoctor.link.findings import finding, select
 from sftdoctor.link.index import Library
+from sftdoctor.link.locate import parse
 from sftdoctor.link.machine import Machine
 from sftdoctor.link.state import Exhausted
 from sftdoctor.model import Environment, Finding, NotJudged, Scenario, Script, Workload
@@ -41,39 +41,55 @@ def link(library: Library, environment: Environment, workload: Workload) -> Link
     Returns:
         What breaks, and what could not be judged.
     """
+    results = [_link(library, environment, _program(workload.scenario), None)]
+    results += [_link(library, environment, script.source, script) for script in workload.scripts]
+    findings: dict[object, Finding] = {}
+    not_judged: dict[NotJudged, None] = {}
+    for result in results:
+        for item in result.findings:
+            findings.setdefault((item.id, item.cause, item.location, item.message), item)
+        not_judged.update(dict.fromkeys(result.not_judged))
+    return LinkResult(tuple(findings.values()), tuple(not_judged))
+
+
+def _link(library: Library, environment: Environment, source: str, script: Script | None) -> LinkResult:
+    """Link one program, from memory where it was linked before."""
+    folder = library.cache / "links" if library.cache else None
+    key = memory.fingerprint(environment, source, script.path if script else "") if folder else ""
+    known = memory.recall(folder, key) if folder else None
+    if known is not None:
+        return LinkResult(*known)
     machine = library.machine()
+    result = _follow(machine, environment, source, script)
+    if folder:
+        memory.keep(folder, key, result.findings, result.not_judged, machine.files())
+    return result
+
+
+def _follow(machine: Machine, environment: Environment, source: str, script: Script | None) -> LinkResult:
+    name, path = (f"__{script.path}__", script.path) if script else (DRIVER, None)
+    not_judged: list[NotJudged] = []
     collecting = gc.isenabled()
     gc.disable()  # syntax trees are large and hold no cycles: collecting them costs more than following them
-    scripts: dict[str, str] = {}
-    not_judged: list[NotJudged] = []
     try:
-        _follow_scenario(machine, workload.scenario)
-        for index, script in enumerate(workload.scripts):
-            name = f"__script_{index}__"
-            scripts[name] = script.path
-            _follow_script(machine, name, script, not_judged)
+        machine.script(name, parse(source, path or name), path)
+    except ValueError as error:
+        not_judged.append(NotJudged(path or name, f"it cannot be parsed: {error}"))
     except Exhausted:
-        not_judged.append(NotJudged("the rest of the run", "following it took too many steps"))
+        not_judged.append(NotJudged(f"the rest of {path or 'the run'}", "following it took too many steps"))
     except RecursionError:
-        not_judged.append(NotJudged("the rest of the run", "it is nested too deeply to be followed"))
+        not_judged.append(NotJudged(f"the rest of {path or 'the run'}", "it is nested too deeply to be followed"))
     finally:
         if collecting:
             gc.enable()
+    scripts = {name: path} if path else {}
     found = tuple(finding(event, environment, scripts) for event in select(machine.events, DRIVER))
     return LinkResult(found, (*machine.not_judged.values(), *not_judged))
 
 
-def _follow_scenario(machine: Machine, scenario: Scenario) -> None:
-    machine.script(DRIVER, ast.parse(driver(scenario.entry_points) + scenario.run), None)
-
-
-def _follow_script(machine: Machine, name: str, script: Script, not_judged: list[NotJudged]) -> None:
-    try:
-        tree = ast.parse(script.source)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        not_judged.append(NotJudged(script.path, f"it cannot be parsed: {error}"))
-        return
-    machine.script(name, tree, str(Path(script.path)))
+def _program(scenario: Scenario) -> str:
+    """A scenario as a program: the imports of its entry points, then what such a run does."""
+    return driver(scenario.entry_points) + scenario.run
 
 
 def driver(entry_points: Sequence[str]) -> str:

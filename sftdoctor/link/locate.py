@@ -172,7 +172,11 @@ class Locator:
         for path, package in ((target / "__init__.py", True), (target.with_suffix(".py"), False)):
             if path.is_file():
                 return Found(name, path, package, distribution, root)
-        return Found(name, target if target.is_file() else None, target.is_dir(), distribution, root) if target.exists() else None
+        return (
+            Found(name, target if target.is_file() else None, target.is_dir(), distribution, root)
+            if target.exists()
+            else None
+        )
 
     def _compiled(self, folder: str, root: str, parts: list[str]) -> str | None:
         """File name of the compiled module; in wheels that were unpacked in part it stands in RECORD alone."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import binaries, classes, describe, lazy, statements
-from sftdoctor.link.locate import Found, Locator, parse, read_source
+from sftdoctor.link.locate import Found, Locator, read_source
 from sftdoctor.link.native import builtin, standard
 from sftdoctor.link.signatures import Misfit, bound_names
-from sftdoctor.link.state import CERTAIN, POSSIBLE, Event, Exhausted, Frame, Raised
+from sftdoctor.link.skeleton import Trees
+from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Exhausted, Frame, Raised
 from sftdoctor.link.values import (
     UNKNOWN,
     Arguments,
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 STEPS = 6_000_000
 """Nodes that one run may follow."""
+REPEATS, SHARE = 4, 30_000
+"""A function is followed this often whatever it costs, and further as long as all its runs took fewer steps."""
 MAX_DEPTH = 40
 """Calls within calls that are followed."""
 BROAD = ("Exception", "BaseException")
@@ -44,14 +49,18 @@ class Machine:
         environment: The target's facts.
         locator: Where its modules lie.
         opaque: Module names (with all below them) that are looked up, never followed.
+        trees: Reads their sources.
     """
 
-    def __init__(self, environment: Environment, locator: Locator, opaque: Sequence[str] = ()) -> None:
-        self.environment = environment
+    def __init__(
+        self, environment: Environment, locator: Locator, opaque: Sequence[str] = (), trees: Trees | None = None
+    ) -> None:
+        self.trees = trees or Trees()
+        self.environment: Environment = environment
         self.locator = locator
         self.opaque_names = tuple(opaque)
         self.modules: dict[str, Value] = {}
-        self.sys_modules = Dict({}, True)
+        self.sys_modules: Dict = Dict({}, True)
         self.builtins = builtin.table()
         self.doubt = CERTAIN
         self.running = False
@@ -68,6 +77,9 @@ class Machine:
         self._names: dict[int, tuple[frozenset[str], frozenset[str]]] = {}
         self._globals: dict[int, frozenset[str]] = {}
         self._generators: dict[int, bool] = {}
+        self._completed: set[int] = set()
+        self._entered: dict[int, int] = {}
+        self._spent: dict[int, int] = {}
         self._anything: dict[str, Class] = {}
         self._exports: dict[str, dict[str, list[str]]] = {}
         self._sources: dict[str, str] = {}
@@ -121,13 +133,26 @@ class Machine:
         """Whether the module is the user's, of which every break is wanted."""
         return module.name in self.scripts
 
+    @property
+    def steps_left(self) -> int:
+        """What is left of the budget."""
+        return self._steps
+
+    def charge(self, function: Function, steps: int) -> None:
+        """Note what following a function took."""
+        self._spent[id(function)] = self._spent.get(id(function), 0) + steps
+
     def enters(self, function: Function) -> bool:
         """Whether a function's body is followed."""
         if self.doubt >= POSSIBLE or function.module.state == "opaque" or len(self.frames) > MAX_DEPTH:
             return False
         if isinstance(function.node, ast.AsyncFunctionDef):
             return False
-        return sum(frame.function is function for frame in self.frames) < 1
+        if any(frame.function is function for frame in self.frames):
+            return False
+        times = self._entered.get(id(function), 0) + 1
+        self._entered[id(function)] = times
+        return times <= REPEATS or self._spent.get(id(function), 0) <= SHARE
 
     def memo_key(self, function: Function, args: Arguments) -> object | None:
         """What identifies a call whose result need not be found again; None where it does."""
@@ -150,6 +175,30 @@ class Machine:
                 return None
         return tuple(parts)
 
+    def complete(self, function: Function) -> FunctionNode:
+        """The function's definition with its body, which importing its module did not need."""
+        node, path = function.node, function.module.path
+        if isinstance(node, ast.Lambda) or self.is_script(function.module) or path is None:
+            return node
+        if id(node) not in self._completed:
+            try:
+                found = self.trees.whole(path).get(node.lineno)
+            except (OSError, ValueError):
+                found = None
+            if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef) and found.name == node.name:
+                function.node = node = found
+            self._completed.add(id(node))
+        return function.node
+
+    def complete_class(self, cls: Class) -> ast.AST | None:
+        """The class statement with the bodies of its methods."""
+        if cls.node is None or cls.module is None or cls.module.path is None or self.is_script(cls.module):
+            return cls.node
+        try:
+            return self.trees.whole(cls.module.path).get(cls.node.lineno, cls.node)
+        except (OSError, ValueError):
+            return None
+
     def names_of(self, node: FunctionNode) -> tuple[frozenset[str], frozenset[str]]:
         """The names that a function binds, and those it declares global."""
         if id(node) not in self._names:
@@ -168,9 +217,12 @@ class Machine:
         """Whether a function of the module may bind the name globally."""
         if id(module) not in self._globals:
             found: set[str] = set()
-            for item in ast.walk(module.tree) if module.tree else ():
-                if isinstance(item, ast.Global):
-                    found.update(item.names)
+            if module.path:
+                try:
+                    lines = re.findall(r"^\s+global ([\w, ]+)", self.source(module), re.MULTILINE)
+                except (OSError, ValueError):
+                    lines = []
+                found.update(part.strip() for line in lines for part in line.split(","))
             self._globals[id(module)] = frozenset(found)
         return name in self._globals[id(module)]
 
@@ -215,7 +267,7 @@ class Machine:
         self.modules[found.name] = module
         try:
             assert found.path is not None
-            module.tree = parse(read_source(found.path), str(found.path))
+            module.tree = self.trees.load(found.path)
         except (OSError, ValueError, SyntaxError, LookupError) as error:
             self.not_judged[found.name] = NotJudged(f"module {found.name}", str(error))
         return module
@@ -250,7 +302,7 @@ class Machine:
         """The syntax tree of an opaque module, read when first asked for."""
         if module.tree is None and module.path and module.path.endswith(".py"):
             try:
-                module.tree = parse(self.source(module), module.path)
+                module.tree = self.trees.load(Path(module.path))
             except (OSError, ValueError, SyntaxError, LookupError) as error:
                 self.not_judged[module.name] = NotJudged(f"module {module.name}", str(error))
         return module.tree
@@ -263,8 +315,6 @@ class Machine:
             ValueError: It is too large or no text.
         """
         if module.name not in self._sources:
-            from pathlib import Path
-
             self._sources[module.name] = read_source(Path(module.path)) if module.path else ""
         return self._sources[module.name]
 
@@ -316,6 +366,10 @@ class Machine:
     def numpy_problem(self, found: Found) -> BinaryProblem | None:
         """Whether a distribution's compiled modules were built for another numpy than the installed one."""
         return binaries.numpy_problem(self.environment, found.distribution)
+
+    def files(self) -> list[str]:
+        """The files that were read."""
+        return sorted({m.path for m in self.modules.values() if isinstance(m, Module) and m.path and m.tree})
 
     def exports(self, folder: str) -> dict[str, list[str]]:
         """Every name that the model files below a folder export."""
@@ -415,7 +469,14 @@ class Machine:
             return UNKNOWN
         detail = describe.would_bind(frame.module, node.id)
         return self.broken(
-            "unbound-name", "NameError", f"name '{node.id}' is not defined", node.id, frame, node, raising=True, detail=detail
+            "unbound-name",
+            "NameError",
+            f"name '{node.id}' is not defined",
+            node.id,
+            frame,
+            node,
+            raising=True,
+            detail=detail,
         )
 
     def raised_event(self, frame: Frame, cls: Class | None, message: str, node: ast.Raise) -> Event | None:
@@ -424,7 +485,9 @@ class Machine:
         refuses = cls is not None and any(base.name == "ImportError" for base in cls.mro)
         if not describe.is_gate(frame, node) and (self.running or not refuses):
             return None
-        return describe.event("version-gate", name, message, describe.gate_name(frame, node, message), frame, node, self.doubt)
+        return describe.event(
+            "version-gate", name, message, describe.gate_name(frame, node, message), frame, node, self.doubt
+        )
 
     def note(self, raised: Raised) -> None:
         """Keep what broke, once."""
@@ -432,6 +495,8 @@ class Machine:
         if event is None:
             return
         event.doubt = max(event.doubt, self.doubt)
+        if event.kind == "missing-module" and event.doubt >= LIKELY:
+            event.doubt = POSSIBLE  # an optional package, behind a guard that is not understood
         event.trace = event.trace or tuple(raised.trace)
         event.importing |= bool(raised.trace)
         key = (event.kind, event.caller, event.name)

@@ -88,7 +88,7 @@ def dataclass_fields(cls: Class) -> list[Field] | None:
 def of_class(cls: Class) -> Signature | None:
     """The signature of a class's constructor; None where it cannot be known."""
     for base in cls.mro:
-        if base.open and base is cls and not ("__init__" in base.ns):
+        if base.open and base is cls and "__init__" not in base.ns:
             return None
         own_init = base.ns.get("__init__")
         if base.fields is not None and base.dataclass_init and own_init is None:

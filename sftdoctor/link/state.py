@@ -69,7 +69,7 @@ class Event:
     """Whether it breaks an import, so that all that hangs on the module breaks with it."""
 
 
-class Raised(Exception):
+class Raised(Exception):  # noqa: N818 - no error of ours: the followed program's
     """An exception of the followed program.
 
     Args:

@@ -279,9 +279,7 @@ def _if(machine: Machine, frame: Frame, node: ast.If) -> None:
 
 
 def _bound_in(body: Sequence[ast.stmt]) -> set[str]:
-    return {
-        n.id for item in body for n in ast.walk(item) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }
+    return {n.id for item in body for n in ast.walk(item) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 def _in_loop(machine: Machine, frame: Frame, follow: Callable[[], None]) -> None:
@@ -433,7 +431,7 @@ def _handle(machine: Machine, frame: Frame, node: ast.Try, raised: Raised) -> No
             if match:
                 execute(machine, frame, handler.body)
             else:
-                fork(machine, frame, [lambda h=handler: execute(machine, frame, h.body)])  # type: ignore[misc]
+                fork(machine, frame, [lambda body=handler.body: execute(machine, frame, body)])  # type: ignore[misc]
         finally:
             frame.handling.pop()
             if handler.name:
@@ -519,7 +517,7 @@ def _continue(_machine: Machine, _frame: Frame, _node: ast.Continue) -> None:
     raise Left("continue")
 
 
-Handler = Callable[["Machine", Frame, "ast.stmt"], None]
+Handler = Callable[..., None]
 STATEMENTS: dict[type[ast.stmt], Handler] = {
     ast.Assign: _assign,
     ast.AnnAssign: _annotated,
@@ -544,6 +542,6 @@ STATEMENTS: dict[type[ast.stmt], Handler] = {
     ast.Continue: _continue,
     ast.Import: importing.import_statement,
     ast.ImportFrom: importing.import_from_statement,
-}  # type: ignore[dict-item]
+}
 if hasattr(ast, "TryStar"):
-    STATEMENTS[ast.TryStar] = _try  # type: ignore[assignment]
+    STATEMENTS[ast.TryStar] = _try

@@ -1,4 +1,4 @@
-"""Opaque modules: large self-consistent libraries (torch, numpy, …) whose names are looked up without executing them."""
+"""Opaque modules: large self-consistent libraries (torch, numpy, …), looked up name by name."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _dynamic(module: Module, node: ast.AST) -> None:
 
 
 def member(machine: Machine, module: Module, name: str) -> Value | None:
-    """A name of an opaque module: a function or class as defined, UNKNOWN for other values, None where it is missing."""
+    """A name of an opaque module: a function or class as defined, UNKNOWN for others, None where it is missing."""
     if name in module.ns:
         return module.ns[name]
     bound = names(machine, module).get(name)
@@ -141,5 +141,3 @@ def _imported(machine: Machine, module: Module, node: ast.ImportFrom, name: str)
         return UNKNOWN
     found = member(machine, other, original)
     return found if found is not None else UNKNOWN
-
-

@@ -134,11 +134,13 @@ def _isinstance(machine: Machine, args: Arguments) -> Value:
     answer: bool | None = None
     if isinstance(value, Instance):
         answers = [classes.is_subclass(value.cls, cls) for cls in wanted]
-        answer = True if True in answers else None if None in answers or value.open and value.cls.open else False
+        answer = True if True in answers else None if None in answers or (value.open and value.cls.open) else False
     elif (name := _class_name(value)) is not None:
         names = {name, "int"} if name == "bool" else {name}
         builtin = all(cls.module is None for cls in wanted)
-        answer = True if any(cls.name in names and cls.module is None for cls in wanted) else (False if builtin else None)
+        answer = (
+            True if any(cls.name in names and cls.module is None for cls in wanted) else (False if builtin else None)
+        )
     elif isinstance(value, Class | Function | Module | Bound | Partial):
         kinds = {cls.name for cls in wanted if cls.module is None}
         answer = ("type" in kinds) if isinstance(value, Class) and kinds == {c.name for c in wanted} else None
@@ -207,7 +209,9 @@ def _plain(function: Callable[..., object]) -> Callable[[Machine, Arguments], Va
 
     def call(_machine: Machine, args: Arguments) -> Value:
         plain = [guards.plain(arg) for arg in args.positional]
-        unknown = any(p is None and not isinstance(strip(a), Const) for p, a in zip(plain, args.positional, strict=True))
+        unknown = any(
+            p is None and not isinstance(strip(a), Const) for p, a in zip(plain, args.positional, strict=True)
+        )
         if args.keywords or args.star or unknown:
             return UNKNOWN
         try:
@@ -332,7 +336,9 @@ CONSTRUCTORS: dict[str, Callable[[Machine, Arguments], Value]] = {
     "str": _plain(str),
     "int": _plain(int),
     "float": _plain(float),
-    "bool": lambda _m, a: UNKNOWN if not a.positional or truth(a.positional[0])[0] is None else Const(truth(a.positional[0])[0]),
+    "bool": lambda _m, a: (
+        UNKNOWN if not a.positional or truth(a.positional[0])[0] is None else Const(truth(a.positional[0])[0])
+    ),
     "list": _collection("list"),
     "tuple": _collection("tuple"),
     "set": _collection("set"),

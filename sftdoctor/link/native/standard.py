@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -142,8 +143,8 @@ def signature_of(value: Value) -> signatures.Signature | None:
     if isinstance(value, Class):
         initializer, _ = value.lookup("__init__")
         if isinstance(initializer, Function) and initializer.wrapped is not None and value.fields is None:
-            inner = signature_of(initializer)
-            return signatures.Signature(inner.parameters[1:]) if inner else None
+            wrapped = signature_of(initializer)
+            return signatures.Signature(wrapped.parameters[1:]) if wrapped else None
         return signatures.of_class(value)
     return None
 
@@ -200,7 +201,9 @@ def _regex(function: Callable[..., Any]) -> Call:
             groups = Seq("tuple", [Const(group) for group in found.groups()])
             return Instance(machine.anything("Match"), {"groups": Native("groups", lambda _m, _a: groups)}, True)
         if isinstance(found, list):
-            wrapped = [Seq("tuple", [Const(i) for i in f]) if isinstance(f, tuple) else Const(f) for f in found]
+            wrapped: list[Value] = [
+                Seq("tuple", [Const(i) for i in f]) if isinstance(f, tuple) else Const(f) for f in found
+            ]
             return Seq("list", wrapped)
         return Const(found)
 
@@ -269,7 +272,7 @@ def _closed_class(name: str) -> Callable[[Machine], Value]:
     return lambda machine: machine.closed(name)
 
 
-_NO_OPTIONS = classes.ast.Name("dataclass", classes.ast.Load())
+_NO_OPTIONS = ast.Name("dataclass", ast.Load())
 OPERATIONS = ("lt", "le", "eq", "ne", "ge", "gt")
 
 
@@ -279,7 +282,7 @@ def _operation(name: str) -> Call:
     def call(_machine: Machine, args: Arguments) -> Value:
         if len(args.positional) != 2:
             return UNKNOWN
-        node = getattr(classes.ast, op)()
+        node = getattr(ast, op)()
         answer = guards.compare(node, strip(args.positional[0]), strip(args.positional[1]))
         return UNKNOWN if answer is None else Const(answer)
 

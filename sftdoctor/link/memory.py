@@ -1,0 +1,111 @@
+"""What linking found, kept between runs: valid as long as the environment and every file that was read are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sftdoctor.model import Cause, Confidence, Environment, Finding, Location, NotJudged, Place, Severity
+
+FORMAT = 2
+"""Raised when the linker or what is kept changes."""
+MAX_SIZE = 20_000_000
+MAX_FILES = 400
+"""Results kept in one folder; the oldest go first."""
+
+
+def fingerprint(environment: Environment, *texts: str) -> str:
+    """What identifies an environment and the programs that are linked against it.
+
+    Args:
+        environment: The target's facts.
+        texts: Everything else that a result hangs on: the scenario, the scripts, the version of sftdoctor.
+    """
+    digest = hashlib.sha256(f"{FORMAT}|{environment.python}|{environment.complete}".encode())
+    for name, distribution in sorted(environment.distributions.items()):
+        digest.update(f"|{name}={distribution.version}@{distribution.root}={distribution.numpy}".encode())
+        digest.update(_stamp(Path(distribution.metadata or "", "RECORD")).encode())
+    for part in (environment.paths, environment.owners, environment.modules, environment.markers, texts):
+        digest.update(repr(part if not isinstance(part, dict) else sorted(part.items())).encode())
+    return digest.hexdigest()
+
+
+def _stamp(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:
+        return "-"
+    return f"{found.st_size}.{found.st_mtime_ns}"
+
+
+def recall(folder: Path, key: str) -> tuple[tuple[Finding, ...], tuple[NotJudged, ...]] | None:
+    """What was found under that key; None where nothing was kept, it is damaged, or a file it rests on has changed."""
+    try:
+        path = folder / f"{key}.json"
+        if path.stat().st_size > MAX_SIZE:
+            return None
+        data = json.loads(path.read_text("utf-8"))
+        if any(_stamp(Path(name)) != stamp for name, stamp in data["files"].items()):
+            return None
+        findings = tuple(_finding(item) for item in data["findings"])
+        return findings, tuple(NotJudged(**item) for item in data["not_judged"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def keep(
+    folder: Path, key: str, findings: Iterable[Finding], not_judged: Iterable[NotJudged], files: Iterable[str]
+) -> None:
+    """Keep what was found; a full disk or a forbidden folder only costs time."""
+    data = {
+        "findings": [_plain(asdict(item)) for item in findings],
+        "not_judged": [asdict(item) for item in not_judged],
+        "files": {name: _stamp(Path(name)) for name in files},
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f"{key}.{os.getpid()}.part"
+        temporary.write_text(json.dumps(data), "utf-8")
+        temporary.replace(folder / f"{key}.json")
+        _prune(folder)
+    except (OSError, ValueError):
+        return
+
+
+def _prune(folder: Path) -> None:
+    kept = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    for path in kept[:-MAX_FILES]:
+        path.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _finding(data: dict[str, Any]) -> Finding:
+    cause, location = data["cause"], data["location"]
+    return Finding(
+        **{
+            **data,
+            "severity": Severity(data["severity"]),
+            "confidence": Confidence(data["confidence"]),
+            "cause": cause
+            and Cause(_place(cause["caller"]), _place(cause["callee"]), cause["name"], cause["expression"]),
+            "location": location and Location(**location),
+            "fixes": (),
+            "evidence": tuple(data["evidence"]),
+        }
+    )
+
+
+def _place(data: dict[str, Any] | None) -> Place | None:
+    return Place(**data) if data else None
