@@ -153,11 +153,11 @@ def _may_have(machine: Machine, instance: Instance, name: str) -> bool:
         return True
     if cls.lookup("__getattribute__")[0] is not None or cls.module is None:
         return True
-    return any(name in assigned_names(machine, base) for base in cls.mro)
+    return any(not {name, "*"}.isdisjoint(assigned_names(machine, base)) for base in cls.mro)
 
 
 def assigned_names(machine: Machine, cls: Class) -> set[str]:
-    """Every X of a `self.X = …`, annotation or slot in the class, found without executing; "*" is not among them."""
+    """Every X of a `self.X = …`, annotation or slot in the class, found without executing; "*" where any may be set."""
     if cls.instance_names is None:
         names: set[str] = set()
         node = machine.complete_class(cls)
@@ -168,8 +168,20 @@ def assigned_names(machine: Machine, cls: Class) -> set[str]:
                 names.add(item.target.id)
             elif isinstance(item, ast.Constant) and isinstance(item.value, str) and item.value.isidentifier():
                 names.add(item.value)
+            elif isinstance(item, ast.FunctionDef) and _sets_any(item):
+                names.add("*")
         cls.instance_names = names
     return cls.instance_names
+
+
+def _sets_any(method: ast.FunctionDef) -> bool:
+    """Whether a method sets attributes whose names it computes (unpickling aside, which no run starts with)."""
+    for item in ast.walk(method):
+        if isinstance(item, ast.Call) and isinstance(item.func, ast.Name) and item.func.id == "setattr":
+            return True
+        if isinstance(item, ast.Attribute) and item.attr == "__dict__" and method.name != "__setstate__":
+            return True
+    return False
 
 
 def _own_distribution(frame: Frame, cls: Class) -> bool:

@@ -260,7 +260,7 @@ def _initialize(
 ) -> None:
     full = Arguments([instance, *args.positional], args.keywords, args.star, args.double_star)
     if not machine.enters(initializer):
-        instance.open = True
+        instance.open |= initializer.module.state != "opaque"
         return
     if instance.cls.open:
         instance.open = True

@@ -63,6 +63,7 @@ def _link(library: Library, environment: Environment, source: str, script: Scrip
     result = _follow(machine, environment, source, script)
     if folder:
         memory.keep(folder, key, result.findings, result.not_judged, machine.files())
+    machine.release()
     return result
 
 

@@ -367,6 +367,15 @@ class Machine:
         """Whether a distribution's compiled modules were built for another numpy than the installed one."""
         return binaries.numpy_problem(self.environment, found.distribution)
 
+    def release(self) -> None:
+        """Let go of what was followed: modules and functions hold each other, and there are many."""
+        for module in self.modules.values():
+            if isinstance(module, Module):
+                module.ns.clear()
+                module.tree = module.static = None
+        self.modules.clear()
+        self.memo.clear()
+
     def files(self) -> list[str]:
         """The files that were read."""
         return sorted({m.path for m in self.modules.values() if isinstance(m, Module) and m.path and m.tree})

@@ -51,7 +51,7 @@ def _collect(module: Module, body: list[ast.stmt], found: dict[str, ast.AST]) ->
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
                 for item in ast.walk(target):
-                    if isinstance(item, ast.Name):
+                    if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
                         found[item.id] = node
         elif isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try):
             for part in ("body", "orelse", "finalbody"):

@@ -260,6 +260,13 @@ def _as_dict(_machine: Machine, args: Arguments) -> Value:
     return Dict({field.name: value.attrs.get(field.name, UNKNOWN) for field in fields})
 
 
+def _replace(_machine: Machine, args: Arguments) -> Value:
+    value = strip(args.positional[0]) if args.positional else UNKNOWN
+    if not isinstance(value, Instance):
+        return UNKNOWN
+    return Instance(value.cls, {**value.attrs, **args.keywords}, value.open or args.double_star)
+
+
 def _nothing(_machine: Machine, _args: Arguments) -> Value:
     return NONE
 
@@ -298,7 +305,7 @@ NATIVE_MODULES: dict[str, dict[str, Call]] = {
     "packaging.specifiers": {"SpecifierSet": _specifiers},
     "functools": {"partial": _partial, "wraps": _wraps, "lru_cache": _lru_cache, "cache": _lru_cache},
     "inspect": {"signature": _signature},
-    "dataclasses": {"field": _field, "dataclass": _dataclass, "fields": _fields, "asdict": _as_dict},
+    "dataclasses": {"field": _field, "dataclass": _dataclass, "fields": _fields, "asdict": _as_dict, "replace": _replace},
     "contextlib": {"suppress": _suppress},
     "collections": {"OrderedDict": make_dict},
     "re": {"match": _regex(re.match), "search": _regex(re.search), "findall": _regex(re.findall)},
