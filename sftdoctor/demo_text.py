@@ -79,10 +79,12 @@ def check_text(report: Report) -> Text:
     return text.append(f"  {report.seconds:.1f} s", "dim")
 
 
-def show_fix(console: Console, fixed: FixResult) -> None:
+def show_fix(console: Console, case: Case, fixed: FixResult) -> None:
     """What was changed, checked and proved."""
     applied = fixed.outcome == "applied"
     text = Text.assemble(("✓ " if applied else "✗ ", "green" if applied else "bold red"), fixed.outcome)
+    if case.unsafe:
+        text.append(" with --unsafe", "dim")
     if fixed.reason:
         text.append(f": {clean(fixed.reason)}")
     for action in fixed.plan.actions:

@@ -91,7 +91,9 @@ def test_breaks_is_foreseen_repaired_proved_and_undone(broken: Broken, symptom: 
     said = repr([finding for finding in report.findings if finding.severity.value == "error"])
     assert all(word in said for word in words), said
 
-    fixed = sftdoctor.fix(broken.script, python=broken.python, model=broken.model, apply=True)
+    fixed = sftdoctor.fix(
+        broken.script, python=broken.python, model=broken.model, apply=True, unsafe=broken.case.unsafe
+    )
     assert fixed.outcome == "applied", fixed.reason
     assert fixed.after is not None and not errors(fixed.after)
     assert fixed.proof is not None and fixed.proof.verdict != "failed"
