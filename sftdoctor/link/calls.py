@@ -102,10 +102,9 @@ def _escape(args: Arguments) -> None:
 
 
 def _call_function(machine: Machine, frame: Frame, function: Function, args: Arguments, node: ast.AST | None) -> Value:
-    problem = signatures.misfit(signatures.of_node(function.node), args)
-    if problem is not None:
-        shown = function.qualname
-        return machine.misfit(problem, f"{shown}() {problem.message}", frame, node, function, args)
+    problems = signatures.misfits(signatures.of_node(function.node), args)
+    if problems:
+        return machine.misfit(problems, function.qualname, frame, node, function)
     if not machine.enters(function):
         _escape(args)
         return UNKNOWN
@@ -220,10 +219,10 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
         return UNKNOWN
     signature = signatures.of_class(cls)
     if signature is not None:
-        problem = signatures.misfit(signature, args)
-        if problem is not None:
-            machine.misfit(problem, f"{cls.name}.__init__() {problem.message}", frame, node, cls, args)
-            return Instance(cls, {}, True)
+        problems = signatures.misfits(signature, args)
+        if problems:
+            machine.misfit(problems, f"{cls.name}.__init__", frame, node, cls)
+            args = _fitting(signature, args)
     instance = Instance(cls, {}, cls.open)
     initializer, owner = cls.lookup("__init__")
     fields = signatures.dataclass_fields(cls)
@@ -243,6 +242,12 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
     else:
         instance.open |= cls.open
     return instance
+
+
+def _fitting(signature: signatures.Signature, args: Arguments) -> Arguments:
+    """The call as it would be once mended, so that what follows is judged too."""
+    keywords = {name: value for name, value in args.keywords.items() if signature.accepts(name)}
+    return Arguments(args.positional, keywords, args.star, True)
 
 
 def _fill_fields(machine: Machine, frame: Frame, instance: Instance, fields: list[Field], args: Arguments) -> None:

@@ -47,6 +47,20 @@ def same_distribution(frame: Frame, callee: Value) -> bool:
     return module is None or module.distribution == frame.module.distribution
 
 
+def is_override(frame: Frame, callee: Value) -> bool:
+    """Whether the call reaches, through self, a method that a class of another package overrides.
+
+    The base class that calls and the subclass that is called then disagree about the method's arguments.
+    """
+    function = strip(callee)
+    if not isinstance(function, Function) or function.owner is None:
+        return False
+    return any(
+        base.module is not None and base.module.distribution == frame.module.distribution and function.name in base.ns
+        for base in function.owner.mro[1:]
+    )
+
+
 def event(
     kind: str,
     exception: str,

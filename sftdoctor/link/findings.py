@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Site
 from sftdoctor.model import Cause, Confidence, Environment, Finding, Location, Place, Severity
@@ -37,6 +38,9 @@ def finding(event: Event, environment: Environment, scripts: dict[str, str]) -> 
     caller = _place(event.caller, environment)
     callee = _callee(event, environment)
     path = scripts.get(event.caller.module)
+    overridden = scripts.get(event.callee.module) if event.callee else None
+    if overridden and callee:
+        callee = replace(callee, distribution=overridden, version=None, module="", symbol=None)
     names = {"caller": _name(caller, path), "callee": callee.distribution if callee else event.name}
     return Finding(
         id=identifier,
@@ -47,8 +51,13 @@ def finding(event: Event, environment: Environment, scripts: dict[str, str]) -> 
         message=message(event, caller, callee, path),
         symptom=f"{event.exception}: {event.message}",
         cause=Cause(caller if not path else None, callee, event.name, event.expression),
-        location=_location(event, path),
+        location=_location(event, path) or _override(event, overridden),
     )
+
+
+def _override(event: Event, path: str | None) -> Location | None:
+    """Where the user's own method stands that a library calls in vain."""
+    return Location(path, event.callee.line or None) if path and event.callee else None
 
 
 def _location(event: Event, path: str | None) -> Location | None:

@@ -97,6 +97,8 @@ def _load_one(machine: Machine, frame: Frame | None, name: str, node: ast.AST | 
     known = machine.modules.get(name)
     if known is not None:
         return known
+    if name == "__main__":
+        return UNKNOWN
     if machine.locator.is_stdlib(name) and machine.locator.find(name.partition(".")[0]) is None:
         return machine.standard(name)
     found = machine.locator.find(name)

@@ -464,13 +464,20 @@ class Machine:
         return UNKNOWN
 
     def misfit(
-        self, problem: Misfit, message: str, frame: Frame, node: ast.AST | None, callee: Value, args: Arguments
+        self, problems: Sequence[Misfit], called: str, frame: Frame, node: ast.AST | None, callee: Value
     ) -> Value:
-        """A call does not fit what it calls."""
-        del args
-        if describe.same_distribution(frame, callee) and not self.is_script(frame.module):
+        """A call does not fit what it calls.
+
+        Raises:
+            Raised: As broken does, for the first of the problems.
+        """
+        script = self.is_script(frame.module)
+        if describe.same_distribution(frame, callee) and not script:
             return UNKNOWN  # a library fits itself; where it seems not to, it is we who follow it too coarsely
-        return self.broken(problem.kind, "TypeError", message, problem.name, frame, node, callee=callee)
+        for problem in problems if script else problems[:1]:
+            kind = "override-mismatch" if describe.is_override(frame, callee) else problem.kind
+            self.broken(kind, "TypeError", f"{called}() {problem.message}", problem.name, frame, node, callee=callee)
+        return UNKNOWN
 
     def unbound(self, frame: Frame, node: ast.Name) -> Value:
         """A name that nothing binds."""

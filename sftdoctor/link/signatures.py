@@ -114,23 +114,27 @@ class Misfit:
     """As Python says it, behind the function's name and parentheses."""
 
 
-def misfit(signature: Signature, args: Arguments) -> Misfit | None:
-    """The first reason why a call cannot fit; None where it fits or that cannot be known.
+def misfits(signature: Signature, args: Arguments) -> list[Misfit]:
+    """Every reason why a call cannot fit; empty where it fits or that cannot be known.
 
     Args:
         signature: Of what is called, without a bound first parameter.
         args: What it is called with, likewise.
     """
-    for keyword in args.keywords:
-        if not signature.accepts(keyword):
-            return Misfit("unexpected-keyword", keyword, f"got an unexpected keyword argument '{keyword}'")
+    found = [
+        Misfit("unexpected-keyword", keyword, f"got an unexpected keyword argument '{keyword}'")
+        for keyword in args.keywords
+        if not signature.accepts(keyword)
+    ]
+    if found:
+        return found
     positional = [p for p in signature.parameters if p.kind in ("positional", "positional_or_keyword")]
     takes_any = any(p.kind == "var_positional" for p in signature.parameters)
     if len(args.positional) > len(positional) and not takes_any:
         message = f"takes {len(positional)} positional arguments but {len(args.positional)} were given"
-        return Misfit("too-many-positionals", positional[-1].name if positional else "", message)
+        return [Misfit("too-many-positionals", positional[-1].name if positional else "", message)]
     if args.star or args.double_star:
-        return None
+        return []
     filled = {p.name for p in positional[: len(args.positional)]} | set(args.keywords)
     missing = [
         p.name
@@ -138,8 +142,8 @@ def misfit(signature: Signature, args: Arguments) -> Misfit | None:
         if not p.has_default and not p.kind.startswith("var_") and p.name not in filled
     ]
     if missing:
-        return Misfit("missing-argument", missing[0], f"missing {len(missing)} required argument(s): {missing[0]!r}")
-    return None
+        return [Misfit("missing-argument", missing[0], f"missing {len(missing)} required argument(s): {missing[0]!r}")]
+    return []
 
 
 def bound_names(node: ast.AST) -> tuple[frozenset[str], frozenset[str]]:

@@ -185,8 +185,14 @@ def _delete(machine: Machine, frame: Frame, node: ast.Delete) -> None:
 # ---------------------------------------------------------------- branches
 
 
-def fork(machine: Machine, frame: Frame, branches: Sequence[Callable[[], None]]) -> None:
+def fork(machine: Machine, frame: Frame, branches: Sequence[Callable[[], None]], doubt: int = POSSIBLE) -> None:
     """Follow each of several branches of which one is taken, and join what they leave.
+
+    Args:
+        machine: The run.
+        frame: Whose names they bind.
+        branches: What to follow.
+        doubt: How much doubt there is inside of them.
 
     Raises:
         Raised: Every branch raises.
@@ -199,7 +205,7 @@ def fork(machine: Machine, frame: Frame, branches: Sequence[Callable[[], None]])
     for branch in branches:
         frame.scope.clear()
         frame.scope.update(before)
-        machine.doubt = POSSIBLE
+        machine.doubt = max(outer, doubt)
         try:
             branch()
             ends.append(dict(frame.scope))
@@ -349,7 +355,8 @@ def _unknown_loop(
             if leave.how == "return":
                 raise
 
-    fork(machine, frame, [once, lambda: None])
+    # a run has data, so that its loops are entered; what an import loops over may well be empty
+    fork(machine, frame, [once, lambda: None], LIKELY if machine.running else POSSIBLE)
 
 
 def _match(machine: Machine, frame: Frame, node: ast.Match) -> None:
