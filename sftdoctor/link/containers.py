@@ -106,8 +106,10 @@ def _doubtful(machine: Machine) -> bool:
     return machine.doubt >= POSSIBLE
 
 
-def _get(_machine: Machine, owner: Dict, args: Arguments) -> Value:
+def _get(machine: Machine, owner: Dict, args: Arguments) -> Value:
     key = _key(args)
+    if owner is machine.sys_modules and key in machine.modules:
+        return machine.modules[key]
     try:
         found = owner.items.get(key)
     except TypeError:

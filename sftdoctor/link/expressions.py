@@ -256,6 +256,8 @@ def _subscript(machine: Machine, frame: Frame, node: ast.Subscript) -> Value:
     key = guards.plain(evaluate(machine, frame, node.slice))
     if key is None:
         return UNKNOWN
+    if owner is machine.sys_modules:
+        return machine.modules.get(str(key), UNKNOWN)
     if isinstance(owner, Dict):
         try:
             return owner.items.get(key, UNKNOWN)

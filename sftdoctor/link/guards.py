@@ -93,7 +93,7 @@ def compare(op: ast.cmpop, left: Value, right: Value) -> bool | None:
             return bool(ORDER[type(op)](left.value, right.value))
         except (TypeError, ValueError):
             return None
-    if isinstance(left, Seq) and isinstance(right, Seq):
+    if isinstance(left, Seq | Const) and isinstance(right, Seq | Const):
         a, b = plain(left), plain(right)
         if a is not None and b is not None:
             try:

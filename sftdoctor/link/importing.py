@@ -169,8 +169,11 @@ def member(machine: Machine, module: Module, name: str, frame: Frame | None = No
         return UNKNOWN
     if module.unsure or machine.declares_global(module, name):
         return UNKNOWN
-    if f"{module.name}.{name}" in machine.modules:
-        return machine.modules[f"{module.name}.{name}"]
+    below = f"{module.name}.{name}"
+    if below in machine.modules:
+        return machine.modules[below]
+    if module.distribution in machine.walkers and module.package and machine.locator.find(below) is not None:
+        return UNKNOWN
     return None
 
 
@@ -223,3 +226,7 @@ def _star(machine: Machine, frame: Frame, module: Value) -> None:
     for name in names:
         if name in module.ns:
             machine.bind(frame, name, module.ns[name])
+        elif module.package and machine.locator.find(f"{module.name}.{name}") is not None:
+            machine.bind(frame, name, load(machine, frame, f"{module.name}.{name}", None))
+        else:
+            machine.bind(frame, name, UNKNOWN)

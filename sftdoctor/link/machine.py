@@ -72,6 +72,8 @@ class Machine:
         self.events: list[Event] = []
         self.not_judged: dict[str, NotJudged] = {}
         self.scripts: set[str] = set()
+        self.walkers: set[str] = set()
+        """Distributions that import modules by names which they compute: any of their own may be there."""
         self._steps = STEPS
         self._seen: set[object] = set()
         self._names: dict[int, tuple[frozenset[str], frozenset[str]]] = {}
@@ -351,13 +353,22 @@ class Machine:
         for count in range(len(parts) - 1, 0, -1):
             above = self.locator.find(".".join(parts[:count]))
             if above is not None:
-                return above.path is not None and above.path.name == "__init__.py" and above.compiled is None
+                return above.path is not None and (above.package or not self._makes_modules(above))
         if self.locator.is_stdlib(top) and top not in ("imp", "distutils"):
             return False
         owner = self.environment.distributions.get(self.locator.distribution_of(top))
         if owner is not None and owner.root is None:
             return False
         return self.environment.complete
+
+    def _makes_modules(self, found: Found) -> bool:
+        """Whether a module that is no package may have others below it all the same (six.moves)."""
+        known = self.modules.get(found.name)
+        try:
+            source = self.source(known) if isinstance(known, Module) else None
+        except (OSError, ValueError):
+            source = None
+        return source is None or "modules" in source or "__path__" in source
 
     def binary_problem(self, found: Found) -> BinaryProblem | None:
         """Why a compiled module cannot be loaded; None where it can, as far as known."""

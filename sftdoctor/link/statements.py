@@ -111,6 +111,7 @@ def set_attribute(machine: Machine, owner: Value, name: str, value: Value) -> No
         value = UNKNOWN
     if isinstance(owner, Module | Class):
         owner.ns[name] = value
+        owner.open |= name == "__class__"
     elif isinstance(owner, Instance | Function):
         owner.attrs[name] = value
 
@@ -372,7 +373,9 @@ def _match(machine: Machine, frame: Frame, node: ast.Match) -> None:
 
         return branch
 
-    fork(machine, frame, [*(follow(case) for case in node.cases), lambda: None])
+    last = node.cases[-1]
+    takes_all = last.guard is None and isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None
+    fork(machine, frame, [*(follow(case) for case in node.cases), *([] if takes_all else [lambda: None])])
 
 
 # ---------------------------------------------------------------- exceptions

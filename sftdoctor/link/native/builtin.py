@@ -274,7 +274,12 @@ def _globals(machine: Machine, _args: Arguments) -> Value:
     return module.view
 
 
-def _vars(_machine: Machine, args: Arguments) -> Value:
+def _vars(machine: Machine, args: Arguments) -> Value:
+    frame = machine.frame
+    if not args.positional and frame.kind == "module":
+        return _globals(machine, args)
+    if not args.positional and frame.cls is not None:
+        frame.cls.open = True  # what is written to it becomes an attribute
     value = strip(args.positional[0]) if args.positional else UNKNOWN
     if isinstance(value, Instance) and not value.open:
         return Dict(dict(value.attrs), True)
@@ -322,6 +327,7 @@ NATIVES: dict[str, Callable[[Machine, Arguments], Value]] = {
     "sorted": _sorted,
     "globals": _globals,
     "vars": _vars,
+    "locals": _vars,
     "dir": _dir,
     "print": _nothing,
     "exec": _execute,

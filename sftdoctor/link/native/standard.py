@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
@@ -48,13 +48,14 @@ def _find_spec(machine: Machine, args: Arguments) -> Value:
     known = machine.is_present(name)
     if known is None:
         return UNKNOWN
-    return Instance(machine.anything("ModuleSpec"), {"name": Const(name)}, True) if known else NONE
+    return Instance(machine.closed("ModuleSpec"), {"name": Const(name)}, True) if known else NONE
 
 
 def _import_module(machine: Machine, args: Arguments) -> Value:
     name = text(args.get(0, "name"))
     package = text(args.get(1, "package"))
     if name is None:
+        machine.walkers.add(machine.frame.module.distribution)
         return UNKNOWN
     if name.startswith("."):
         if package is None:
@@ -199,7 +200,7 @@ def _regex(function: Callable[..., Any]) -> Call:
             return UNKNOWN
         if isinstance(found, re.Match):
             groups = Seq("tuple", [Const(group) for group in found.groups()])
-            return Instance(machine.anything("Match"), {"groups": Native("groups", lambda _m, _a: groups)}, True)
+            return Instance(machine.closed("Match"), {"groups": Native("groups", lambda _m, _a: groups)}, True)
         if isinstance(found, list):
             wrapped: list[Value] = [
                 Seq("tuple", [Const(i) for i in f]) if isinstance(f, tuple) else Const(f) for f in found
@@ -335,7 +336,7 @@ VALUES: dict[str, dict[str, Callable[[Machine], Value]]] = {
     "abc": {"ABC": _closed_class("ABC"), "ABCMeta": _closed_class("ABCMeta")},
     "enum": {"Enum": _open_class("Enum"), "IntEnum": _open_class("Enum"), "Flag": _open_class("Flag")},
     "sys": {
-        "version_info": lambda m: Seq("tuple", [Const(part) for part in _python(m.environment.python)]),
+        "version_info": lambda m: Const(version_info(*_python(m.environment.python))),
         "platform": lambda m: _marker(m, "sys_platform"),
         "modules": lambda m: m.sys_modules,
     },
@@ -343,6 +344,16 @@ VALUES: dict[str, dict[str, Callable[[Machine], Value]]] = {
     "importlib.metadata": {"PackageNotFoundError": lambda m: m.exception("PackageNotFoundError")},
     "importlib_metadata": {"PackageNotFoundError": lambda m: m.exception("PackageNotFoundError")},
 }
+
+
+class version_info(NamedTuple):  # noqa: N801 - as sys calls it
+    """What sys.version_info is, as far as a target says."""
+
+    major: int
+    minor: int
+    micro: int = 0
+    releaselevel: str = "final"
+    serial: int = 0
 
 
 def _python(version: str) -> list[int]:
