@@ -1,40 +1,15 @@
-"""The numpy that compiled modules load with, read from the bytes that numpy's headers leave in them."""
+"""The numpy that the compiled modules of a wheel load with."""
 
 from __future__ import annotations
 
-import re
 import zipfile
 from collections.abc import Iterable
 
+from sftdoctor.target.numpy_interface import FIRST, UNRELATED, numpy_range, uses_numpy
 from sftdoctor.target.remote_zip import RemoteFile, prefetch
 
-_FLOOR = re.compile(rb"NumPy C-API version 0x%x \(NumPy (\d{1,3}\.\d{1,3})\)")
-"""Headers of numpy 2 write the oldest numpy that the module was built for into the message of import_array()."""
 _BUDGET = 4 << 20
 _PIECES = 400_000
-_UNRELATED = ("numpy", "torch", "triton", "nvidia-")
-"""numpy itself, and what is large and has no numpy interface that fails at import (torch only warns)."""
-_FIRST = "libarrow_python."
-"""pyarrow keeps its numpy interface in this library; its twenty smaller modules have none."""
-
-
-def numpy_range(module: bytes) -> str | None:
-    """The versions of numpy that a compiled module loads with.
-
-    Args:
-        module: Content of a shared library.
-
-    Returns:
-        ">=1.23" for one built with the headers of numpy 2, "<2" for one built with those of numpy 1 (its structures
-        have other sizes since); None where it does not use numpy's C interface, or does not say.
-    """
-    floor = _FLOOR.search(module)
-    if floor:
-        return f">={floor[1].decode()}"
-    old = b"numpy.core._multiarray_umath" in module or b"numpy.core.multiarray" in module
-    if old and b"compiled against ABI version" in module and b"numpy._core" not in module:
-        return "<2"
-    return None
 
 
 def numpy_range_of_wheel(
@@ -48,14 +23,13 @@ def numpy_range_of_wheel(
         name: Canonical name of the distribution.
         requires: Its Requires-Dist lines.
     """
-    if name.startswith(_UNRELATED):
+    if name.startswith(UNRELATED):
         return None
     members = [
         one for one in archive.infolist() if one.filename.endswith((".so", ".pyd")) and "/tests/" not in one.filename
     ]
-    members.sort(key=lambda one: (_FIRST not in one.filename, one.compress_size))
-    related = any(re.match(r"numpy\b", line) and "extra" not in line for line in requires) or name == "pyarrow"
-    if remote.whole is None and not related:
+    members.sort(key=lambda one: (FIRST not in one.filename, one.compress_size))
+    if remote.whole is None and not uses_numpy(name, requires):
         return None
     batch: list[zipfile.ZipInfo] = []
     spent = 0

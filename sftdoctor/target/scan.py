@@ -16,6 +16,7 @@ from sftdoctor.target.metadata import (
     read_distribution,
     source_folder,
 )
+from sftdoctor.target.numpy_interface import numpy_range_of_installed
 from sftdoctor.target.search import Search
 
 _METADATA = (".dist-info", ".egg-info")
@@ -47,7 +48,16 @@ def scan(search: Search) -> Scan:
         for path in _metadata_paths(search, root, found):
             _take(found, path, root, search, linked)
     found.distributions = dict(sorted(found.distributions.items()))
+    if "numpy" in found.distributions:
+        _ask_binaries(found.distributions)
     return found
+
+
+def _ask_binaries(distributions: dict[str, Distribution]) -> None:
+    for name, distribution in distributions.items():
+        numpy = numpy_range_of_installed(distribution)
+        if numpy is not None:
+            distributions[name] = replace(distribution, numpy=numpy)
 
 
 def _metadata_paths(search: Search, root: str, found: Scan) -> Iterator[str]:
