@@ -142,9 +142,7 @@ def gate_name(frame: Frame, node: ast.Raise, message: str) -> str:
 
 def would_bind(module: Module, name: str) -> str:
     """Where a name that is not bound would have come from, and the condition that this stands under."""
-    if module.tree is None:
-        return ""
-    for item in module.tree.body:
+    for item in module.tree.body if module.tree else ():
         if not isinstance(item, ast.If | ast.Try):
             continue
         for inner in ast.walk(item):

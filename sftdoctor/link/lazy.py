@@ -82,7 +82,7 @@ def _failure(machine: Machine, package: str) -> str:
     top = package.partition(".")[0]
     for candidate in (f"{top}.utils.import_utils", f"{top}._lazy_module", f"{top}.import_utils"):
         found = machine.modules.get(candidate)
-        if isinstance(found, Module) and found.tree is not None and "_LazyModule" in found.ns:
+        if isinstance(found, Module) and found.path is not None and "_LazyModule" in found.ns:
             source = machine.source(found)
             body = source[source.find("class _LazyModule") :]
             if "Could not import module" in body:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sftdoctor.link import memory
@@ -60,32 +61,44 @@ def _link(library: Library, environment: Environment, source: str, script: Scrip
     if known is not None:
         return LinkResult(*known)
     machine = library.machine()
-    result = _follow(machine, environment, source, script)
+    result, files = _follow(machine, environment, source, script)
     if folder:
-        memory.keep(folder, key, result.findings, result.not_judged, machine.files())
-    machine.release()
+        memory.keep(folder, key, result.findings, result.not_judged, files)
     return result
 
 
-def _follow(machine: Machine, environment: Environment, source: str, script: Script | None) -> LinkResult:
+def _follow(
+    machine: Machine, environment: Environment, source: str, script: Script | None
+) -> tuple[LinkResult, list[str]]:
+    """Follow one program; what breaks, and the files that this rests on."""
     name, path = (f"__{script.path}__", script.path) if script else (DRIVER, None)
     not_judged: list[NotJudged] = []
+    with _uncollected():
+        try:
+            machine.script(name, parse(source, path or name), path)
+        except ValueError as error:
+            not_judged.append(NotJudged(path or name, f"it cannot be parsed: {error}"))
+        except Exhausted:
+            not_judged.append(NotJudged(f"the rest of {path or 'the run'}", "following it took too many steps"))
+        except RecursionError:
+            not_judged.append(NotJudged(f"the rest of {path or 'the run'}", "it is nested too deeply to be followed"))
+        scripts = {name: path} if path else {}
+        found = tuple(finding(event, environment, scripts) for event in select(machine.events, DRIVER))
+        result = LinkResult(found, (*machine.not_judged.values(), *not_judged)), machine.files()
+        machine.release()
+    return result
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Syntax trees are large and hold no cycles: collecting them costs more than following them."""
     collecting = gc.isenabled()
-    gc.disable()  # syntax trees are large and hold no cycles: collecting them costs more than following them
+    gc.disable()
     try:
-        machine.script(name, parse(source, path or name), path)
-    except ValueError as error:
-        not_judged.append(NotJudged(path or name, f"it cannot be parsed: {error}"))
-    except Exhausted:
-        not_judged.append(NotJudged(f"the rest of {path or 'the run'}", "following it took too many steps"))
-    except RecursionError:
-        not_judged.append(NotJudged(f"the rest of {path or 'the run'}", "it is nested too deeply to be followed"))
+        yield
     finally:
         if collecting:
             gc.enable()
-    scripts = {name: path} if path else {}
-    found = tuple(finding(event, environment, scripts) for event in select(machine.events, DRIVER))
-    return LinkResult(found, (*machine.not_judged.values(), *not_judged))
 
 
 def _program(scenario: Scenario) -> str:

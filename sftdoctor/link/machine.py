@@ -184,7 +184,7 @@ class Machine:
             return node
         if id(node) not in self._completed:
             try:
-                found = self.trees.whole(path).get(node.lineno)
+                found = self.trees.function(path, node)
             except (OSError, ValueError):
                 found = None
             if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef) and found.name == node.name:
@@ -257,6 +257,7 @@ class Machine:
             self.doubt, self.running, self.catching = outer, running, catching
         if module.state == "running":
             module.state = "done"
+        module.tree = None  # large, and no longer needed
         return self.modules.get(found.name, module)
 
     def _line_of(self, raised: Raised) -> int:
@@ -333,7 +334,7 @@ class Machine:
         """What `sys.modules[name] = value` does."""
         before = self.modules.get(name)
         if isinstance(value, Module) and isinstance(before, Module):
-            value.tree, value.path = value.tree or before.tree, value.path or before.path
+            value.path = value.path or before.path
             if value.lazy is not None:
                 value.ns = {**{k: v for k, v in before.ns.items() if isinstance(strip(v), Module)}, **value.ns}
         self.modules[name] = value
@@ -386,10 +387,11 @@ class Machine:
                 module.tree = module.static = None
         self.modules.clear()
         self.memo.clear()
+        self.trees.forget()
 
     def files(self) -> list[str]:
         """The files that were read."""
-        return sorted({m.path for m in self.modules.values() if isinstance(m, Module) and m.path and m.tree})
+        return sorted({m.path for m in self.modules.values() if isinstance(m, Module) and m.path})
 
     def exports(self, folder: str) -> dict[str, list[str]]:
         """Every name that the model files below a folder export."""

@@ -22,6 +22,7 @@ def names(machine: Machine, module: Module) -> dict[str, ast.AST]:
             module.open = True
         else:
             _collect(module, tree.body, module.static)
+            module.tree = None  # what is bound holds what is needed of it
             source = machine.source(module)
             module.open |= "globals()" in source or _sets_own(module, source)
     return module.static
@@ -88,7 +89,7 @@ def member(machine: Machine, module: Module, name: str) -> Value | None:
     if isinstance(bound, ast.FunctionDef | ast.ClassDef):
         module.ns[name] = UNKNOWN  # while it is being defined
         value = _define(machine, module, bound)
-    elif isinstance(bound, ast.ImportFrom):
+    elif isinstance(bound, ast.ImportFrom) and module.name.startswith("torch"):
         module.ns[name] = UNKNOWN  # while it is being looked up: packages import each other in circles
         value = _imported(machine, module, bound, name)
     module.ns[name] = value

@@ -336,7 +336,7 @@ VALUES: dict[str, dict[str, Callable[[Machine], Value]]] = {
     "abc": {"ABC": _closed_class("ABC"), "ABCMeta": _closed_class("ABCMeta")},
     "enum": {"Enum": _open_class("Enum"), "IntEnum": _open_class("Enum"), "Flag": _open_class("Flag")},
     "sys": {
-        "version_info": lambda m: Const(version_info(*_python(m.environment.python))),
+        "version_info": lambda m: Const(_python(m.environment.python)),
         "platform": lambda m: _marker(m, "sys_platform"),
         "modules": lambda m: m.sys_modules,
     },
@@ -356,10 +356,11 @@ class version_info(NamedTuple):  # noqa: N801 - as sys calls it
     serial: int = 0
 
 
-def _python(version: str) -> list[int]:
+def _python(version: str) -> version_info:
     """The parts of a Python version; one whose micro part is not known counts as a late one of its line."""
     parts = [int(part) for part in re.findall(r"\d+", version)[:3]]
-    return parts if len(parts) > 2 else [*parts, 20]
+    major, minor, micro = [*parts, 0, 20][:3] if len(parts) < 2 else [*parts, 20][:3]
+    return version_info(major, minor, micro)
 
 
 def _marker(machine: Machine, name: str) -> Value:
