@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
@@ -68,19 +68,35 @@ def told(result: LinkResult) -> tuple[str, ...]:
     return tuple(f"{f.id} {f.cause.name if f.cause else ''} {f.confidence.value}" for f in result.findings)
 
 
-def world(
-    name: str,
-    sources: Mapping[str, str],
-    expected: Sequence[str] | str = (),
-    program: str = "import user",
-    *,
-    script: bool = False,
-    runs: bool = True,
-    **data: Any,
-) -> Any:
-    """A row of a table."""
-    wanted = (expected,) if isinstance(expected, str) else tuple(expected)
-    return pytest.param(World(sources, program, wanted, script, runs, data), id=name)
+def read_worlds(name: str) -> list[Any]:
+    """The rows of worlds/NAME.txt.
+
+    A row is `=== its name -> what must be found; …` (nothing: it must stay quiet), lines `@key value` (python,
+    complete, version DISTRIBUTION VERSION, unrun: Python itself is not asked), then one `--- module` a module, its
+    text below; `--- run` is the program (without it `import user`), `--- script` that of a user's script and
+    `--- file PATH` any other file.
+    """
+    text = (Path(__file__).parent / "worlds" / f"{name}.txt").read_text("utf-8")
+    return [_row(block) for block in ("\n" + text).split("\n=== ")[1:]]
+
+
+def _row(block: str) -> Any:
+    head, *parts = ("\n" + block).split("\n--- ")
+    title, *options = head.strip().splitlines()
+    name, _, wanted = title.partition(" -> ")
+    sections = {part.partition("\n")[0].strip(): part.partition("\n")[2].rstrip() + "\n" for part in parts}
+    program = sections.pop("run", sections.get("script", "import user"))
+    script = sections.pop("script", None) is not None
+    files = {key[5:]: sections.pop(key) for key in list(sections) if key.startswith("file ")}
+    data: dict[str, Any] = {"files": files, "distributions": {}}
+    for option in options:
+        key, *values = option.removeprefix("@").split()
+        if key == "version":
+            data["distributions"][values[0]] = values[1]
+        elif key != "unrun":
+            data[key] = {"yes": True, "no": False}.get(values[0], values[0])
+    expected = tuple(filter(None, (item.strip() for item in wanted.split(";"))))
+    return pytest.param(World(sections, program, expected, script, "@unrun" not in options, data), id=name)
 
 
 def check(row: World, folder: Path) -> LinkResult:
