@@ -1,4 +1,4 @@
-"""One rule or scenario file: its TOML checked strictly, and the model's words made of it.
+"""One rule file: its TOML checked strictly.
 
 Every refusal is a RuleError that names the file, the line where it can be found, and the key.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from sftdoctor.model import Confidence, Safety, Scenario, Severity
+from sftdoctor.model import Confidence, Safety, Severity
 from sftdoctor.predicates import PREDICATES, Argument
 from sftdoctor.rulefile import CASE_DATA, FINDING, PLACEHOLDER, Source, as_list, plain
 from sftdoctor.symptoms import compile_symptom
@@ -39,7 +39,6 @@ _TOP_REQUIRED = ("schema", "id", "name", "title", "severity", "message", "explai
 _FIX = ("kind", "safety", "reason", "summary", "require", "operation", "anchor", "arguments")
 _EVIDENCE = ("claim", "source", "checked", "method")
 _CASE = ("name", "expect", "distributions", "source", "facts", *CASE_DATA)
-_SCENARIO = ("schema", "title", "entry_points", "facts", "run", "core")
 
 
 def check_rule(source: Source, stem: str) -> Mapping[str, Any]:
@@ -56,7 +55,7 @@ def check_rule(source: Source, stem: str) -> Mapping[str, Any]:
         RuleError: Something in it is missing, wrong or unknown.
     """
     data: Mapping[str, Any] = plain(source.data)
-    _check_keys(source, data, (*_TOP, "fix", "evidence", "case"), _TOP_REQUIRED)
+    check_keys(source, data, (*_TOP, "fix", "evidence", "case"), _TOP_REQUIRED)
     if data["schema"] != 1 or isinstance(data["schema"], bool):
         raise source.error("must be 1", "schema")
     if not _ID.fullmatch(data["id"]) or data["id"] != stem:
@@ -67,8 +66,8 @@ def check_rule(source: Source, stem: str) -> Mapping[str, Any]:
     _check_choice(source, data, "confidence", [confidence.value for confidence in Confidence])
     _check_explain(source, data["explain"])
     _check_symptom(source, data.get("symptom"))
-    _check_applies(source, _table(source, data, "applies"))
-    probe = _table(source, data, "fails")
+    _check_applies(source, table(source, data, "applies"))
+    probe = table(source, data, "fails")
     _check_probe(source, probe, "fails")
     fixes = _tables(source, data, "fix")
     for index, fix in enumerate(fixes):
@@ -79,39 +78,7 @@ def check_rule(source: Source, stem: str) -> Mapping[str, Any]:
     return data
 
 
-def check_scenario(source: Source, name: str) -> Scenario:
-    """Check and make one scenario.
-
-    Args:
-        source: The file.
-        name: Its file name without ".toml".
-
-    Returns:
-        The scenario.
-
-    Raises:
-        RuleError: Something in it is missing, wrong or unknown.
-    """
-    data = source.data
-    _check_keys(source, data, _SCENARIO, ("schema", "title", "entry_points", "core"))
-    for key in ("entry_points", "core"):
-        if not data[key] or not _is_texts(data[key]):
-            raise source.error("must be a list of texts with at least one", key)
-    unclear = [point for point in data["entry_points"] if not re.fullmatch(r"[\w.]+(:\w+)?", point)]
-    if unclear:
-        raise source.error(f'{unclear[0]!r} is no "module:attribute" or "module"', "entry_points")
-    facts = _table(source, data, "facts")
-    return Scenario(
-        name,
-        str(data["title"]),
-        tuple(data["entry_points"]),
-        dict(facts),
-        tuple(data["core"]),
-        str(data.get("run", "")),
-    )
-
-
-def _check_keys(
+def check_keys(
     source: Source,
     data: Mapping[str, Any],
     known: tuple[str, ...],
@@ -119,6 +86,19 @@ def _check_keys(
     table: str = "",
     index: int = 0,
 ) -> None:
+    """Refuse unknown keys, missing ones, and texts that are none or empty.
+
+    Args:
+        source: The file, for the message.
+        data: What it says at this place.
+        known: The keys there may be.
+        required: The keys there must be.
+        table: The place: a table's name, "" for the top.
+        index: Which of several such tables.
+
+    Raises:
+        RuleError: A key is unknown or missing, or its text is none.
+    """
     for key in data:
         if key not in known:
             raise source.error(f"unknown key (known: {', '.join(known)})", key, table, index)
@@ -208,7 +188,7 @@ def _parts(argument: Argument, value: Any) -> tuple[Any, ...]:
 
 
 def _check_fix(source: Source, fix: Mapping[str, Any], index: int) -> None:
-    _check_keys(source, fix, _FIX, ("kind", "safety", "reason"), "fix", index)
+    check_keys(source, fix, _FIX, ("kind", "safety", "reason"), "fix", index)
     if fix["kind"] not in FIX_KINDS:
         raise source.error(f"{fix['kind']!r} is none of {', '.join(FIX_KINDS)}", "kind", "fix", index)
     if fix["safety"] not in [safety.value for safety in Safety]:
@@ -282,7 +262,7 @@ def _check_evidence(source: Source, evidence: list[Mapping[str, Any]]) -> None:
     if not evidence:
         raise source.error("at least one [[evidence]] is needed")
     for index, one in enumerate(evidence):
-        _check_keys(source, one, _EVIDENCE, _EVIDENCE, "evidence", index)
+        check_keys(source, one, _EVIDENCE, _EVIDENCE, "evidence", index)
         try:
             date.fromisoformat(one["checked"])
         except ValueError as error:
@@ -291,7 +271,7 @@ def _check_evidence(source: Source, evidence: list[Mapping[str, Any]]) -> None:
 
 def _check_cases(source: Source, cases: list[Mapping[str, Any]]) -> None:
     for index, case in enumerate(cases):
-        _check_keys(source, case, _CASE, ("name", "expect"), "case", index)
+        check_keys(source, case, _CASE, ("name", "expect"), "case", index)
         if case["expect"] not in EXPECT:
             raise source.error(f"{case['expect']!r} is none of {', '.join(EXPECT)}", "expect", "case", index)
         for key, kind in {"distributions": dict, "source": dict, "facts": dict, **CASE_DATA}.items():
@@ -302,7 +282,12 @@ def _check_cases(source: Source, cases: list[Mapping[str, Any]]) -> None:
         raise source.error("at least one case that fails and one that passes are needed ([[case]])")
 
 
-def _table(source: Source, data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def table(source: Source, data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The table of that key; empty where there is none.
+
+    Raises:
+        RuleError: It is no table.
+    """
     value = data.get(key, {})
     if not isinstance(value, Mapping):
         raise source.error("must be a table", key)
@@ -314,7 +299,3 @@ def _tables(source: Source, data: Mapping[str, Any], key: str) -> list[Mapping[s
     if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
         raise source.error(f"must be tables, [[{key}]]", key)
     return value
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)

@@ -145,9 +145,18 @@ def load_scenario(name: str | None = None) -> Scenario:
     name = name or DEFAULT_SCENARIO
     if name not in scenarios():
         raise UsageError(f"no scenario is called {name!r}", f"There are: {', '.join(scenarios())}.")
-    from sftdoctor.rulecheck import check_scenario
+    from sftdoctor.scenariofile import check_scenario
 
-    return check_scenario(read_source(find_rules_folder() / "scenarios" / f"{name}.toml"), name)
+    source, base = _scenario_source(name), None
+    if "based_on" in source.data:
+        if source.data["based_on"] not in scenarios():
+            raise source.error(f"no scenario is called {source.data['based_on']!r}", "based_on")
+        base = _scenario_source(source.data["based_on"])
+    return check_scenario(source, name, base)
+
+
+def _scenario_source(name: str) -> Source:
+    return read_source(find_rules_folder() / "scenarios" / f"{name}.toml")
 
 
 def scenarios() -> tuple[str, ...]:

@@ -28,7 +28,8 @@ KNOWS: dict[str, set[str]] = {
     "predicates": {"flow", "link", "target"},
     "rulefile": {"predicates", "symptoms"},
     "rulecheck": {"predicates", "rulefile", "symptoms"},
-    "ruleset": {"predicates", "rulefile", "rulecheck", "symptoms"},
+    "scenariofile": {"rulecheck", "rulefile"},
+    "ruleset": {"predicates", "rulefile", "rulecheck", "scenariofile", "symptoms"},
     # the judge
     "drafts": {"predicates", "rulefile", "symptoms"},
     "merging": {"drafts", "predicates"},
