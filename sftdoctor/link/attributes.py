@@ -115,12 +115,17 @@ def _of_class(machine: Machine, frame: Frame, cls: Class, name: str, node: ast.e
         return Seq("tuple", list(cls.mro), cls.open)
     if cls.open or name in EVERY_CLASS or cls.module is None or _from_metaclass(cls):
         return UNKNOWN
-    if any(name in assigned_names(machine, base) for base in cls.mro):
+    if any(name in assigned_names(machine, base) for base in cls.mro if not _bare_field(base, name)):
         return UNKNOWN
     if _own_distribution(frame, cls) or cls.module.state == "running":
         return UNKNOWN
     message = f"type object '{cls.name}' has no attribute '{name}'"
     return machine.broken("missing-attribute", "AttributeError", message, name, frame, node, callee=cls)
+
+
+def _bare_field(cls: Class, name: str) -> bool:
+    """Whether a dataclass declares the name as a field that leaves no attribute on the class."""
+    return cls.fields is not None and any(field.name == name for field in cls.fields)
 
 
 def _from_metaclass(cls: Class) -> bool:
@@ -136,6 +141,9 @@ def _of_instance(machine: Machine, frame: Frame, instance: Instance, name: str, 
     if found is not None:
         return Likely(found.value) if isinstance(found, MaybeUnbound) else found
     inherited, owner = instance.cls.lookup(name)
+    if name.startswith("__") and not name.endswith("__") and frame.function is not None and frame.function.owner:
+        owner = frame.function.owner
+        inherited = owner.ns.get(name)
     if inherited is not None and owner is not None:
         if isinstance(inherited, Function) and inherited.kind == "property":
             return calls.invoke(machine, frame, Bound(inherited, instance), Arguments(), node)
@@ -177,7 +185,7 @@ def assigned_names(machine: Machine, cls: Class) -> set[str]:
 def _sets_any(method: ast.FunctionDef) -> bool:
     """Whether a method sets attributes whose names it computes (unpickling aside, which no run starts with)."""
     for item in ast.walk(method):
-        if isinstance(item, ast.Call) and isinstance(item.func, ast.Name) and item.func.id == "setattr":
+        if isinstance(item, ast.Call) and isinstance(item.func, ast.Name) and item.func.id in ("setattr", "vars"):
             return True
         if isinstance(item, ast.Attribute) and item.attr == "__dict__" and method.name != "__setstate__":
             return True
@@ -200,7 +208,7 @@ def _of_super(machine: Machine, owner: Super, name: str) -> Value:
         if found is not None:
             return _bind(machine, found, target, cls)
         if base.fields is not None and name == "__init__" and base.dataclass_init:
-            return UNKNOWN
+            return Native(calls.GENERATED, lambda m, a: UNKNOWN, {"self": target, "of": base})
         if base.open and _unseen_bases(base):
             return UNKNOWN
     return UNKNOWN

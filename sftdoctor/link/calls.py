@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import expressions, lazy, signatures
+from sftdoctor.link import containers, expressions, lazy, signatures
 from sftdoctor.link.state import POSSIBLE, Frame, Left
 from sftdoctor.link.values import (
     NONE,
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
 
 
+GENERATED = "a dataclass's __init__"
+
+
 def call_expression(machine: Machine, frame: Frame, node: ast.Call) -> Value:
     """What a call gives.
 
@@ -41,10 +44,27 @@ def call_expression(machine: Machine, frame: Frame, node: ast.Call) -> Value:
         return _super(machine, frame, node)
     callee = expressions.evaluate(machine, frame, node.func)
     args = expressions.arguments(machine, frame, node)
+    if isinstance(callee, Native) and callee.name == GENERATED:
+        return _generated(machine, frame, callee, args, node)
     special = machine.special(frame, node, strip(callee), args)
     if special is not None:
         return special
     return invoke(machine, frame, callee, args, node)
+
+
+def _generated(machine: Machine, frame: Frame, callee: Native, args: Arguments, node: ast.Call) -> Value:
+    """`super().__init__(…)` where a dataclass's generated constructor comes next."""
+    cls, instance = callee.attrs["of"], callee.attrs["self"]
+    signature = signatures.of_class(cls) if isinstance(cls, Class) else None
+    if signature is None or not isinstance(cls, Class):
+        return NONE
+    problems = signatures.misfits(signature, args)
+    if problems:
+        machine.misfit(problems, f"{cls.name}.__init__", frame, node, cls)
+        args = _fitting(signature, args)
+    if isinstance(instance, Instance):
+        _fill_fields(machine, frame, instance, signatures.dataclass_fields(cls) or [], args)
+    return NONE
 
 
 def _super(machine: Machine, frame: Frame, node: ast.Call) -> Value:
@@ -94,7 +114,9 @@ def _escape(args: Arguments) -> None:
     """What is handed to unknown code may come back changed."""
     for value in [*args.positional, *args.keywords.values()]:
         value = strip(value)
-        if isinstance(value, Dict | Seq):
+        if isinstance(value, Dict):
+            containers.forget(value)
+        elif isinstance(value, Seq):
             value.open = True
 
 
@@ -217,6 +239,8 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
         return lazy.build(machine, args) or UNKNOWN
     if any(base.name in ("Enum", "Flag", "type", "Module" if cls.module is None else "Enum") for base in cls.mro):
         return UNKNOWN
+    if cls.made_otherwise:
+        return UNKNOWN
     signature = signatures.of_class(cls)
     if signature is not None:
         problems = signatures.misfits(signature, args)
@@ -253,11 +277,16 @@ def _fitting(signature: signatures.Signature, args: Arguments) -> Arguments:
 def _fill_fields(machine: Machine, frame: Frame, instance: Instance, fields: list[Field], args: Arguments) -> None:
     order = [f.name for f in fields if f.init and not f.kw_only]
     given = {**dict(zip(order, args.positional, strict=False)), **args.keywords}
+    handed: list[Value] = []
     for field in fields:
-        instance.attrs[field.name] = given.get(field.name, UNKNOWN if args.double_star else field.default)
+        value = given.get(field.name, UNKNOWN if args.double_star else field.default)
+        if field.init_only:
+            handed.append(value)
+        else:
+            instance.attrs[field.name] = value
     post, _ = instance.cls.lookup("__post_init__")
     if isinstance(post, Function) and machine.doubt < POSSIBLE:
-        invoke(machine, frame, Bound(post, instance), Arguments(), None)
+        invoke(machine, frame, Bound(post, instance), Arguments(handed), None)
 
 
 def _initialize(
@@ -269,4 +298,7 @@ def _initialize(
         return
     if instance.cls.open:
         instance.open = True
+    if instance.cls.lookup("__new__")[0] is not None and signatures.misfits(signatures.of_node(initializer.node), full):
+        instance.open = True  # its __new__ gives something else
+        return
     _call_function(machine, frame, initializer, full, node)

@@ -33,6 +33,8 @@ METHOD_KINDS = {
     "abstractproperty": "property",
     "hybrid_property": "property",
 }
+STUB: list[ast.stmt] = [ast.Expr(ast.Constant(...))]
+"""The body of a function whose module was read without bodies."""
 TRANSPARENT = frozenset(
     {"abstractmethod", "override", "overload", "final", "wraps", "no_grad", "inference_mode", "deprecated"}
     | {"runtime_checkable", "total_ordering", "contextmanager", "asynccontextmanager", "cache", "lru_cache"}
@@ -61,10 +63,25 @@ def define_function(machine: Machine, frame: Frame, node: FunctionNode) -> Value
         function.closure = frame.enclosing
         if name in ("__new__", "__init_subclass__", "__class_getitem__"):
             function.kind = "classmethod" if name != "__new__" else "staticmethod"
+    if not machine.is_script(frame.module):
+        _slim(node)
     value: Value = function
     for syntax, decorator in zip(reversed(decorators), reversed(evaluated), strict=True):
         value = _decorate(machine, frame, syntax, strip(decorator), value)
     return value
+
+
+def _slim(node: FunctionNode) -> None:
+    """Drop what a definition needs no more: twenty thousand of them are kept for their parameters."""
+    spec = node.args
+    for arg in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs, spec.vararg, spec.kwarg):
+        if arg is not None:
+            arg.annotation = None
+    if not isinstance(node, ast.Lambda):
+        node.returns = None
+        only = node.body[0]
+        if isinstance(only, ast.Expr) and isinstance(only.value, ast.Constant) and only.value.value is ...:
+            node.body = STUB
 
 
 def _annotations(machine: Machine, frame: Frame, node: FunctionNode) -> None:
@@ -143,6 +160,8 @@ def define_class(machine: Machine, frame: Frame, node: ast.ClassDef) -> Value:
         meta = strip(expressions.evaluate(machine, frame, keyword.value))
         if keyword.arg == "metaclass" and not (isinstance(meta, Class) and meta.name in ("ABCMeta", "EnumMeta")):
             cls.open = True
+            maker = meta.lookup("__call__")[1] if isinstance(meta, Class) else None
+            cls.made_otherwise = not isinstance(meta, Class) or (maker is not None and maker.module is not None)
     linearize(cls)
     body = Frame(
         frame.module,
@@ -166,12 +185,15 @@ def _decorate_class(machine: Machine, frame: Frame, node: ast.expr, decorator: V
     name = decorator_name(node)
     if not isinstance(target, Class):
         return UNKNOWN
-    if name == "dataclass":
+    if name == "dataclass" or (isinstance(decorator, Native) and decorator.name == "dataclass"):
         return make_dataclass(target, node)
     if isinstance(decorator, Function):
         result = calls.invoke(machine, frame, decorator, Arguments([target]), node)
         return result if isinstance(strip(result), Class) else target
-    return target  # decorators of classes add to them as a rule; what they add cannot be seen
+    if "__init__" not in target.ns and target.fields is None:
+        target.ns["__init__"] = UNKNOWN  # most decorators add something, some a constructor: it cannot be seen
+        target.open = True
+    return target
 
 
 def make_dataclass(cls: Class, decorator: ast.expr) -> Class:
@@ -192,6 +214,8 @@ def make_dataclass(cls: Class, decorator: ast.expr) -> Class:
             kw_only = True
             continue
         cls.fields.append(_field(cls, item, kw_only))
+        if "slots" in options:
+            cls.ns.setdefault(item.target.id, UNKNOWN)
     if "__init__" in cls.ns and not isinstance(cls.ns["__init__"], Function):
         cls.open = True
     return cls
@@ -218,7 +242,7 @@ def _field(cls: Class, item: ast.AnnAssign, kw_only: bool) -> Field:
             default = UNKNOWN
             if decorator_name(item.value) == "field":
                 cls.ns.pop(name, None)  # no class attribute: `SomeConfig.name` is an AttributeError
-    return Field(name, has_default, default, init, kw_only, item.lineno)
+    return Field(name, has_default, default, init, kw_only, item.lineno, "InitVar" in ast.unparse(item.annotation))
 
 
 def linearize(cls: Class) -> None:
@@ -227,6 +251,7 @@ def linearize(cls: Class) -> None:
     if len(known) < len(cls.bases):
         cls.open = True
     cls.open |= any(base.open for base in known)
+    cls.made_otherwise |= any(base.made_otherwise for base in known)
     lanes = [list(base.mro) for base in known] + [list(known)]
     order: list[Class] = [cls]
     while any(lanes):

@@ -39,6 +39,7 @@ VERSION = frozenset(
     | {"is_prerelease", "is_devrelease", "is_postrelease"}
 )
 MUTATORS = frozenset({"insert", "remove", "pop", "sort", "clear", "reverse", "discard"})
+TAKERS = frozenset({"remove", "pop", "clear", "discard"})
 MAX_RESULT = 50_000
 
 
@@ -59,11 +60,22 @@ def method(machine: Machine, owner: Const | Seq | Dict, name: str) -> Value:
         return Native(name, lambda _m, _a: _copy(owner))
     if isinstance(owner, Dict):
         known = DICT.get(name)
+        if known is None:
+            forget(owner)
         return Native(name, lambda m, a: known(m, owner, a)) if known else UNKNOWN
     act = SEQ.get(name)
     if act is None and name in MUTATORS:
         owner.open = True
+        if name in TAKERS:
+            owner.items.clear()
     return Native(name, lambda m, a: act(m, owner, a)) if act else UNKNOWN
+
+
+def forget(owner: Dict) -> None:
+    """Something unseen may have been done to a dictionary: keys taken away or added."""
+    owner.open = True
+    for key, value in owner.items.items():
+        owner.items[key] = MaybeUnbound(strip(value))
 
 
 def _copy(owner: Seq | Dict) -> Value:

@@ -87,6 +87,8 @@ def dataclass_fields(cls: Class) -> list[Field] | None:
 
 def of_class(cls: Class) -> Signature | None:
     """The signature of a class's constructor; None where it cannot be known."""
+    if cls.made_otherwise:
+        return None
     for base in cls.mro:
         if base.open and base is cls and "__init__" not in base.ns:
             return None

@@ -29,6 +29,8 @@ from sftdoctor.link.values import (
 if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
 
+REPLACED = (Function, Class, Dict, Seq)
+"""What a branch binds anew because the old one would not do."""
 MAX_ROUNDS = 4_000
 """Rounds of one loop that are followed one by one."""
 
@@ -245,8 +247,8 @@ def join(before: dict[str, Value], ends: list[dict[str, Value]]) -> dict[str, Va
             joined[name] = MaybeUnbound(same or UNKNOWN)
         elif same is not None:
             joined[name] = same
-        elif name in before and any(value is before[name] for value in values):
-            joined[name] = Likely(strip(before[name]))
+        elif (kept := strip(before.get(name, UNKNOWN))) and any(strip(value) is kept for value in bound):
+            joined[name] = UNKNOWN if isinstance(kept, REPLACED) else Likely(kept)
         else:
             joined[name] = UNKNOWN
     return joined

@@ -160,6 +160,8 @@ class Field:
     init: bool = True
     kw_only: bool = False
     line: int = 0
+    init_only: bool = False
+    """An InitVar: handed to __post_init__ alone."""
 
 
 @dataclass(eq=False, slots=True)
@@ -177,6 +179,8 @@ class Class(Value):
     fields: list[Field] | None = None
     """Its own dataclass fields."""
     dataclass_init: bool = True
+    made_otherwise: bool = False
+    """Whether a metaclass decides what calling it gives."""
     instance_names: set[str] | None = None
     """Every X of a `self.X = …` in its methods, found without executing."""
 

@@ -282,7 +282,7 @@ def _vars(machine: Machine, args: Arguments) -> Value:
         frame.cls.open = True  # what is written to it becomes an attribute
     value = strip(args.positional[0]) if args.positional else UNKNOWN
     if isinstance(value, Instance) and not value.open:
-        return Dict(dict(value.attrs), True)
+        return Dict(value.attrs, True)
     return Dict({}, True)
 
 

@@ -261,10 +261,16 @@ def _as_dict(_machine: Machine, args: Arguments) -> Value:
     return Dict({field.name: value.attrs.get(field.name, UNKNOWN) for field in fields})
 
 
-def _replace(_machine: Machine, args: Arguments) -> Value:
+def _replace(machine: Machine, args: Arguments) -> Value:
     value = strip(args.positional[0]) if args.positional else UNKNOWN
     if not isinstance(value, Instance):
         return UNKNOWN
+    fields = signatures.dataclass_fields(value.cls)
+    if fields:
+        given = Arguments([], args.keywords, args.star, True)
+        problems = signatures.misfits(signatures.of_fields(fields), given)
+        if problems:
+            machine.misfit(problems, f"{value.cls.name}.__init__", machine.frame, None, value.cls)
     return Instance(value.cls, {**value.attrs, **args.keywords}, value.open or args.double_star)
 
 
