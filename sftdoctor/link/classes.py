@@ -36,7 +36,7 @@ METHOD_KINDS = {
 STUB: list[ast.stmt] = [ast.Expr(ast.Constant(...))]
 """The body of a function whose module was read without bodies."""
 TRANSPARENT = frozenset(
-    {"abstractmethod", "override", "overload", "final", "wraps", "no_grad", "inference_mode", "deprecated"}
+    {"abstractmethod", "override", "overload", "final", "no_grad", "inference_mode", "deprecated"}
     | {"runtime_checkable", "total_ordering", "contextmanager", "asynccontextmanager", "cache", "lru_cache"}
 )
 """Decorators that leave the signature as it is."""
