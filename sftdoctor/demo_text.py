@@ -34,7 +34,10 @@ def introduce(
             "installs",
             f"{count(len(wheels), 'package')} with {tool}, one torch for all ({torch.version if torch else '?'})",
         ),
-        ("downloads", f"up to {fetched / 1e6:.0f} MB{_share(torch)}, less what is already in the cache of {tool}"),
+        (
+            "downloads",
+            f"up to {fetched / 1e6:.0f} MB{_share(torch)}, less what its cache has",
+        ),
         ("on disk", f"up to {room / 1e9:.1f} GB"),
     ]
     if unknown:
@@ -89,6 +92,8 @@ def show_fix(console: Console, case: Case, fixed: FixResult) -> None:
         text.append(f": {clean(fixed.reason)}")
     for action in fixed.plan.actions:
         text.append(f"\n{_action_text(action)}")
+    for left in fixed.plan.left_out:
+        text.append(f"\nleft out: {clean(left.action.name)}: {clean(left.reason)}", "dim")
     line(console, "fix", text)
     if fixed.after is not None:
         line(console, "check", check_text(fixed.after))

@@ -1,7 +1,7 @@
 """Throwaway environments with real packages: sized up before anything is fetched, and sharing one torch.
 
 uv where it is there: every environment then shares its files through uv's cache. Else venv and pip: torch is installed
-once, and the other environments see it through a .pth file.
+once, and linked into the other environments, file by file.
 """
 
 from __future__ import annotations
@@ -124,17 +124,18 @@ class Workshop:
         if self._base is None:
             self._base = self.folder / "torch"
             self._make(self._base, (self.torch,))
-        return self._make(path, requirements, sees=self._base)
+        return self._make(path, (self.torch, *requirements), like=self._base)
 
-    def _make(self, path: Path, requirements: Sequence[str], sees: Path | None = None) -> Path:
+    def _make(self, path: Path, requirements: Sequence[str], like: Path | None = None) -> Path:
         python = path / "bin" / "python"
         if self.uv:
             self._run([*self.uv, "venv", "--quiet", "--no-project", "--python", self.python, str(path)])
             self._run([*self.uv, "pip", "install", "--python", str(python), *self._options, *requirements])
             return python
-        self._run([self.python, "-m", "venv", str(path)])
-        if sees is not None:
-            (_site_packages(path) / "torch-of-the-others.pth").write_text(f"{_site_packages(sees)}\n")
+        self._run([self.python, "-m", "venv", *(["--without-pip"] if like else []), str(path)])
+        if like is not None:
+            self.progress(f"linking the files of {self.torch}")
+            shutil.copytree(_site_packages(like), _site_packages(path), copy_function=_link, dirs_exist_ok=True)
         pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
         self._run([*pip, *self._options, *requirements])
         return python
@@ -300,6 +301,15 @@ def _answers(url: str) -> bool:
 
 def _site_packages(path: Path) -> Path:
     return next(path.glob("lib/python3*/site-packages"))
+
+
+def _link(source: str, target: str) -> None:
+    """Gives a file a second name; copies it where the file system cannot, and leaves alone what is there."""
+    if not Path(target).exists():
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
 
 
 def _refusal(command: Sequence[str], said: Sequence[str]) -> SftDoctorError:
