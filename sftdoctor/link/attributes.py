@@ -91,7 +91,7 @@ def has(machine: Machine, owner: Value, name: str) -> bool | None:
 
 def of_module(machine: Machine, frame: Frame, module: Module, name: str, node: ast.expr) -> Value:
     """What `module.name` stands for."""
-    found = importing.member(machine, module, name)
+    found = importing.member(machine, module, name, frame)
     if found is not None:
         return Likely(found.value) if isinstance(found, MaybeUnbound) else found
     return machine.broken(

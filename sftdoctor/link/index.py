@@ -10,7 +10,7 @@ from sftdoctor.link.machine import Machine
 from sftdoctor.link.native.standard import signature_of
 from sftdoctor.link.signatures import Signature
 from sftdoctor.link.skeleton import Trees
-from sftdoctor.link.values import UNKNOWN, Class, Module, strip
+from sftdoctor.link.values import Class, Module, strip
 from sftdoctor.model import Environment
 
 OPAQUE = (
@@ -84,12 +84,7 @@ class Library:
         found = self._module(module)
         if found is None:
             return None
-        inside = static.member(self._static, found, name)
-        return (
-            None
-            if inside is UNKNOWN and found.open and name not in static.names(self._static, found)
-            else inside is not None
-        )
+        return static.offers(self._static, found, name)
 
     def signature(self, callable_: str) -> Signature | None:
         """The signature of a function, method or class of the target.

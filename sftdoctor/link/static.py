@@ -89,11 +89,36 @@ def member(machine: Machine, module: Module, name: str) -> Value | None:
     if isinstance(bound, ast.FunctionDef | ast.ClassDef):
         module.ns[name] = UNKNOWN  # while it is being defined
         value = _define(machine, module, bound)
-    elif isinstance(bound, ast.ImportFrom) and module.name.startswith("torch"):
+    elif isinstance(bound, ast.ImportFrom) and (module.name.startswith("torch") or not machine.opaque_names):
         module.ns[name] = UNKNOWN  # while it is being looked up: packages import each other in circles
         value = _imported(machine, module, bound, name)
     module.ns[name] = value
     return value
+
+
+def offers(machine: Machine, module: Module, name: str) -> bool | None:
+    """Whether a module offers a name, as its source shows; None where that cannot be known."""
+    if name in names(machine, module):
+        return True
+    return _starred(machine, module, name, {module.name})
+
+
+def _starred(machine: Machine, module: Module, name: str, seen: set[str]) -> bool | None:
+    if module.package and machine.locator.find(f"{module.name}.{name}") is not None:
+        return True
+    unsure = module.open or (name.startswith("__") and name.endswith("__"))
+    for star in module.stars:
+        source = importing.absolute(module, star)
+        other = machine.opaque(source) if source else None
+        if other is None or other.name in seen:
+            unsure |= other is None
+            continue
+        seen.add(other.name)
+        answer = True if name in names(machine, other) else _starred(machine, other, name, seen)
+        if answer:
+            return True
+        unsure |= answer is None
+    return None if unsure else False
 
 
 def _not_bound(machine: Machine, module: Module, name: str) -> Value | None:
