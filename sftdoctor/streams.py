@@ -29,9 +29,11 @@ def write(text: str, stream: IO[str] | None) -> None:
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
-        # let nothing more be written there, not even when Python ends
+    except OSError as error:
+        # let nothing more be written there, not even what is still held back when Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise
 
 
 def write_file(text: str, path: Path) -> None:

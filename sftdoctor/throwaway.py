@@ -24,6 +24,7 @@ from packaging.tags import sys_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from sftdoctor.errors import OfflineError, RepairError, SftDoctorError
+from sftdoctor.target.index_settings import certificates
 
 Progress = Callable[[str], None]
 
@@ -172,6 +173,7 @@ class Workshop:
             SftDoctorError: It fails.
         """
         variables = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+        variables |= certificates()
         said: list[str] = []
         # not in the present folder: uv would read its project file, Python its modules
         with subprocess.Popen(

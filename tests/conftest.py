@@ -8,7 +8,10 @@ import pytest
 
 from tests.stacks import make_stack
 
-SURROUNDINGS = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "SFTDOCTOR_DEBUG")
+SURROUNDINGS = (
+    *("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONUNBUFFERED"),
+    *("NO_COLOR", "FORCE_COLOR", "COLUMNS", "SFTDOCTOR_DEBUG"),
+)
 
 
 @pytest.fixture(scope="session", autouse=True)

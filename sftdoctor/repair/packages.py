@@ -21,6 +21,7 @@ from packaging.utils import canonicalize_name
 from sftdoctor.errors import OfflineError, RepairError
 from sftdoctor.model import Environment
 from sftdoctor.repair.installed import Installed, Place
+from sftdoctor.target.index_settings import uv_variables
 
 TIMEOUT = 3600.0
 """Seconds that one run of an installer may take: a torch wheel over a slow line is 3 GB."""
@@ -120,7 +121,7 @@ def choose_installer(environment: Environment, folder: Path | None = None) -> In
     python = environment.target.path
     uv = find_uv()
     if uv:
-        variables = {"UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+        variables = {**uv_variables(), "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
         if os.environ.get("UV_NO_CACHE") and folder is not None:
             # Without a cache there would be nothing to install from once the download is done.
             variables |= {"UV_NO_CACHE": "0", "UV_CACHE_DIR": str(folder / "uv-cache")}

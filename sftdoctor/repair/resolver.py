@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from sftdoctor.repair.packages import Installer, choose_installer, is_network, o
 from sftdoctor.repair.weights import CORE, Weight, weight_of
 
 _CHANGE = re.compile(r"^ ([-+~]) ([A-Za-z0-9._-]+)==([A-Za-z0-9.!+_-]+)")
+
+_NOISE = re.compile(r"^(?:WARNING|DEPRECATION|\[notice\]).*\n?", re.MULTILINE)
 
 
 class UnsatisfiableError(Exception):
@@ -157,15 +161,16 @@ class Resolver:
         held.write_text("".join(f"{name}=={version}\n" for name, version in sorted(pins.items())), "utf-8")
         installer = self._installer = self._installer or choose_installer(self.environment)
         common = ["-r", str(wanted), "-c", str(held)]
+        # Nothing is installed here: the plan is shown for a Python of the system too, and refused before it is applied.
+        variables = {**installer.environment, "UV_BREAK_SYSTEM_PACKAGES": "1", "PIP_BREAK_SYSTEM_PACKAGES": "1"}
         if installer.kind == "uv":
             more = ["install", "--dry-run", "--no-build", "--python", installer.python, *common]
-            said = self._call(
-                [*installer.command, *more, *(["--offline"] if self.offline else [])], installer.environment
-            )
+            with _without_trace(self.environment.target.prefix):
+                said = self._call([*installer.command, *more, *(["--offline"] if self.offline else [])], variables)
             return self._differing(_uv_changes(said))
         more = ["install", "--dry-run", "--quiet", "--only-binary", ":all:", "--report", "-", *common]
         offline = ["--no-index"] if self.offline else []
-        said = self._call([*installer.command, *more, *offline], installer.environment, folder)
+        said = self._call([*installer.command, *more, *offline], variables, folder)
         return self._differing(_pip_changes(said))
 
     def _pinned(self, lines: Sequence[str], pins: Mapping[str, str]) -> dict[str, str]:
@@ -210,12 +215,27 @@ class Resolver:
             raise RepairError(f"{command[0]} cannot be started: {error}") from error
         if done.returncode == 0:
             return done.stdout + done.stderr if "uv" in Path(command[0]).name else done.stdout
-        said = done.stderr.strip() or done.stdout.strip()
+        said = _NOISE.sub("", done.stderr).strip() or done.stdout.strip()
         if re.search(
             r"no solution found|ResolutionImpossible|conflicting dependencies|no matching distribution", said, re.I
         ):
             raise UnsatisfiableError(said)
         raise _trouble(said)
+
+
+@contextlib.contextmanager
+def _without_trace(prefix: str | None) -> Iterator[None]:
+    """Takes away the empty lock that uv leaves in an environment even where it only looks."""
+    lock = Path(prefix or "", ".lock")
+    there = prefix is None or lock.exists()
+    try:
+        yield
+    finally:
+        if not there:
+            with contextlib.suppress(OSError), lock.open("rb") as held:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not held.read(1):
+                    lock.unlink()
 
 
 def read_requirement(text: str) -> Requirement | None:

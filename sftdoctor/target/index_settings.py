@@ -27,6 +27,68 @@ class IndexSettings:
         return IndexSettings(_unique([*self.urls, *more]), self.find_links)
 
 
+_UV_SAYS = {
+    "index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+    "extra-index-url": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
+    "find-links": ("UV_FIND_LINKS",),
+}
+
+
+def certificates(environ: Mapping[str, str] | None = None, files: Iterable[Path] | None = None) -> dict[str, str]:
+    """pip's certificates as other programs are told of them, such as those of a company's proxy.
+
+    Args:
+        environ: Environment variables; os.environ where None.
+        files: pip's configuration files, least important first; those of this machine and user where None.
+
+    Returns:
+        SSL_CERT_FILE, or nothing where pip has none or the variable is set already.
+    """
+    environ = os.environ if environ is None else environ
+    path = environ.get("PIP_CERT") or _all_pip_options(environ, files).get("cert", "")
+    return {"SSL_CERT_FILE": path} if Path(path).is_file() and not environ.get("SSL_CERT_FILE") else {}
+
+
+def uv_variables(environ: Mapping[str, str] | None = None, files: Iterable[Path] | None = None) -> dict[str, str]:
+    """What uv has to be told of pip's settings: it reads none of them, and a user of pip may have set nothing else.
+
+    Args:
+        environ: Environment variables; os.environ where None.
+        files: pip's configuration files, least important first; those of this machine and user where None.
+
+    Returns:
+        Environment variables for uv: pip's certificates, and its indexes unless uv has settings of its own.
+    """
+    environ = os.environ if environ is None else environ
+    found = certificates(environ, files)
+    own = [variable for variables in _UV_SAYS.values() for variable in variables if environ.get(variable)]
+    if own or any(file.is_file() for file in _uv_files(environ)):
+        return found
+    settings = read_index_settings(environ, files)
+    if settings.urls[0] != DEFAULT_INDEX:
+        found["UV_DEFAULT_INDEX"] = settings.urls[0]
+    if settings.urls[1:]:
+        # as pip does: the best version of all indexes, not the first index that has the package
+        found |= {"UV_INDEX": " ".join(settings.urls[1:]), "UV_INDEX_STRATEGY": "unsafe-best-match"}
+    if settings.find_links:
+        found["UV_FIND_LINKS"] = ",".join(settings.find_links)
+    return found
+
+
+def _uv_files(environ: Mapping[str, str]) -> Iterator[Path]:
+    yield Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "uv", "uv.toml")
+    yield Path("/etc/uv/uv.toml")
+    if environ.get("UV_CONFIG_FILE"):
+        yield Path(environ["UV_CONFIG_FILE"])
+
+
+def _all_pip_options(environ: Mapping[str, str], files: Iterable[Path] | None) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for file in _pip_files(environ) if files is None else files:
+        options.update(_pip_options(file))
+    return options
+
+
 def read_index_settings(environ: Mapping[str, str] | None = None, files: Iterable[Path] | None = None) -> IndexSettings:
     """The indexes that this user's pip and uv would ask.
 
@@ -38,23 +100,19 @@ def read_index_settings(environ: Mapping[str, str] | None = None, files: Iterabl
         uv's variables win over pip's, and these over pip's configuration files; PyPI where nothing is said.
     """
     environ = os.environ if environ is None else environ
-    options: dict[str, str] = {}
-    for file in _pip_files(environ) if files is None else files:
-        options.update(_pip_options(file))
+    options = _all_pip_options(environ, files)
 
-    def said(uv: tuple[str, ...], pip: str) -> list[str]:
-        for variable in (*uv, f"PIP_{pip.upper().replace('-', '_')}"):
+    def said(pip: str) -> list[str]:
+        for variable in (*_UV_SAYS[pip], f"PIP_{pip.upper().replace('-', '_')}"):
             if environ.get(variable):
                 return environ[variable].replace(",", " ").split()
         return options.get(pip, "").split()
 
-    main = said(("UV_DEFAULT_INDEX", "UV_INDEX_URL"), "index-url")[:1] or [DEFAULT_INDEX]
-    extra = said(("UV_INDEX", "UV_EXTRA_INDEX_URL"), "extra-index-url")
+    main = said("index-url")[:1] or [DEFAULT_INDEX]
+    extra = said("extra-index-url")
     # uv allows "name=URL"
     extra = [url.split("=", 1)[1] if "=" in url.split("://", 1)[0] else url for url in extra]
-    return IndexSettings(
-        _unique(url.rstrip("/") for url in [*main, *extra]), _unique(said(("UV_FIND_LINKS",), "find-links"))
-    )
+    return IndexSettings(_unique(url.rstrip("/") for url in [*main, *extra]), _unique(said("find-links")))
 
 
 def _unique(urls: Iterable[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sftdoctor.target.headers import clean
-from sftdoctor.target.index_settings import IndexSettings
+from sftdoctor.target.index_settings import IndexSettings, uv_variables
 from sftdoctor.target.metadata import canonical_name
 from sftdoctor.target.pin_formats import Pin
 
@@ -76,8 +76,8 @@ def _uv(uv: str, wanted: Path, held: Path, markers: Mapping[str, str], settings:
     command += ["--python-platform", f"{machine}-{platform[markers['sys_platform']]}"]
     command += ["--index-strategy", "unsafe-best-match", "--no-header", "--no-annotate", "--quiet"]
     # by environment, not by argument: an index may carry a password, and arguments are there for all to see
-    environ = {"UV_DEFAULT_INDEX": settings.urls[0], "UV_INDEX": " ".join(settings.urls[1:])}
-    environ["UV_FIND_LINKS"] = ",".join(settings.find_links)
+    environ = {**uv_variables(), "UV_DEFAULT_INDEX": settings.urls[0], "UV_INDEX": " ".join(settings.urls[1:])}
+    environ |= {"UV_FIND_LINKS": ",".join(settings.find_links)}
     found = {}
     for line in _run(command, environ).splitlines():
         name, _, version = line.partition("==")
