@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import importing
+from sftdoctor.link import calls, importing
 from sftdoctor.link.state import Frame, Raised
 from sftdoctor.link.values import UNKNOWN, Arguments, Const, Dict, Instance, Lazy, Module, Seq, Value, strip, text
 
@@ -109,7 +109,16 @@ def member(machine: Machine, module: Module, name: str, frame: Frame | None) -> 
         return _submodule(machine, module, name, frame)
     if lazy.open or (name.startswith("__") and name.endswith("__")):
         return UNKNOWN
+    if machine.shims and frame is not None and _shimmed(machine, frame, module, name):
+        return module.ns[name]
     return machine.modules.get(f"{module.name}.{name}")
+
+
+def _shimmed(machine: Machine, frame: Frame, module: Module, name: str) -> bool:
+    """Whether a constructor that another package put in place (trl/_compat.py) adds the name to the lazy package."""
+    for shim in machine.shims:
+        calls.invoke(machine, frame, shim, Arguments([module, Const(module.name)], {}, True, True), None)
+    return name in module.ns
 
 
 def offers(machine: Machine, module: Module, name: str) -> bool | None:

@@ -72,6 +72,8 @@ class Machine:
         self.events: list[Event] = []
         self.not_judged: dict[str, NotJudged] = {}
         self.scripts: set[str] = set()
+        self.shims: list[Value] = []
+        """What other packages have put in the place of a lazy package's constructor."""
         self.walkers: set[str] = set()
         """Distributions that import modules by names which they compute: any of their own may be there."""
         self._steps = STEPS

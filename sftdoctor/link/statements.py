@@ -111,6 +111,8 @@ def set_attribute(machine: Machine, owner: Value, name: str, value: Value) -> No
     owner = strip(owner)
     if machine.doubt >= POSSIBLE:
         value = UNKNOWN
+    if isinstance(owner, Class) and name == "__init__" and owner.name.endswith("_LazyModule"):
+        machine.shims.append(value)
     if isinstance(owner, Module | Class):
         owner.ns[name] = value
         owner.open |= name == "__class__"
