@@ -94,7 +94,8 @@ def commands(console: Console, pairs: Sequence[tuple[str, str]], head: str = "Ne
     """
     pairs = [(clean(command), clean(text)) for command, text in pairs]
     widest = max((len(command) for command, _ in pairs), default=0)
-    if console.width - len(head) - widest - 4 < 38:
+    needed = min(38, max((len(text) for _, text in pairs), default=0))
+    if console.width - len(head) - widest - 4 < needed:
         lines = [Text(head)]
         for command, text in pairs:
             lines += [Text(f"  {command}", "bold", overflow="fold"), Text(f"      {text}", "dim", overflow="fold")]

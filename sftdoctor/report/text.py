@@ -101,7 +101,8 @@ def _noun(severity: Severity) -> str:
 def _verdict_line(report: Report) -> RenderableType:
     found = tally(report)
     gaps = f"{len(report.not_judged)} not judged" if report.not_judged else ""
-    said = ", ".join(filter(None, (found, gaps)))
+    notes_alone = len(report.findings) == report.count(Severity.INFO) <= IN_BRIEF  # they stand below, a line each
+    said = ", ".join(filter(None, ("" if notes_alone else found, gaps)))
     mark, style, words = {
         Verdict.BREAKS: ("✗", "bold red", "This run will break"),
         Verdict.AT_RISK: ("!", "bold yellow", "This run may go wrong"),
@@ -245,7 +246,7 @@ def next_steps(report: Report, given: Sequence[str] = ()) -> list[tuple[str, str
         steps.append((f"sftdoctor rules {serious[0].id}", "why this happens"))
     elif installed:
         python = _option(given, "--python")
-        steps.append((f"sftdoctor prove{python}", "settle it: train a real 4-bit LoRA step here"))
+        steps.append((f"sftdoctor prove{python}", "train a real 4-bit LoRA step here"))
     return steps
 
 
