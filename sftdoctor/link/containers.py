@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sftdoctor.link import guards
+from sftdoctor.link import expressions, guards
 from sftdoctor.link.state import POSSIBLE
 from sftdoctor.link.values import (
     NONE,
@@ -100,7 +100,9 @@ def _of_constant(owner: Const, name: str) -> Value:
             or any(p is None and strip(a) is not NONE for p, a in zip(plain, args.positional, strict=True))
         ):
             return UNKNOWN
-        if name in ("replace", "join", "format") and sum(len(str(p)) for p in plain) > MAX_RESULT:
+        if name in ("replace", "join", "format") and (
+            (len(value) + 1) * sum(len(str(p)) for p in plain) > MAX_RESULT or expressions.may_swell(value)
+        ):
             return UNKNOWN
         try:
             return wrap(getattr(value, name)(*plain))
@@ -111,7 +113,13 @@ def _of_constant(owner: Const, name: str) -> Value:
 
 
 def _key(args: Arguments) -> Any:
-    return guards.plain(args.positional[0]) if args.positional else None
+    """The key that a method is asked for; None where it is not known (or no key can be like that)."""
+    key = guards.plain(args.positional[0]) if args.positional else None
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key
 
 
 def _doubtful(machine: Machine) -> bool:
@@ -204,7 +212,7 @@ def _append(machine: Machine, owner: Seq, args: Arguments) -> Value:
 
 def _extend(machine: Machine, owner: Seq, args: Arguments) -> Value:
     source = strip(args.positional[0]) if args.positional else UNKNOWN
-    if isinstance(source, Seq) and not _doubtful(machine):
+    if isinstance(source, Seq) and not _doubtful(machine) and len(owner.items) <= expressions.MAX_ITEMS:
         owner.items.extend(source.items)
         owner.open |= source.open
     else:
@@ -216,7 +224,7 @@ def _union(_machine: Machine, owner: Seq, args: Arguments) -> Value:
     found = Seq(owner.kind, list(owner.items), owner.open)
     for source in args.positional:
         source = strip(source)
-        if isinstance(source, Seq):
+        if isinstance(source, Seq) and len(found.items) <= expressions.MAX_ITEMS:
             found.items.extend(source.items)
             found.open |= source.open
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -167,14 +168,22 @@ def _if_else(machine: Machine, frame: Frame, node: ast.IfExp) -> Value:
     return found[0] if len(found) == 2 and found[0] is found[1] else UNKNOWN
 
 
+def may_swell(template: str | bytes) -> bool:
+    """Whether a format may give far more text than goes into it: "%999999d"."""
+    text = template if isinstance(template, str) else template.decode("latin-1")
+    return re.search(r"\d{4}|\*", text) is not None
+
+
 def binary(op: ast.operator, left: Value, right: Value) -> Value:
     """What an arithmetic operator gives, for constants and sequences."""
     if isinstance(left, Const) and isinstance(right, Const) and type(op) in OPERATORS:
+        if isinstance(op, ast.Mod) and isinstance(left.value, str | bytes) and may_swell(left.value):
+            return UNKNOWN
         try:
             result = OPERATORS[type(op)](left.value, right.value)
         except Exception:
             return UNKNOWN
-        return UNKNOWN if isinstance(result, str | bytes) and len(result) > MAX_TEXT else Const(result)
+        return UNKNOWN if isinstance(result, str | bytes | tuple) and len(result) > MAX_TEXT else Const(result)
     if isinstance(op, ast.Add) and isinstance(left, Seq) and isinstance(right, Seq):
         if len(left.items) + len(right.items) < MAX_ITEMS:
             return Seq(left.kind, [*left.items, *right.items], left.open or right.open)
@@ -361,7 +370,7 @@ def iterate(machine: Machine, value: Value) -> list[Value] | None:
     value = strip(value)
     if doubtful:
         return None
-    if isinstance(value, Seq) and not value.open:
+    if isinstance(value, Seq) and not value.open and len(value.items) <= MAX_ITEMS:
         return list(value.items)
     if isinstance(value, Dict) and not value.open:
         return [Const(key) for key in value.items]

@@ -12,7 +12,7 @@ from sftdoctor.link.findings import finding, select
 from sftdoctor.link.index import Library
 from sftdoctor.link.locate import parse
 from sftdoctor.link.machine import Machine
-from sftdoctor.link.state import Exhausted
+from sftdoctor.link.state import Exhausted, Left
 from sftdoctor.model import Environment, Finding, NotJudged, Scenario, Script, Workload
 
 DRIVER = "__main__"
@@ -78,6 +78,8 @@ def _follow(
             machine.script(name, parse(source, path or name), path)
         except ValueError as error:
             not_judged.append(NotJudged(path or name, f"it cannot be parsed: {error}"))
+        except Left as left:
+            not_judged.append(NotJudged(path or name, f"it has a {left.how} outside of what that could leave"))
         except Exhausted:
             not_judged.append(NotJudged(f"the rest of {path or 'the run'}", "following it took too many steps"))
         except RecursionError:

@@ -240,10 +240,11 @@ def read_source(path: Path) -> str:
     if len(data) > MAX_SOURCE:
         raise ValueError(f"larger than {MAX_SOURCE // 1_000_000} MB")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        return data.decode(encoding)
+        text = data.decode(encoding)
+    return text.replace("\r\n", "\n").replace("\r", "\n")  # lines as Python counts them
 
 
 def parse(source: str, path: str) -> ast.Module:

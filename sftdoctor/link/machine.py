@@ -13,7 +13,7 @@ from sftdoctor.link.locate import Found, Locator, read_source
 from sftdoctor.link.native import builtin, standard
 from sftdoctor.link.signatures import Misfit, bound_names
 from sftdoctor.link.skeleton import Trees
-from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Exhausted, Frame, Raised
+from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Exhausted, Frame, Left, Raised
 from sftdoctor.link.values import (
     UNKNOWN,
     Arguments,
@@ -255,6 +255,11 @@ class Machine:
             self.modules.pop(found.name, None)
             raised.trace.append(describe.site(module, self._line_of(raised)))
             raise
+        except Left:
+            module.open = True  # a return outside of a function: no Python
+        except RecursionError:
+            module.open = True
+            self.not_judged[found.name] = NotJudged(f"module {found.name}", "it is nested too deeply to be followed")
         finally:
             self.doubt, self.running, self.catching = outer, running, catching
         if module.state == "running":

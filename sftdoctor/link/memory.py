@@ -7,13 +7,14 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sftdoctor.model import Cause, Confidence, Environment, Finding, Location, NotJudged, Place, Severity
 
-FORMAT = 2
-"""Raised when the linker or what is kept changes."""
+FORMAT = 3
+"""Raised when what is kept changes its form."""
 MAX_SIZE = 20_000_000
 MAX_FILES = 400
 """Results kept in one folder; the oldest go first."""
@@ -26,13 +27,20 @@ def fingerprint(environment: Environment, *texts: str) -> str:
         environment: The target's facts.
         texts: Everything else that a result hangs on: the scenario, the scripts, the version of sftdoctor.
     """
-    digest = hashlib.sha256(f"{FORMAT}|{environment.python}|{environment.complete}".encode())
+    digest = hashlib.sha256(f"{FORMAT}|{_linker()}|{environment.python}|{environment.complete}".encode())
     for name, distribution in sorted(environment.distributions.items()):
         digest.update(f"|{name}={distribution.version}@{distribution.root}={distribution.numpy}".encode())
         digest.update(_stamp(Path(distribution.metadata or "", "RECORD")).encode())
     for part in (environment.paths, environment.owners, environment.modules, environment.markers, texts):
         digest.update(repr(part if not isinstance(part, dict) else sorted(part.items())).encode())
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _linker() -> str:
+    """What identifies the linker itself: another one may find something else."""
+    folder = Path(__file__).parent
+    return "|".join(f"{path.name}{_stamp(path)}" for path in sorted(folder.rglob("*.py")))
 
 
 def _stamp(path: Path) -> str:

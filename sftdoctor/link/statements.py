@@ -157,7 +157,7 @@ def _augmented(machine: Machine, frame: Frame, node: ast.AugAssign) -> None:
     old = strip(expressions.evaluate(machine, frame, load))
     new = strip(expressions.evaluate(machine, frame, node.value))
     if isinstance(old, Seq) and old.kind == "list" and isinstance(node.op, ast.Add):
-        if isinstance(new, Seq) and machine.doubt < POSSIBLE:
+        if isinstance(new, Seq) and machine.doubt < POSSIBLE and len(old.items) <= expressions.MAX_ITEMS:
             old.items.extend(new.items)
             old.open |= new.open
         else:
