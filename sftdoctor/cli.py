@@ -212,13 +212,16 @@ def env(settings: Settings, _: Words) -> int:
     """sftdoctor env."""
     from sftdoctor import report as views
     from sftdoctor.reading import read_target
+    from sftdoctor.target.pip_view import ask_pip
 
     with _progress() as progress:
         environment = read_target(settings, progress)
+        pip = ask_pip(environment)
+    said = (pip.version, pip.distributions) if pip is not None else ()
     _show(
         settings,
-        lambda: {"schema": 1, "environment": views.json_report.environment_to_dict(environment)},
-        lambda console: console.out(views.environment.env_block(environment), end="", highlight=False),
+        lambda: views.json_report.env_to_dict(environment, *said),
+        lambda console: console.out(views.environment.env_block(environment, *said), end="", highlight=False),
     )
     return DONE
 

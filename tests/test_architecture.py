@@ -62,7 +62,7 @@ KNOWS: dict[str, set[str]] = {
 }
 STACK = {"torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets", "numpy", "safetensors"}
 """They may be broken, and they take 10 to 20 seconds."""
-SPEAKERS = {"cli.py", "__main__.py", "target/ask.py", "target/nvml.py"}
+SPEAKERS = {"cli.py", "__main__.py", "target/ask.py", "target/ask_pip.py", "target/nvml.py"}
 """Only these print or exit: the command line, and what a process of its own runs to answer ours."""
 
 

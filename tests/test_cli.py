@@ -264,6 +264,7 @@ def test_env_is_ready_to_paste(broken: Path, tmp_path: Path) -> None:
     done = run("env", "--python", broken, cwd=tmp_path, env={"COLUMNS": "20"})
     assert done.returncode == DONE
     assert "- trl: 0.24.0\n" in done.stdout
+    assert ": the same distributions\n" in done.stdout
     assert all(line.startswith("- ") for line in done.stdout.splitlines())
 
 

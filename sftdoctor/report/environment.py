@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from packaging.version import InvalidVersion, Version
 
 from sftdoctor import __version__
 from sftdoctor.model import SCHEMA, Accelerator, Environment
@@ -29,11 +32,13 @@ class Difference:
     b: str
 
 
-def env_block(environment: Environment) -> str:
+def env_block(environment: Environment, pip: str | None = None, listed: Mapping[str, str] | None = None) -> str:
     """The facts that a bug report needs, as Markdown; the user's home folder is not named.
 
     Args:
         environment: The target.
+        pip: Version of the pip that was asked too; None where none was.
+        listed: What it lists, name → version.
 
     Returns:
         Lines "- name: value".
@@ -44,10 +49,41 @@ def env_block(environment: Environment) -> str:
         if found or name not in MAY_BE_MISSING:
             editable = " (editable)" if found and found.editable else ""
             lines.append(f"- {name}: {clean(found.version) if found else 'not installed'}{editable}")
+    if pip is not None:
+        differing = [f"{one.what} {one.a} here, {one.b} there" for one in against_pip(environment, listed or {})]
+        lines.append(f"- listed by pip {clean(pip)}: {'; '.join(differing) or 'the same distributions'}")
     for problem in environment.problems:
         lines.append(f"- problem: {clean(problem.kind)} {clean(problem.name)} {tidy(problem.path)}".rstrip())
     lines += [f"- not known: {clean(gap.what)}: {clean(gap.reason)}" for gap in environment.not_judged]
     return "\n".join(lines) + "\n"
+
+
+def against_pip(environment: Environment, listed: Mapping[str, str]) -> tuple[Difference, ...]:
+    """What pip and sftdoctor read differently.
+
+    Args:
+        environment: As sftdoctor read it.
+        listed: What pip lists, canonical name → version.
+
+    Returns:
+        The distributions that only one of them has, or in another version.
+    """
+    ours = {name: one.version for name, one in environment.distributions.items()}
+    return tuple(
+        Difference(clean(name), clean(ours.get(name, NOTHING)), clean(listed.get(name, NOTHING)))
+        for name in sorted({*ours, *listed})
+        if not _same(ours.get(name), listed.get(name))
+    )
+
+
+def _same(one: str | None, other: str | None) -> bool:
+    """Whether two spellings are the same version."""
+    if one is None or other is None:
+        return False
+    try:
+        return one == other or Version(one) == Version(other)
+    except InvalidVersion:
+        return False
 
 
 def _facts(environment: Environment) -> dict[str, str]:

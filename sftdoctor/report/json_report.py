@@ -26,6 +26,7 @@ from sftdoctor.model import (
     Rule,
     Severity,
 )
+from sftdoctor.report.environment import against_pip
 
 JSON = dict[str, Any]
 
@@ -79,6 +80,22 @@ def environment_to_dict(environment: Environment) -> JSON:
         "problems": _plain(environment.problems),
         "complete": environment.complete,
         "notes": list(environment.notes),
+    }
+
+
+def env_to_dict(environment: Environment, pip: str | None = None, listed: Mapping[str, str] | None = None) -> JSON:
+    """A target as `env --format json` prints it.
+
+    Args:
+        environment: Its facts.
+        pip: Version of the pip that was asked too; None where none was.
+        listed: What it lists, name → version.
+    """
+    differing = [{"what": one.what, "here": one.a, "there": one.b} for one in against_pip(environment, listed or {})]
+    return {
+        "schema": SCHEMA,
+        "environment": environment_to_dict(environment),
+        "pip": {"version": pip, "differences": differing} if pip is not None else None,
     }
 
 

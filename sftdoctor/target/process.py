@@ -26,13 +26,20 @@ class Answer:
     """Exit status; None where it did not end in time."""
 
 
-def ask_program(command: Sequence[str], *, timeout: float, environment: Mapping[str, str] | None = None) -> Answer:
+def ask_program(
+    command: Sequence[str],
+    *,
+    timeout: float,
+    environment: Mapping[str, str] | None = None,
+    folder: str | None = None,
+) -> Answer:
     """Run a program, read at most 1 MiB of each of its streams, and leave it behind when its time is up.
 
     Args:
         command: Program and arguments.
         timeout: Seconds, all in all.
         environment: Its environment variables; None for our own.
+        folder: Where it runs; None for the present folder.
 
     Raises:
         OSError: It cannot be started.
@@ -44,6 +51,7 @@ def ask_program(command: Sequence[str], *, timeout: float, environment: Mapping[
         stderr=subprocess.PIPE,
         start_new_session=True,
         env=None if environment is None else dict(environment),
+        cwd=folder,
     )
     assert process.stdout and process.stderr
     output, errors = _Reader(process.stdout), _Reader(process.stderr)
