@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 EVERY_OBJECT = frozenset(dir(object)) | {"__dict__", "__module__", "__weakref__", "__slots__", "__annotations__"}
 EVERY_CLASS = EVERY_OBJECT | frozenset(dir(type)) | {"__qualname__", "__orig_bases__", "__dataclass_fields__"}
-EVERY_MODULE = {"__name__", "__file__", "__path__", "__dict__", "__doc__", "__spec__", "__loader__", "__package__"}
 
 
 def get(machine: Machine, frame: Frame, owner: Value, name: str, node: ast.expr) -> Value:

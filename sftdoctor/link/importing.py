@@ -9,6 +9,8 @@ from sftdoctor.link import calls, lazy, static
 from sftdoctor.link.state import POSSIBLE, Frame, Raised
 from sftdoctor.link.values import UNKNOWN, Arguments, Const, Function, MaybeUnbound, Module, Seq, Value, strip, text
 
+EVERY_MODULE = {"__name__", "__file__", "__path__", "__dict__", "__doc__", "__spec__", "__loader__", "__package__"}
+
 if TYPE_CHECKING:
     from sftdoctor.link.binaries import BinaryProblem
     from sftdoctor.link.machine import Machine
@@ -158,13 +160,13 @@ def member(machine: Machine, module: Module, name: str, frame: Frame | None = No
         return static.member(machine, module, name)
     if module.lazy is not None:
         return lazy.member(machine, module, name, frame)
+    if name in EVERY_MODULE:
+        return UNKNOWN if name != "__name__" else Const(module.name)
     getter = strip(module.ns["__getattr__"]) if "__getattr__" in module.ns else None
     if isinstance(getter, Function) and frame is not None:
         return _module_getattr(machine, frame, module, getter, name)
     if getter is not None:
         return UNKNOWN
-    if name in ("__name__", "__package__"):
-        return Const(module.name)
     if name.startswith("__") and name.endswith("__"):
         return UNKNOWN
     if module.unsure or machine.declares_global(module, name):
