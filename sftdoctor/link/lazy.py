@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import calls, importing
+from sftdoctor.link.locate import read_source
 from sftdoctor.link.state import Frame, Raised
 from sftdoctor.link.values import UNKNOWN, Arguments, Const, Dict, Instance, Lazy, Module, Seq, Value, strip, text
 
@@ -167,8 +168,8 @@ def folder_exports(folder: str) -> dict[str, list[str]]:
         if path.name == "__init__.py":
             continue
         try:
-            source = path.read_text("utf-8", "replace")
-        except OSError:
+            source = read_source(path)
+        except (OSError, ValueError):
             continue
         dotted = ".".join(path.relative_to(root).with_suffix("").parts)
         for name in _listed(source):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import re
+import stat
 import sys
 import tokenize
 import warnings
@@ -153,7 +155,7 @@ class Locator:
                 compiled = _compiled_init(inside)
                 if compiled:
                     return Found(name, None, True, distribution, root, compiled)
-            if f"{last}.py" in entries:
+            if entries.get(f"{last}.py") is False:
                 return Found(name, Path(folder, f"{last}.py"), False, distribution, root)
             compiled = self._compiled(folder, root, parts)
             if compiled:
@@ -219,13 +221,18 @@ class Locator:
         """Names in a folder → whether they are folders; empty where there is no such folder."""
         if folder not in self._listings:
             try:
-                import os
-
                 with os.scandir(folder) as entries:
-                    self._listings[folder] = {entry.name: entry.is_dir() for entry in entries}
+                    self._listings[folder] = {entry.name: _is_folder(entry) for entry in entries}
             except OSError:
                 self._listings[folder] = {}
         return self._listings[folder]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link that leads back to itself
 
 
 def read_source(path: Path) -> str:
@@ -235,6 +242,8 @@ def read_source(path: Path) -> str:
         OSError: It cannot be read.
         ValueError: It is too large, or not text in its declared encoding.
     """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("it is no regular file")
     with path.open("rb") as file:
         data = file.read(MAX_SOURCE + 1)
     if len(data) > MAX_SOURCE:
@@ -242,8 +251,11 @@ def read_source(path: Path) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        text = data.decode(encoding)
+        try:
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+            text = data.decode(encoding)
+        except (SyntaxError, LookupError) as error:
+            raise ValueError(str(error)) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")  # lines as Python counts them
 
 

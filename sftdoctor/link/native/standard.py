@@ -187,12 +187,19 @@ def _suppress(machine: Machine, args: Arguments) -> Value:
     return Instance(machine.anything("suppress"), dict(caught), True)
 
 
+def _may_run_long(pattern: str) -> bool:
+    """Whether matching may go back again and again: a repeated group, or many repetitions in a row."""
+    return re.search(r"\)[*+{]", pattern) is not None or len(re.findall(r"[*+{]", pattern)) > 4
+
+
 def _regex(function: Callable[..., Any]) -> Call:
     """re.match and its like on constants; patterns are those of the libraries, texts are short."""
 
     def call(machine: Machine, args: Arguments) -> Value:
         plain = [guards.plain(arg) for arg in args.positional]
         if args.keywords or len(plain) < 2 or not all(isinstance(p, str) and len(p) < 200 for p in plain):
+            return UNKNOWN
+        if _may_run_long(plain[0]):
             return UNKNOWN
         try:
             found = function(*plain)
