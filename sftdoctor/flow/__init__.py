@@ -8,7 +8,7 @@ joined. The scripts of a workload and the libraries' own functions are evaluated
 from sftdoctor.flow.arguments import Arguments, bind
 from sftdoctor.flow.builtins import call_builtin
 from sftdoctor.flow.heap import MISSING, Heap, Record
-from sftdoctor.flow.machine import BudgetError, Machine, World
+from sftdoctor.flow.machine import BudgetError, Machine
 from sftdoctor.flow.values import (
     UNKNOWN,
     ClassValue,
@@ -23,6 +23,7 @@ from sftdoctor.flow.values import (
     Value,
     truth,
 )
+from sftdoctor.flow.world import World
 
 __all__ = [
     "MISSING",

@@ -7,8 +7,9 @@ from typing import Any
 
 from sftdoctor.model import Environment, Fact, Location, ModelFolder
 from sftdoctor.predicates.core import HOLDS, Argument, Context, Judgement, Match, as_texts, fails, predicate, unknown
+from sftdoctor.predicates.gradient.outcome import Training
 from sftdoctor.predicates.gradient.remote import remote_model
-from sftdoctor.predicates.gradient.training import Training, replay
+from sftdoctor.predicates.gradient.training import replay
 
 OUTCOMES = ("trains", "no-grad", "silent", "raises")
 CAUSES = ("frozen-inputs", "frozen-adapter", "all-frozen", "no-recompute")

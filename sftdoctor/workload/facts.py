@@ -8,7 +8,7 @@ from typing import Any
 
 from sftdoctor.flow import UNKNOWN, ClassValue, Machine, Obj, Ref, Value
 from sftdoctor.model import Fact, Location
-from sftdoctor.workload import models
+from sftdoctor.workload import model_configs, models
 from sftdoctor.workload.steps import Step, Steps
 from sftdoctor.workload.vocabulary import ARGUMENT_FACTS
 from sftdoctor.workload.world import library_base
@@ -96,7 +96,7 @@ class FactReader:
             yield Fact(name, self._plain(machine, args, name), self._keyword(args.node, name))
         kwargs = heap.get(args, "gradient_checkpointing_kwargs", UNKNOWN if heap.record(args).open else "unset")
         node = kwargs.node if isinstance(kwargs, Obj) and kwargs.node is not None else args.node
-        yield Fact("use_reentrant", models.reentrant(machine, kwargs), self.location(node))
+        yield Fact("use_reentrant", model_configs.reentrant(machine, kwargs), self.location(node))
 
     def _plain(self, machine: Machine, obj: Obj, name: str) -> Any:
         there = machine.heap.has(obj, name)
@@ -119,7 +119,7 @@ class FactReader:
         passed: Any = False if config is None else (True if isinstance(config, Obj) else "unknown")
         yield Fact("peft_config_passed", passed, where)
         if passed is True:
-            kind, head, embeddings = models.adapter(machine, config)
+            kind, head, embeddings = model_configs.adapter(machine, config)
             yield Fact("peft_config_kind", kind if isinstance(kind, str) else "unknown", where)
             yield Fact("peft_config_trains_head", _said(head), where)
             yield Fact("peft_config_trains_embeddings", _said(embeddings), where)
@@ -167,7 +167,7 @@ class FactReader:
         kwargs = machine.heap.get(args, "model_init_kwargs", None) if isinstance(args, Obj) else None
         quantization: Value = "none" if kwargs is None else UNKNOWN
         if isinstance(kwargs, Obj) and kwargs.kind == "dict":
-            quantization = models.quantization_of(machine, machine.heap.get(kwargs, "quantization_config", None))
+            quantization = model_configs.quantization_of(machine, machine.heap.get(kwargs, "quantization_config", None))
         yield Fact("quantization", _said(quantization), where)
 
     def _steps(self, steps: Value, trainer: Obj | None) -> Iterator[Fact]:

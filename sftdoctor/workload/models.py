@@ -8,20 +8,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from sftdoctor.flow import UNKNOWN, Arguments, Machine, Method, Obj, Ref, Value
+from sftdoctor.workload.model_configs import EMBEDDINGS, HEAD, adapter, quantization_of_load, reentrant
 from sftdoctor.workload.steps import Steps
 
 MODEL_CLASS = re.compile(r"(AutoModel\w*|AutoPeftModel\w*|\w+For\w+|\w+LMHeadModel)")
 PEFT_CLASS = re.compile(r"Peft(Mixed)?Model\w*")
 _FOREIGN_LOADER = re.compile(r"Fast\w*Model")
-_EMBEDDINGS = re.compile(r"embed|wte|word_embeddings|tok_embeddings")
-_HEAD = re.compile(r"lm_head|output_embeddings|embed_out|score")
-_QUANTIZERS = {
-    "GPTQConfig": "gptq",
-    "AwqConfig": "awq",
-    "HqqConfig": "hqq",
-    "AqlmConfig": "aqlm",
-    "EetqConfig": "eetq",
-}
 _SAME_MODEL = frozenset(
     [
         "to",
@@ -53,7 +45,7 @@ def load(machine: Machine, loader: Ref, given: Arguments, node: ast.AST) -> Obj:
         The model.
     """
     how = loader.last if loader.last in ("from_pretrained", "from_config") else "constructor"
-    quantization, config = _quantization(machine, given)
+    quantization, config = quantization_of_load(machine, given)
     core = machine.heap.add(
         Obj("core", node),
         {
@@ -74,38 +66,6 @@ def load(machine: Machine, loader: Ref, given: Arguments, node: ast.AST) -> Obj:
 
 LOAD_ARGUMENTS = ("device_map", "attn_implementation", "torch_dtype", "dtype", "trust_remote_code")
 """Arguments of from_pretrained that become facts of their own."""
-
-
-def _quantization(machine: Machine, given: Arguments) -> tuple[Value, Value]:
-    config = given.get(None, "quantization_config")
-    if config is None:
-        # transformers < 5 takes the two switches themselves.
-        return _bits(given.get(None, "load_in_4bit", False), given.get(None, "load_in_8bit", False), "fp4"), None
-    return quantization_of(machine, config), config
-
-
-def quantization_of(machine: Machine, config: Value) -> Value:
-    """What a quantisation config asks for: "nf4", "fp4", "int8", "gptq", …, "none", or UNKNOWN."""
-    if config is None:
-        return "none"
-    if not isinstance(config, Obj):
-        return UNKNOWN
-    name = machine.heap.get(config, "^class", None)
-    last = name.last if isinstance(name, Ref) else ""
-    if last in _QUANTIZERS:
-        return _QUANTIZERS[last]
-    if last != "BitsAndBytesConfig":
-        return UNKNOWN
-    kind = machine.heap.get(config, "bnb_4bit_quant_type", "fp4")
-    return _bits(machine.heap.get(config, "load_in_4bit", False), machine.heap.get(config, "load_in_8bit", False), kind)
-
-
-def _bits(four: Value, eight: Value, kind: Value) -> Value:
-    if four is True:
-        return kind if isinstance(kind, str) else UNKNOWN
-    if eight is True and four is not UNKNOWN:
-        return "int8"
-    return "none" if not four and four is not UNKNOWN and eight is not UNKNOWN and not eight else UNKNOWN
 
 
 def is_model(value: Value) -> bool:
@@ -129,43 +89,6 @@ def wrap(machine: Machine, model: Obj, how: str, config: Value, trainable: Value
     if how in ("add_adapter", "load_adapter"):
         return model
     return machine.heap.add(Obj("model", node), {"core": machine.heap.get(model, "core"), "wrapped": True})
-
-
-def adapter(machine: Machine, config: Value) -> tuple[Value, Value, Value]:
-    """The class of an adapter config, and whether it trains the output head and the embeddings."""
-    if not isinstance(config, Obj):
-        return ("saved" if config is None else "unknown"), ("unknown" if config is not None else False), False
-    name = machine.heap.get(config, "^class", None)
-    kind = name.last if isinstance(name, Ref) else "unknown"
-    modules = [machine.heap.get(config, key, ()) for key in ("modules_to_save", "target_modules")]
-    texts = [_texts(machine, value) for value in modules]
-    if any(text is None for text in texts[:1]):
-        return kind, "unknown", "unknown"
-    listed = [item for text in texts for item in text or ()]
-    tokens = machine.heap.get(config, "trainable_token_indices", None) is not None
-    return kind, any(map(_HEAD.search, listed)), tokens or any(map(_EMBEDDINGS.search, listed))
-
-
-def _texts(machine: Machine, value: Value) -> tuple[str, ...] | None:
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return (value,)
-    items = machine.items_of(value)
-    return tuple(item for item in items if isinstance(item, str)) if items is not None else None
-
-
-def reentrant(machine: Machine, kwargs: Value) -> Value:
-    """use_reentrant of a dictionary of checkpointing arguments: True, False, "unset" or "unknown"."""
-    if kwargs is None or kwargs == "unset":
-        return "unset"
-    if not isinstance(kwargs, Obj) or kwargs.kind != "dict":
-        return "unknown"
-    there = machine.heap.has(kwargs, "use_reentrant")
-    if there is None:
-        return "unknown"
-    value = machine.heap.get(kwargs, "use_reentrant") if there else "unset"
-    return value if isinstance(value, (bool, str)) else "unknown"
 
 
 def prepare_kbit(machine: Machine, given: Arguments, node: ast.AST) -> Value:
@@ -218,9 +141,9 @@ def set_grad(machine: Machine, model: Obj, path: str, value: Value, node: ast.AS
 
 
 def _grad(machine: Machine, model: Obj, path: str, value: Value, node: ast.AST) -> None:
-    if _EMBEDDINGS.search(path):
+    if EMBEDDINGS.search(path):
         which = "embeddings"
-    elif _HEAD.search(path):
+    elif HEAD.search(path):
         which = "head"
     else:
         which = "all" if path in ("", "parameters", "base_model", "model") else "some"

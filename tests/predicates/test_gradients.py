@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from sftdoctor.model import Fact
+from sftdoctor.predicates.gradient.outcome import Training
 from sftdoctor.predicates.gradient.remote import RemoteModel, remote_model
-from sftdoctor.predicates.gradient.training import Training, replay
+from sftdoctor.predicates.gradient.training import replay
 from sftdoctor.workload import read_model_folder
 from tests.predicates.overrides import write_variant
 from tests.predicates.training_scripts import GPU, HEAD, TRUTH, environment, facts_of, row_script, stack

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sftdoctor.flow import (
@@ -20,12 +20,15 @@ from sftdoctor.flow import (
 )
 from sftdoctor.model import Environment, Fact, Location
 from sftdoctor.predicates.gradient import model as models
+from sftdoctor.predicates.gradient.arguments import make_arguments
+from sftdoctor.predicates.gradient.library_calls import wrap
+from sftdoctor.predicates.gradient.outcome import Training, outcome
 from sftdoctor.predicates.gradient.remote import RemoteModel
-from sftdoctor.predicates.gradient.sources import Module, Sources, sources_of
-from sftdoctor.predicates.gradient.world import LibraryWorld, wrap
+from sftdoctor.predicates.gradient.sources import Sources, sources_of
+from sftdoctor.predicates.gradient.trainers import arguments_class, enabling, required, trainer_class
+from sftdoctor.predicates.gradient.world import LibraryWorld
 
 _NODE = ast.Constant(None)
-_ENABLE = ("activation_checkpointing_enable(", "gradient_checkpointing_enable(")
 _UNKNOWN_ARGUMENTS = (
     "train_dataset",
     "eval_dataset",
@@ -41,22 +44,6 @@ _UNKNOWN_ARGUMENTS = (
     "reward_funcs",
 )
 """Arguments of trainers that the facts say nothing about. The others have their defaults."""
-
-
-@dataclass(frozen=True)
-class Training:
-    """What becomes of a training."""
-
-    outcome: str
-    """trains, no-grad (backward raises "element 0 of tensors …"), silent (it goes on, but what is meant to be trained
-    gets no gradient), raises (an error before), or unknown."""
-    cause: str = ""
-    """frozen-inputs, frozen-adapter or all-frozen; no-recompute where it trains, but without the checkpointing that was
-    asked for; "" where nothing is wrong."""
-    detail: str = ""
-    """Who froze the adapter; the error; why it is unknown."""
-    state: Mapping[str, Any] = None  # type: ignore[assignment]
-    """The model when training starts, for tests and messages."""
 
 
 def replay(environment: Environment, facts: Sequence[Fact], remote: RemoteModel | None = None) -> Training:
@@ -212,7 +199,7 @@ class _Replay:
         args = self._arguments()
         # `args` may be replaced by the trainer; what it hands to transformers' Trainer counts.
         self.trainer = (self.model, args)
-        defined = self._trainer_class(class_)
+        defined = trainer_class(self.sources, class_)
         if defined is None or defined.startswith("transformers."):
             self._plain_trainer(class_, defined)
         else:
@@ -221,15 +208,6 @@ class _Replay:
     def _plain_trainer(self, class_: str, defined: str | None) -> None:
         if defined is None and class_ not in ("Trainer", "Seq2SeqTrainer"):
             self._do_foreign(UNKNOWN)
-
-    def _trainer_class(self, class_: str) -> str | None:
-        """Where the trainer's class is defined."""
-        stem = class_.removesuffix("Trainer").lower()
-        for dotted in (f"trl.trainer.{stem}_trainer.{class_}", f"trl.{class_}", f"transformers.{class_}"):
-            located = self.sources.locate(dotted)
-            if located is not None:
-                return f"{located[0].name}.{located[1]}"
-        return None
 
     def _arguments(self) -> Value:
         class_ = self.facts.get("trainer_args_class", self._scenario_arguments())
@@ -245,7 +223,9 @@ class _Replay:
         reentrant = self.facts.get("use_reentrant", "unset")
         if reentrant != "unset":
             keywords["gradient_checkpointing_kwargs"] = self._kwargs(UNKNOWN if reentrant == "unknown" else reentrant)
-        return self.world.arguments(self.machine, self._arguments_class(class_), Arguments([], keywords), _NODE)
+        return make_arguments(
+            self.world, self.machine, arguments_class(self.sources, class_), Arguments([], keywords), _NODE
+        )
 
     def _scenario_arguments(self) -> str:
         """The arguments class of a scenario, which names the trainer alone."""
@@ -253,19 +233,6 @@ class _Replay:
             return "none"
         trainer = str(self.facts.get("trainer_class", "Trainer"))
         return "TrainingArguments" if trainer == "Trainer" else f"{trainer.removesuffix('Trainer')}Config"
-
-    def _arguments_class(self, class_: str) -> str:
-        stem = class_.removesuffix("Config").lower()
-        candidates = (
-            f"trl.trainer.{stem}_config.{class_}",
-            f"trl.{class_}",
-            f"transformers.training_args.{class_}",
-            f"transformers.{class_}",
-        )
-        located = next((found for found in map(self.sources.locate, candidates) if found is not None), None)
-        return (
-            f"{located[0].name}.{located[1]}" if located is not None else "transformers.training_args.TrainingArguments"
-        )
 
     def _library_trainer(self, defined: str, args: Value) -> None:
         found = self.sources.method(defined, "__init__")
@@ -276,7 +243,7 @@ class _Replay:
         instance = self.machine.heap.add(Obj("instance"), {"^class": Ref(defined)})
         accepted = {item.arg for item in (*definition.args.args, *definition.args.kwonlyargs)}
         keywords: dict[str, Value] = {name: UNKNOWN for name in _UNKNOWN_ARGUMENTS if name in accepted}
-        keywords.update(dict.fromkeys(_required(definition), UNKNOWN))
+        keywords.update(dict.fromkeys(required(definition), UNKNOWN))
         keywords.update(model=self._passed_model(), args=args, peft_config=self._peft_config())
         given = Arguments([], {name: value for name, value in keywords.items() if name in accepted})
         self.machine.heap.set(self._core(), "actor", "trl")
@@ -317,7 +284,7 @@ class _Replay:
             self.model = UNKNOWN
             return
         module = self.sources.module("transformers.trainer")
-        found = _enabling(module) if module is not None else None
+        found = enabling(module) if module is not None else None
         if module is None or found is None:
             self._do_foreign(UNKNOWN)
             return
@@ -353,75 +320,3 @@ class _Replay:
         args = self.trainer[1] if self.trainer is not None else None
         by_trainer = isinstance(args, Obj) and self.machine.heap.get(args, "gradient_checkpointing") is True
         return by_trainer or calls[-1:] == ["gc_enable"]
-
-
-def _required(definition: ast.FunctionDef) -> list[str]:
-    """The parameters that a call must pass, without self."""
-    spec = definition.args
-    positional = [item.arg for item in (*spec.posonlyargs, *spec.args)][1:]
-    by_keyword = [item.arg for item, default in zip(spec.kwonlyargs, spec.kw_defaults, strict=True) if default is None]
-    return [*positional[: len(positional) - len(spec.defaults)], *by_keyword]
-
-
-def _enabling(module: Module) -> ast.If | None:
-    """The `if args.gradient_checkpointing:` of transformers' Trainer."""
-    for text in _ENABLE:
-        for method in module.methods_with(f"self.model.{text}"):
-            for node in ast.walk(method):
-                if (
-                    isinstance(node, ast.If)
-                    and "checkpointing" in ast.unparse(node.test)
-                    and text[:-1] in ast.unparse(node)
-                ):
-                    return node
-    return None
-
-
-def outcome(state: Mapping[str, Value]) -> Training:
-    """What a model's state at the start of training comes to.
-
-    Args:
-        state: adapter, base, head, embeddings (what is trainable), inputs (whether the embeddings' output is made to
-            require gradients), checkpointing, reentrant.
-
-    Returns:
-        The outcome; unknown where what decides is not known.
-    """
-    starts = _or(state["inputs"], state["embeddings"])
-    flows = _or(starts, _not(_and(state["checkpointing"], state["reentrant"])))
-    adapter = {models.TRAINABLE: True, models.FROZEN: False, models.NO_ADAPTER: False}.get(state["adapter"], UNKNOWN)
-    inner = _or(adapter, state["base"])
-    has_adapter = state["adapter"] != models.NO_ADAPTER
-    outside = _or(state["head"], starts)
-    if inner is UNKNOWN:
-        return Training("unknown", detail="whether the adapter can be trained depends on what cannot be followed")
-    if inner:
-        if flows is UNKNOWN:
-            return Training("unknown", detail="whether gradients reach the adapter depends on what cannot be followed")
-        if flows:
-            return Training("trains")
-        return _lost("frozen-inputs", outside)
-    if not has_adapter and _or(state["head"], state["embeddings"]) is not False:
-        return Training("trains")
-    if state["adapter"] == models.FROZEN:
-        return _lost("frozen-adapter", outside, str(state["frozen_by"]))
-    return _lost("all-frozen", outside)
-
-
-def _lost(cause: str, outside: Value, detail: str = "") -> Training:
-    """Nothing that is meant to be trained gets a gradient; whether it is loud depends on what else has one."""
-    if outside is UNKNOWN:
-        return Training("unknown", cause, "whether anything else has a gradient cannot be followed")
-    return Training("silent" if outside else "no-grad", cause, detail)
-
-
-def _or(a: Value, b: Value) -> Value:
-    return True if a is True or b is True else (UNKNOWN if a is UNKNOWN or b is UNKNOWN else False)
-
-
-def _and(a: Value, b: Value) -> Value:
-    return False if a is False or b is False else (UNKNOWN if a is UNKNOWN or b is UNKNOWN else True)
-
-
-def _not(a: Value) -> Value:
-    return UNKNOWN if a is UNKNOWN else not a
