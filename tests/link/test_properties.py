@@ -21,38 +21,19 @@ def block(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
-NAMES = [
-    "lib",
-    "A",
-    "f",
-    "x",
-    "y",
-    "kwargs",
-    "self",
-    "os",
-    "sys",
-    "hasattr",
-    "getattr",
-    "dict",
-    "list",
-    "type",
-    "object",
-]
+NAMES = "lib A f x y kwargs self os sys hasattr getattr dict list type object".split()
+LEAVES = "1 0 None 'a' '' [] {} () lib.x lib.gone sys.modules ...".split()
+ATTRIBUTES = "x f pop update get __init__ __class__".split()
+OPERATORS = "+ % | and or in is < ==".split()
 EXPRESSIONS = st.recursive(
-    st.sampled_from(
-        [*NAMES, "1", "0", "None", "'a'", "''", "[]", "{}", "()", "lib.x", "lib.gone", "sys.modules", "..."]
-    ),
+    st.sampled_from([*NAMES, *LEAVES]),
     lambda inner: st.one_of(
         st.builds("{}({})".format, inner, inner),
         st.builds("{}(*{}, **{})".format, inner, inner, inner),
         st.builds("{}(x={})".format, inner, inner),
-        st.builds(
-            "({}).{}".format, inner, st.sampled_from(["x", "f", "pop", "update", "get", "__init__", "__class__"])
-        ),
+        st.builds("({}).{}".format, inner, st.sampled_from(ATTRIBUTES)),
         st.builds("({})[{}]".format, inner, inner),
-        st.builds(
-            "({} {} {})".format, inner, st.sampled_from(["+", "%", "|", "and", "or", "in", "is", "<", "=="]), inner
-        ),
+        st.builds("({} {} {})".format, inner, st.sampled_from(OPERATORS), inner),
         st.builds("({} if {} else {})".format, inner, inner, inner),
         st.builds("(lambda x, *a, **k: {})".format, inner),
         st.builds("[{} for x in {} if {}]".format, inner, inner, inner),

@@ -1,0 +1,75 @@
+"""A workload as a whole: entry points, scripts, several roots, and what cannot be followed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sftdoctor.link import machine as machines
+from sftdoctor.link.index import Library
+from sftdoctor.link.linker import driver, link
+from sftdoctor.model import NotJudged, Scenario, Script, Workload
+from tests.link.worlds import World, link_program, told
+
+LIB = World({"lib": "def f(x): pass", "one": "from lib import a", "two": "import gone", "three": "x = 1"})
+
+
+def run(tmp_path: Path, workload: Workload, row: World = LIB) -> tuple[str, ...]:
+    environment = row.environment(tmp_path)
+    return told(link(Library(environment), environment, workload))
+
+
+def test_entry_points_as_a_program() -> None:
+    assert driver(("trl:SFTTrainer", "bitsandbytes")) == "from trl import SFTTrainer\nimport bitsandbytes\n"
+
+
+def test_every_entry_point_is_followed(tmp_path: Path) -> None:
+    scenario = Scenario("a run", "a run", ("one", "two", "three:x"))
+    assert run(tmp_path, Workload(scenario)) == ("API001 a certain", "API003 gone certain")
+
+
+def test_an_entry_point_that_is_not_there_is_no_break(tmp_path: Path) -> None:
+    assert run(tmp_path, Workload(Scenario("a run", "a run", ("three:gone", "nowhere", "three.deep")))) == ()
+
+
+def test_scripts_are_followed_each_for_itself(tmp_path: Path) -> None:
+    scripts = (Script("a.py", "from lib import f\nf(1, y=1)"), Script("b.py", "from lib import f\nf(1, z=1)"))
+    environment = LIB.environment(tmp_path)
+    result = link(Library(environment), environment, Workload(Scenario("a run", "a run", ()), scripts))
+    assert [(f.location.path, f.location.line) for f in result.findings if f.location] == [("a.py", 2), ("b.py", 2)]
+
+
+def test_a_script_goes_on_behind_a_break(tmp_path: Path) -> None:
+    script = "import gone\nfrom lib import f, a\nf(1, y=1)\ngone.x\na.x\nf(2, z=1)\n"
+    workload = Workload(Scenario("a run", "a run", ()), (Script("a.py", script),))
+    wanted = ("API003 gone certain", "API001 a certain", "API002 y certain", "API002 z certain")
+    assert run(tmp_path, workload) == wanted
+
+
+def test_what_both_say_is_said_once(tmp_path: Path) -> None:
+    workload = Workload(
+        Scenario("a run", "a run", ("one",)), (Script("a.py", "import one"), Script("b.py", "import one"))
+    )
+    assert run(tmp_path, workload) == ("API001 a certain",)
+
+
+def test_a_script_that_cannot_be_parsed(tmp_path: Path) -> None:
+    result = link_program(LIB.environment(tmp_path), "x = = 1", script=True)
+    assert result.findings == ()
+    assert result.not_judged == (NotJudged("train.py", "it cannot be parsed: line 1: invalid syntax"),)
+
+
+def test_a_budget_that_is_spent_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machines, "STEPS", 200)
+    calls = "\n".join(f"x = {n} + {n}" for n in range(200))
+    result = link_program(LIB.environment(tmp_path), f"from lib import f\nf(1, y=2)\n{calls}\nimport gone", script=True)
+    assert told(result) == ("API002 y certain",)
+    assert result.not_judged == (NotJudged("the rest of train.py", "following it took too many steps"),)
+    result = link_program(LIB.environment(tmp_path / "again"), calls)
+    assert result.not_judged == (NotJudged("the rest of the run", "following it took too many steps"),)
+
+
+def test_modules_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    row = World({"user": "import bad", "bad": "x = ="})
+    assert [item.what for item in row.link(tmp_path).not_judged] == ["module bad"]
