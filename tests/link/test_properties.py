@@ -21,10 +21,26 @@ def block(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
-NAMES = "lib A f x y kwargs self os sys hasattr getattr dict list type object".split()
-LEAVES = "1 0 None 'a' '' [] {} () lib.x lib.gone sys.modules ...".split()
-ATTRIBUTES = "x f pop update get __init__ __class__".split()
-OPERATORS = "+ % | and or in is < ==".split()
+NAMES = [
+    "lib",
+    "A",
+    "f",
+    "x",
+    "y",
+    "kwargs",
+    "self",
+    "os",
+    "sys",
+    "hasattr",
+    "getattr",
+    "dict",
+    "list",
+    "type",
+    "object",
+]
+LEAVES = ["1", "0", "None", "'a'", "''", "[]", "{}", "()", "lib.x", "lib.gone", "sys.modules", "..."]
+ATTRIBUTES = ["x", "f", "pop", "update", "get", "__init__", "__class__"]
+OPERATORS = ["+", "%", "|", "and", "or", "in", "is", "<", "=="]
 EXPRESSIONS = st.recursive(
     st.sampled_from([*NAMES, *LEAVES]),
     lambda inner: st.one_of(
