@@ -92,7 +92,12 @@ def assign(machine: Machine, frame: Frame, target: ast.expr, value: Value) -> No
 
 def bind(machine: Machine, frame: Frame, name: str, value: Value) -> None:
     """Bind a name in the frame (or in its module, where the function declares it global)."""
-    if name in frame.globals:
+    outer = frame.enclosing if name in frame.globals else None
+    while outer is not None and (outer.kind != "function" or name not in outer.scope):
+        outer = outer.enclosing
+    if outer is not None:  # nonlocal
+        outer.scope[name] = value if machine.doubt < POSSIBLE else UNKNOWN
+    elif name in frame.globals:
         frame.module.ns[name] = value if machine.doubt < POSSIBLE else Likely(UNKNOWN)
     else:
         frame.scope[name] = value

@@ -15,6 +15,12 @@ def test_calls(row: World, tmp_path: Path) -> None:
     check(row, tmp_path)
 
 
+@pytest.mark.xfail(reason="what an unknown branch, loop or callee leaves behind is taken for what was there before")
+@pytest.mark.parametrize("row", read_worlds("unsolved"))
+def test_false_alarms_that_are_left(row: World, tmp_path: Path) -> None:
+    check(row, tmp_path)
+
+
 def test_a_scripts_break_is_placed(tmp_path: Path) -> None:
     row = World({"lib": "def f(x): pass"}, "from lib import f\n\nvalue = f(1, y=2)\n", script=True)
     found = row.link(tmp_path).findings[0]
