@@ -411,8 +411,14 @@ class Rule:
     cases: tuple[Case, ...] = ()
 
     def heading(self) -> str:
-        """The title without its placeholders, where no environment fills them in; the name if nothing is left."""
-        return without_placeholders(self.title) or self.name.replace("-", " ")
+        """The title where no environment fills in its placeholders: "…" stands for them; the name if nothing is left.
+
+        "{gpu} does not compute in bfloat16" becomes "… does not compute in bfloat16"; "trl {trl} freezes" loses the
+        version alone.
+        """
+        title = re.sub(r"\b([\w-]+) \{\1\}", r"\1", self.title)
+        title = re.sub(r"\{[\w.-]{1,80}\}", "…", title)
+        return title if title.strip(" …") else self.name.replace("-", " ")
 
 
 def without_placeholders(text: str) -> str:

@@ -163,8 +163,9 @@ def place(location: Location) -> str:
 def _facts(finding: Finding, verbose: bool) -> list[tuple[str | Text, str | Text]]:
     pairs: list[tuple[str | Text, str | Text]] = []
     cause = finding.cause
-    if cause and cause.caller:
-        pairs.append((Text(_owner(cause.caller)), _site(cause.caller, cause.expression or cause.name)))
+    words = (cause.expression or cause.name) if cause else ""
+    if cause and cause.caller and (cause.caller.path or cause.caller.module or words != cause.caller.distribution):
+        pairs.append((Text(_owner(cause.caller)), _site(cause.caller, words)))
     if cause and cause.callee and _says_more(cause.callee):
         pairs.append((Text(_owner(cause.callee)), _site(cause.callee, cause.callee.symbol or cause.name)))
     if finding.message and finding.message != finding.title:

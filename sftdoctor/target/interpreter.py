@@ -107,6 +107,8 @@ def _executable(python: str | None) -> str:
     """The executable that the user means, not resolved: a venv is known by the path of its link to Python."""
     if python is None:
         return _active()
+    if not python:
+        raise TargetError("--python names nothing.", _HINT)
     if os.path.isdir(python):
         return _inside(python)
     if not os.path.lexists(python):
