@@ -77,18 +77,20 @@ class _Pattern:
         self.rule = rule
         self.search = re.compile(symptom).search
         self.anchors = anchors(symptom)
-        self.weight = len(re.sub(r"\.\{0,\d+\}|\\", "", symptom))
-        """How much of a line the pattern spells out: of two that match, the one that says more knows more."""
 
     def could_match(self, line: str) -> bool:
         """Whether the pattern is worth trying; much cheaper than trying it."""
         return not self.anchors or any(text in line for text in self.anchors)
 
+    def weight(self, line: str) -> int:
+        """How much of a line the pattern spells out: of two that match, the one that says more knows more."""
+        return max((len(text) for text in self.anchors if text in line), default=0)
+
 
 def _most_specific(patterns: Sequence[_Pattern], line: str) -> list[Rule]:
     hits = [pattern for pattern in patterns if pattern.could_match(line) and pattern.search(line)]
-    most = max((hit.weight for hit in hits), default=0)
-    return [hit.rule for hit in hits if hit.weight == most]
+    most = max((hit.weight(line) for hit in hits), default=0)
+    return [hit.rule for hit in hits if hit.weight(line) == most]
 
 
 def read_lines(stream: IO[str]) -> Iterator[str]:

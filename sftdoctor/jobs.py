@@ -171,6 +171,8 @@ def describe(event: Mapping[str, Any]) -> str:
     name = event.get("quantization")
     prefix = f"proof in {name}" if name else "proof"
     if event.get("event") == "step":
-        return f"{prefix}: step {event.get('step')} of {event.get('steps')}, loss {event.get('loss')}"
+        loss = event.get("loss")
+        shown = f"{loss:.4g}" if isinstance(loss, float) else loss
+        return f"{prefix}: step {event.get('step')} of {event.get('steps')}, loss {shown}"
     said = {"stage": event.get("stage"), "progress": event.get("text")}.get(str(event.get("event")))
     return f"{prefix}: {said}" if said else ""

@@ -54,6 +54,11 @@ def test_the_first_failure_is_recognised_in_every_dress(log: str, rules: tuple[R
     assert found.pages[0].explain.strip().startswith("## What happens")
 
 
+def test_an_error_of_many_causes_names_them_all(rules: tuple[Rule, ...]) -> None:
+    found = explain(["RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn\n"], rules)
+    assert {"MDL004", "MDL006", "MDL007", "MDL008", "MDL010", "MDL011"} <= {finding.id for finding in found.findings}
+
+
 def test_the_frames_that_matter_are_kept() -> None:
     found = explain(TRACEBACK.splitlines(), ())
     assert found.findings == ()

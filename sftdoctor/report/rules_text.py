@@ -33,12 +33,11 @@ def render_page(rule: Rule, console: Console) -> None:
     """Print the page of one rule: what happens, why, the fixes and the evidence."""
     mark, style = MARKS[rule.severity]
     console.print(titled(Text(f"{mark} {clean(rule.id)}", style), Text(clean(rule.heading()), "bold")))
+    pairs: list[tuple[str | Text, str | Text]]
     pairs = [("name", clean(rule.name)), ("severity", f"{rule.severity.value}, {rule.confidence.value}")]
     pairs += [("applies to", clean(", ".join(f"{name} {value}" for name, value in rule.applies.items())))]
     pairs += [("you would see", clean(readable(rule.symptom)))] if rule.symptom else []
-    for fix in rule.fixes:
-        what = fix.summary or ", ".join(fix.require) or fix.operation.replace("_", " ")
-        pairs.append(("fix", clean(without_placeholders(f"{what} ({fix.safety.value}): {fix.reason}"))))
+    pairs += _fixes(rule)
     console.print(indent(rows(pair for pair in pairs if pair[1])))
     _print_markdown(rule.explain, console)
     if rule.evidence:
@@ -49,6 +48,15 @@ def render_page(rule: Rule, console: Console) -> None:
             indent(as_text(f"{clean(evidence.claim)}: {clean(evidence.method)} ({clean(evidence.checked)})"), 2)
         )
         console.print(indent(as_text(Text(clean(evidence.source), "dim")), 2))
+
+
+def _fixes(rule: Rule) -> list[tuple[str | Text, str | Text]]:
+    pairs: list[tuple[str | Text, str | Text]] = []
+    for fix in rule.fixes:
+        what = fix.summary or ", ".join(fix.require) or fix.operation.replace("_", " ")
+        words = clean(without_placeholders(f"{what} ({fix.safety.value}): {fix.reason}"))
+        pairs.append(("or" if pairs else "fix", words))
+    return pairs
 
 
 def _print_markdown(text: str, console: Console) -> None:
@@ -105,12 +113,29 @@ def render_explanation(explanation: Explanation, console: Console) -> None:
     if not explanation.pages:
         _print_unknown(explanation, console)
         return
-    for rule in explanation.pages:
-        console.print()
-        render_page(rule, console)
     console.print()
-    steps = [("sftdoctor check", "is it so in this environment?"), ("sftdoctor fix", "show the repair")]
+    if len(explanation.pages) == 1:
+        render_page(explanation.pages[0], console)
+        steps = [("sftdoctor check", "is it so in this environment?"), ("sftdoctor fix", "show the repair")]
+    else:
+        _print_causes(explanation.pages, console)
+        first = clean(explanation.pages[0].id)
+        steps = [
+            ("sftdoctor check YOUR_SCRIPT.py", "which of them it is"),
+            (f"sftdoctor rules {first}", "one of them in full"),
+        ]
+    console.print()
     console.print(commands(console, steps))
+
+
+def _print_causes(pages: Sequence[Rule], console: Console) -> None:
+    """Several rules share the symptom: each with its remedy, none with its page."""
+    console.print(as_text(f"What is seen there has {len(pages)} known causes:"))
+    for rule in pages:
+        console.print()
+        mark, style = MARKS[rule.severity]
+        console.print(titled(Text(f"{mark} {clean(rule.id)}", style), as_text(clean(rule.heading()))))
+        console.print(indent(rows(_fixes(rule))))
 
 
 def _print_unknown(explanation: Explanation, console: Console) -> None:
