@@ -146,11 +146,18 @@ def _of_instance(machine: Machine, frame: Frame, instance: Instance, name: str, 
     if inherited is not None and owner is not None:
         if isinstance(inherited, Function) and inherited.kind == "property":
             return calls.invoke(machine, frame, Bound(inherited, instance), Arguments(), node)
+        if instance.open and not isinstance(inherited, Function) and _reassigned(machine, instance.cls, name):
+            return UNKNOWN
         return _bind(machine, inherited, instance, instance.cls)
     if _may_have(machine, instance, name) or _own_distribution(frame, instance.cls):
         return UNKNOWN
     message = f"'{instance.cls.name}' object has no attribute '{name}'"
     return machine.broken("missing-attribute", "AttributeError", message, name, frame, node, callee=instance.cls)
+
+
+def _reassigned(machine: Machine, cls: Class, name: str) -> bool:
+    """Whether a method sets an attribute of the instance over the one of the class."""
+    return any(name in assigned_names(machine, base) for base in cls.mro)
 
 
 def _may_have(machine: Machine, instance: Instance, name: str) -> bool:

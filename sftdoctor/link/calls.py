@@ -19,6 +19,7 @@ from sftdoctor.link.values import (
     Function,
     Instance,
     Likely,
+    MaybeUnbound,
     Native,
     Partial,
     Seq,
@@ -49,7 +50,11 @@ def call_expression(machine: Machine, frame: Frame, node: ast.Call) -> Value:
     special = machine.special(frame, node, strip(callee), args)
     if special is not None:
         return special
-    return invoke(machine, frame, callee, args, node)
+    machine.hedged = isinstance(callee, Likely | MaybeUnbound)
+    try:
+        return invoke(machine, frame, callee, args, node)
+    finally:
+        machine.hedged = False
 
 
 def _generated(machine: Machine, frame: Frame, callee: Native, args: Arguments, node: ast.Call) -> Value:
@@ -118,6 +123,17 @@ def _escape(args: Arguments) -> None:
             containers.forget(value)
         elif isinstance(value, Seq):
             value.open = True
+        elif isinstance(value, Native) and isinstance(held := value.attrs.get("__self__"), Dict | Seq):
+            held.open = True
+        elif isinstance(value, Bound) and isinstance(held := strip(value.self), Instance):
+            _unsettle(held)
+
+
+def _unsettle(instance: Instance) -> None:
+    """A method that unknown code may call at any time may set any attribute."""
+    instance.open = True
+    for name, value in instance.attrs.items():
+        instance.attrs[name] = Likely(strip(value)) if isinstance(strip(value), Instance) else UNKNOWN
 
 
 # ---------------------------------------------------------------- functions
@@ -129,6 +145,9 @@ def _call_function(machine: Machine, frame: Frame, function: Function, args: Arg
         return machine.misfit(problems, function.qualname, frame, node, function)
     if not machine.enters(function):
         _escape(args)
+        first = strip(args.positional[0]) if args.positional else UNKNOWN
+        if isinstance(function.node, ast.AsyncFunctionDef) and isinstance(first, Instance):
+            _unsettle(first)  # it runs some time, and what it sets cannot be seen
         return UNKNOWN
     key = machine.memo_key(function, args)
     if key is not None and key in machine.memo:
@@ -143,6 +162,7 @@ def _call_function(machine: Machine, frame: Frame, function: Function, args: Arg
 
 def run_function(machine: Machine, function: Function, args: Arguments) -> Value:
     """Follow a function's body with its parameters bound; what it returns."""
+    machine.hedged = False
     node = machine.complete(function)
     bound, declared = machine.names_of(node)
     frame = Frame(
@@ -257,6 +277,7 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
     elif isinstance(initializer, Function):
         _initialize(machine, frame, instance, initializer, args, node)
     elif cls.module is None:
+        _escape(args)
         instance.attrs["args"] = Seq("tuple", list(args.positional), args.star)
         instance.open = True
     elif args.positional and any(

@@ -62,13 +62,13 @@ def method(machine: Machine, owner: Const | Seq | Dict, name: str) -> Value:
         known = DICT.get(name)
         if known is None:
             forget(owner)
-        return Native(name, lambda m, a: known(m, owner, a)) if known else UNKNOWN
+        return Native(name, lambda m, a: known(m, owner, a), {"__self__": owner}) if known else UNKNOWN
     act = SEQ.get(name)
     if act is None and name in MUTATORS:
         owner.open = True
         if name in TAKERS:
             owner.items.clear()
-    return Native(name, lambda m, a: act(m, owner, a)) if act else UNKNOWN
+    return Native(name, lambda m, a: act(m, owner, a), {"__self__": owner}) if act else UNKNOWN
 
 
 def forget(owner: Dict) -> None:

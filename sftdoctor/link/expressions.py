@@ -19,6 +19,7 @@ from sftdoctor.link.values import (
     Likely,
     MaybeUnbound,
     Module,
+    Native,
     Seq,
     Value,
     strip,
@@ -93,7 +94,14 @@ def _constant(_machine: Machine, _frame: Frame, node: ast.Constant) -> Value:
 
 def _attribute(machine: Machine, frame: Frame, node: ast.Attribute) -> Value:
     owner = evaluate(machine, frame, node.value)
-    return attributes.get(machine, frame, strip(owner), node.attr, node)
+    if not isinstance(owner, Likely | MaybeUnbound):
+        return attributes.get(machine, frame, owner, node.attr, node)
+    machine.hedged = True
+    try:
+        found = strip(attributes.get(machine, frame, strip(owner), node.attr, node))
+    finally:
+        machine.hedged = False
+    return found if isinstance(found, Const | Native) or found is UNKNOWN else Likely(found)
 
 
 def _call(machine: Machine, frame: Frame, node: ast.Call) -> Value:

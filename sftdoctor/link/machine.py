@@ -72,6 +72,8 @@ class Machine:
         self.events: list[Event] = []
         self.not_judged: dict[str, NotJudged] = {}
         self.scripts: set[str] = set()
+        self.hedged = False
+        """Whether what is called or read may be something else: a branch that is not known may have bound it anew."""
         self.shims: list[Value] = []
         """What other packages have put in the place of a lazy package's constructor."""
         self.walkers: set[str] = set()
@@ -476,7 +478,8 @@ class Machine:
             Raised: In an import, or where a try takes it.
         """
         frame = frame or (self.frames[-1] if self.frames else None)
-        event = describe.event(kind, exception, message, name, frame, node, self.doubt, callee, detail)
+        doubt = POSSIBLE if self.hedged else self.doubt
+        event = describe.event(kind, exception, message, name, frame, node, doubt, callee, detail)
         raised = Raised(self.exception(exception), message, event)
         if raising or not self.running or self.catches(raised):
             raise raised

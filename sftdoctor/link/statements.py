@@ -367,6 +367,19 @@ def _unknown_loop(
 
     # a run has data, so that its loops are entered; what an import loops over may well be empty
     fork(machine, frame, [once, lambda: None], LIKELY if machine.running else POSSIBLE)
+    for name in _counted(node.body):
+        if name in frame.scope:
+            frame.scope[name] = UNKNOWN
+
+
+def _counted(body: Sequence[ast.stmt]) -> set[str]:
+    """Names that a loop counts up: after it they are not what they were."""
+    return {
+        n.target.id
+        for item in body
+        for n in ast.walk(item)
+        if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)
+    }
 
 
 def _match(machine: Machine, frame: Frame, node: ast.Match) -> None:
