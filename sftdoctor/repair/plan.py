@@ -142,8 +142,7 @@ def _searched(report: Report, findings: list[Finding], options: _Options) -> tup
         return [], [_not_found(one, f"{error.message}; leave --offline out") for one in findings], report
     chosen = search.chosen
     if chosen is None or chosen.report is None:
-        why = _why_not(search.refused or {}, search.note, len(search.judged))
-        return [], [_not_found(one, why) for one in findings], report
+        return [], [_not_found(one, search.why_not(report)) for one in findings], report
     reasons = {name: move.reason for move in chosen.moves for name in move.wanted}
     wanted = {name for move in chosen.moves for name in move.wanted}
     actions = [
@@ -187,12 +186,6 @@ def _not_found(finding: Finding, reason: str) -> LeftOut:
     cause = finding.cause
     name = (cause.callee or cause.caller).distribution if cause and (cause.callee or cause.caller) else finding.id  # type: ignore[union-attr]
     return LeftOut(Action("package", name, None, None, Safety.MANUAL, finding.title, (finding.id,)), reason)
-
-
-def _why_not(refused: Mapping[str, str], note: str, judged: int) -> str:
-    parts = [f"{judged} sets of versions were linked and none was clean" if judged else "no set of versions resolves"]
-    parts += [f"{label}: {said}" for label, said in list(refused.items())[:3]]
-    return "; ".join([*parts, *([note] if note else [])])
 
 
 # --- edits --------------------------------------------------------------------------------------------------------

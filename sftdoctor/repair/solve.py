@@ -79,6 +79,24 @@ class Search:
     note: str = ""
     """Why the search ended before everything was tried; empty where it did not."""
 
+    def why_not(self, before: Report) -> str:
+        """Why nothing was chosen.
+
+        Args:
+            before: The report that the search began with.
+        """
+        tried = [(compare.came(before, one.report), one) for one in self.judged if one.report]
+        parts = [f"{len(tried)} sets of versions were linked and none was clean" if tried else "no set resolves"]
+        new, nearest = min(tried, key=lambda pair: (len(pair[0]), pair[1].cost), default=((), None))
+        if nearest and new:
+            versions = ", ".join(f"{name} {version}" for name, version in sorted(nearest.versions.items()))
+            place = new[0].location
+            where = f" ({place.path}:{place.line})" if place else ""
+            parts.append(f"with {versions} the next to fail is {new[0].id}{where}: {new[0].title}")
+        else:
+            parts += [f"{label}: {said}" for label, said in list((self.refused or {}).items())[:3]]
+        return "; ".join([*parts, *([self.note] if self.note else [])])
+
 
 class Solver:
     """Searches for versions, cheap and near ones first.

@@ -258,9 +258,12 @@ def _option(given: Sequence[str], name: str) -> str:
 
 def _repairs(report: Report) -> str:
     """ "1 package, 2 edits": the first fix of each finding that is more than a note and not left to the user."""
-    kinds: Counter[str] = Counter()
-    for finding in report.findings:
-        fix = next((fix for fix in finding.fixes if fix.safety is not Safety.MANUAL), None)
-        if fix and finding.severity is not Severity.INFO:
-            kinds[fix.kind] += 1
+    first = [
+        next((fix for fix in finding.fixes if fix.safety is not Safety.MANUAL), None)
+        for finding in report.findings
+        if finding.severity is not Severity.INFO
+    ]
+    # two findings that ask for one package are cured by one change
+    distinct = dict.fromkeys((fix.kind, fix.require or (number,)) for number, fix in enumerate(first) if fix)
+    kinds = Counter(kind for kind, _ in distinct)
     return ", ".join(count(number, "change" if kind == "config" else kind) for kind, number in kinds.items())
