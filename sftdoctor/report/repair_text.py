@@ -12,7 +12,7 @@ from rich.text import Text
 from sftdoctor.model import Action, FixResult, Plan, Safety, TargetKind, Verdict
 from sftdoctor.report import proof_text
 from sftdoctor.report.plain import clean, clean_lines, short_path
-from sftdoctor.report.style import as_text, commands, indent, rows
+from sftdoctor.report.style import as_text, indent, print_commands, rows
 from sftdoctor.report.text import tally, target_line
 
 OUTCOMES = {
@@ -53,7 +53,7 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
     steps = _next(result, given)
     if steps:
         console.print()
-        console.print(commands(console, steps))
+        print_commands(console, steps)
 
 
 def _headline(result: FixResult) -> tuple[str, str, str]:
@@ -71,16 +71,17 @@ def render_plan(plan: Plan, console: Console) -> None:
     packages = [action for action in plan.actions if not action.diff]
     if packages:
         console.print()
-        console.print(indent(_packages(packages), 2))
+        console.print(indent(_steps(packages), 2))
     for action in plan.actions:
         if action.diff:
             console.print()
             _print_edit(action, console)
     if plan.left_out:
         console.print()
-        console.print(Text(f"Left out ({len(plan.left_out)}):"))
-        for left in plan.left_out:
-            console.print(indent(as_text(f"{step(left.action)}: {clean(left.reason)}"), 2))
+        texts = dict.fromkeys(f"{step(left.action)}: {clean(left.reason)}" for left in plan.left_out)
+        console.print(Text(f"Left out ({len(texts)}):"))
+        for text in texts:
+            console.print(indent(as_text(text), 2))
 
 
 def step(action: Action) -> str:
@@ -93,13 +94,13 @@ def step(action: Action) -> str:
     return f"{name} {clean(action.old)} → {clean(action.new)}" if action.old else f"{name} → {clean(action.new)}"
 
 
-def _packages(actions: Sequence[Action]) -> Table:
+def _steps(actions: Sequence[Action]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(overflow="fold")
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for action in actions:
-        why = ", ".join(filter(None, (" ".join(action.findings), action.reason)))
+        why = ": ".join(filter(None, (" ".join(action.findings), action.reason)))
         grid.add_row(as_text(Text(step(action), "bold")), _safety(action), as_text(clean(why)))
     return grid
 
@@ -109,11 +110,10 @@ def _safety(action: Action) -> Text:
 
 
 def _print_edit(action: Action, console: Console) -> None:
-    why = ", ".join(filter(None, (" ".join(action.findings), action.reason)))
-    head = Text.assemble("  ", (step(action), "bold"), "  ", _safety(action), "  ", clean(why))
-    console.print(as_text(head))
+    console.print(indent(_steps([action]), 2))
     for line in clean_lines(action.diff):
-        console.print(Text(f"    {line}", DIFF_STYLES.get(line[:1], ""), overflow="fold"))
+        # a broken line of a diff is no diff
+        console.print(Text(f"    {line}", DIFF_STYLES.get(line[:1], "")), soft_wrap=True)
 
 
 def _next(result: FixResult, given: Sequence[str]) -> list[tuple[str, str]]:

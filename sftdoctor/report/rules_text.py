@@ -10,7 +10,7 @@ from rich.text import Text
 
 from sftdoctor.model import CaseResult, Explanation, Rule, Severity, without_placeholders
 from sftdoctor.report.plain import clean, clean_lines, count
-from sftdoctor.report.style import as_text, commands, indent, rows, titled
+from sftdoctor.report.style import as_text, indent, print_commands, rows, titled
 from sftdoctor.report.text import MARKS
 from sftdoctor.symptoms import readable
 
@@ -125,7 +125,7 @@ def render_explanation(explanation: Explanation, console: Console) -> None:
             (f"sftdoctor rules {first}", "one of them in full"),
         ]
     console.print()
-    console.print(commands(console, steps))
+    print_commands(console, steps)
 
 
 def _print_causes(pages: Sequence[Rule], console: Console) -> None:
@@ -151,4 +151,4 @@ def _print_unknown(explanation: Explanation, console: Console) -> None:
         ("sftdoctor check", "judge the environment itself"),
         ("sftdoctor env", "what to paste into a bug report"),
     ]
-    console.print(commands(console, steps))
+    print_commands(console, steps)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import IO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -81,28 +81,27 @@ def indent(renderable: RenderableType, columns: int = 4) -> Padding:
     return Padding(renderable, (0, 0, 0, columns))
 
 
-def commands(console: Console, pairs: Sequence[tuple[str, str]], head: str = "Next:") -> RenderableType:
-    """What to type next, with what it does.
+def print_commands(console: Console, pairs: Sequence[tuple[str, str]], head: str = "Next:") -> None:
+    """Print what to type next, with what it does: two columns where they fit, else each command above its explanation.
 
     Args:
-        console: For its width.
+        console: Where to.
         pairs: Command and what it does.
         head: What stands before the first.
-
-    Returns:
-        Two columns where they fit, else each command above its explanation.
     """
     pairs = [(clean(command), clean(text)) for command, text in pairs]
     widest = max((len(command) for command, _ in pairs), default=0)
     needed = min(38, max((len(text) for _, text in pairs), default=0))
     if console.width - len(head) - widest - 4 < needed:
-        lines = [Text(head)]
+        console.print(Text(head))
         for command, text in pairs:
-            lines += [Text(f"  {command}", "bold", overflow="fold"), Text(f"      {text}", "dim", overflow="fold")]
-        return Group(*lines)
+            # a command that is broken in two cannot be copied
+            console.print(Text(f"  {command}", "bold"), soft_wrap=True)
+            console.print(indent(Text(text, "dim", overflow="fold"), 6))
+        return
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True)
     for number, (command, text) in enumerate(pairs):
         grid.add_row(Text("" if number else head), Text(command, "bold"), as_text(text))
-    return grid
+    console.print(grid)

@@ -25,7 +25,7 @@ from sftdoctor.model import (
 )
 from sftdoctor.report.environment import devices
 from sftdoctor.report.plain import clean, count, short_path
-from sftdoctor.report.style import as_text, commands, indent, rows, titled
+from sftdoctor.report.style import as_text, indent, print_commands, rows, titled
 
 HEADLINERS = ("trl", "transformers", "peft", "torch")
 """Distributions that the first line names."""
@@ -67,7 +67,7 @@ def render(report: Report, console: Console, *, given: Sequence[str] = (), verbo
     if pairs:
         if not healthy:
             console.print()
-        console.print(commands(console, pairs))
+        print_commands(console, pairs)
 
 
 def target_line(environment: Environment, width: int) -> Text:
