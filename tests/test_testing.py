@@ -13,12 +13,7 @@ from sftdoctor.ruleset import load_rules
 from sftdoctor.testing import build_environment, build_workload, run_cases
 from tests.rule_files import write_rule
 
-AWAITED = {"API011", "API012"}
-"""Pages of kinds that the linker does not tell from others yet."""
-RULES = [
-    pytest.param(rule, id=rule.id, marks=pytest.mark.xfail(reason="not told apart yet") if rule.id in AWAITED else ())
-    for rule in load_rules()
-]
+RULES = [pytest.param(rule, id=rule.id) for rule in load_rules()]
 
 
 @pytest.mark.parametrize("rule", RULES)

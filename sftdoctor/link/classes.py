@@ -71,6 +71,15 @@ def define_function(machine: Machine, frame: Frame, node: FunctionNode) -> Value
     return value
 
 
+def _with_type_parameters(frame: Frame, node: ast.AST) -> Frame:
+    """The frame that sees the type parameters of a definition (PEP 695), if it has any."""
+    names = [str(getattr(item, "name", "")) for item in getattr(node, "type_params", ())]
+    if not names:
+        return frame
+    scope = {**(frame.scope if frame.kind != "module" else {}), **dict.fromkeys(names, UNKNOWN)}
+    return Frame(frame.module, scope, "function", frame, qualname=frame.qualname, line=frame.line)
+
+
 def _slim(node: FunctionNode) -> None:
     """Drop what a definition needs no more: twenty thousand of them are kept for their parameters."""
     spec = node.args
@@ -87,6 +96,7 @@ def _slim(node: FunctionNode) -> None:
 def _annotations(machine: Machine, frame: Frame, node: FunctionNode) -> None:
     if isinstance(node, ast.Lambda) or frame.future_annotations or machine.locator.python >= (3, 14):
         return
+    frame = _with_type_parameters(frame, node)
     spec = node.args
     every = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs, spec.vararg, spec.kwarg]
     for arg in every:
@@ -154,8 +164,9 @@ def define_class(machine: Machine, frame: Frame, node: ast.ClassDef) -> Value:
     """
     cls = Class(node.name, frame.module, node)
     evaluated = [expressions.evaluate(machine, frame, item) for item in node.decorator_list]
+    outer = _with_type_parameters(frame, node)
     for item in node.bases:
-        cls.bases.append(strip(expressions.evaluate(machine, frame, item)))
+        cls.bases.append(strip(expressions.evaluate(machine, outer, item)))
     for keyword in node.keywords:
         meta = strip(expressions.evaluate(machine, frame, keyword.value))
         if keyword.arg == "metaclass" and not (isinstance(meta, Class) and meta.name in ("ABCMeta", "EnumMeta")):
@@ -167,7 +178,7 @@ def define_class(machine: Machine, frame: Frame, node: ast.ClassDef) -> Value:
         frame.module,
         cls.ns,
         "class",
-        frame,
+        outer,
         cls=cls,
         qualname=f"{frame.qualname}.{node.name}" if frame.qualname else node.name,
         line=node.lineno,

@@ -18,8 +18,6 @@ KINDS: dict[str, tuple[str, str]] = {
     "override-mismatch": ("API008", "{caller} calls a method in a way that its override in {callee} does not take"),
     "version-gate": ("API009", "{caller} refuses to work with what is installed"),
     "unbound-name": ("API010", "{caller} uses a name that was never bound"),
-    "abstract-not-implemented": ("API011", "{callee} lacks a method that {caller} requires"),
-    "import-order": ("API012", "{caller} can be imported only after {callee}"),
     "numpy-binary-interface": ("ENV010", "a compiled module was built for another numpy"),
     "extension-cannot-load": ("ENV011", "a compiled module was built for another Python"),
 }

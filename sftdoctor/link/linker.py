@@ -13,7 +13,7 @@ from sftdoctor.link.index import Library
 from sftdoctor.link.locate import parse
 from sftdoctor.link.machine import Machine
 from sftdoctor.link.state import Exhausted, Left
-from sftdoctor.model import Environment, Finding, NotJudged, Scenario, Script, Workload
+from sftdoctor.model import Environment, Finding, NotJudged, Script, Workload
 
 DRIVER = "__main__"
 
@@ -42,7 +42,7 @@ def link(library: Library, environment: Environment, workload: Workload) -> Link
     Returns:
         What breaks, and what could not be judged.
     """
-    results = [_link(library, environment, _program(workload.scenario), None)]
+    results = [_link(library, environment, _program(workload), None)]
     results += [_link(library, environment, script.source, script) for script in workload.scripts]
     findings: dict[object, Finding] = {}
     not_judged: dict[NotJudged, None] = {}
@@ -103,9 +103,15 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _program(scenario: Scenario) -> str:
-    """A scenario as a program: the imports of its entry points, then what such a run does."""
-    return driver(scenario.entry_points) + scenario.run
+def _program(workload: Workload) -> str:
+    """A scenario as a program: the imports of its entry points, then what such a run does.
+
+    Scripts that quantise nothing do not run what a quantised scenario stands for: then the imports are all.
+    """
+    scenario = workload.scenario
+    said = {fact.value for script in workload.scripts for fact in script.facts if fact.name == "quantization"}
+    other = said == {"none"} and scenario.facts.get("quantization") not in (None, "none")
+    return driver(scenario.entry_points) + ("" if other else scenario.run)
 
 
 def driver(entry_points: Sequence[str]) -> str:

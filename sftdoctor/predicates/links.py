@@ -18,8 +18,6 @@ KINDS = (
     "override-mismatch",
     "version-gate",
     "unbound-name",
-    "abstract-not-implemented",
-    "import-order",
     "numpy-binary-interface",
     "extension-cannot-load",
 )

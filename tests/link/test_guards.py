@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,15 @@ def test_shapes(row: World, tmp_path: Path) -> None:
 @pytest.mark.parametrize("row", read_worlds("gates"))
 def test_gates(row: World, tmp_path: Path) -> None:
     check(row, tmp_path)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="`except*` is newer than this Python")
+def test_a_group_of_exceptions_is_handled(tmp_path: Path) -> None:
+    check(World({"user": "try:\n    import gone\nexcept* ImportError:\n    pass\n"}), tmp_path)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="type parameters are newer than this Python")
+def test_type_parameters_are_bound(tmp_path: Path) -> None:
+    check(
+        World({"user": "def f[T](x: T) -> T: return x\nclass A[T](list[T]):\n    def g(self, x: T): pass\n"}), tmp_path
+    )
