@@ -25,6 +25,7 @@ from sftdoctor.link.values import (
     Seq,
     Super,
     Value,
+    common,
     strip,
 )
 
@@ -178,7 +179,7 @@ def run_function(machine: Machine, function: Function, args: Arguments) -> Value
         future_annotations=True,
     )
     outer, catching, before = machine.doubt, len(machine.catching), machine.steps_left
-    machine.stack.append(frame)
+    machine.frames.append(frame)
     try:
         if isinstance(node, ast.Lambda):
             return expressions.evaluate(machine, frame, node.body)
@@ -188,7 +189,7 @@ def run_function(machine: Machine, function: Function, args: Arguments) -> Value
     else:
         frame.returned.append(NONE)
     finally:
-        machine.stack.pop()
+        machine.frames.pop()
         machine.charge(function, before - machine.steps_left)
         machine.doubt = outer
         del machine.catching[catching:]
@@ -202,19 +203,9 @@ def _returned(values: list[Value]) -> Value:
     last = values[-1]
     if len(values) == 1:
         return last
-    plain = [strip(value) for value in values]
-    first = plain[0]
-    if all(
-        value is first
-        or (
-            isinstance(value, Const)
-            and isinstance(first, Const)
-            and value.value == first.value
-            and type(value.value) is type(first.value)
-        )
-        for value in plain
-    ):
-        return first
+    agreed = common(values)
+    if agreed is not None:
+        return agreed
     if isinstance(last, Likely):
         return UNKNOWN
     return UNKNOWN if not isinstance(last, Const | Instance) else Likely(last)

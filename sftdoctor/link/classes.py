@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import calls, expressions, signatures
+from sftdoctor.link import calls, expressions
 from sftdoctor.link.state import Frame
 from sftdoctor.link.values import (
     UNKNOWN,
     Arguments,
+    Bound,
     Class,
     Const,
     Field,
@@ -137,20 +138,13 @@ def _decorate(machine: Machine, frame: Frame, node: ast.expr, decorator: Value, 
         if name in ("setter", "getter", "deleter") and isinstance(node, ast.Attribute):
             before = frame.scope.get(node.value.id) if isinstance(node.value, ast.Name) else None
             return before or UNKNOWN
-        if name in ("lru_cache", "cache"):
-            target.cached = {}
-            return target
         if name in TRANSPARENT and not isinstance(decorator, Function):
             return target
-        if name in ("contextmanager", "asynccontextmanager"):
+        if name in ("lru_cache", "cache", "contextmanager", "asynccontextmanager"):
             return target
-    if isinstance(decorator, Native | Function | Class | Partial | Instance) or _is_bound(decorator):
+    if isinstance(decorator, Native | Function | Class | Partial | Instance | Bound):
         return calls.invoke(machine, frame, decorator, Arguments([target]), node)
     return UNKNOWN
-
-
-def _is_bound(value: Value) -> bool:
-    return type(value).__name__ == "Bound"
 
 
 # ---------------------------------------------------------------- classes
@@ -283,8 +277,3 @@ def is_subclass(cls: Class, other: Class) -> bool | None:
     if other in cls.mro:
         return True
     return None if cls.open else False
-
-
-def constructor(cls: Class) -> signatures.Signature | None:
-    """What a class is constructed with; None where that cannot be known."""
-    return signatures.of_class(cls)

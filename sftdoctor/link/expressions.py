@@ -18,7 +18,6 @@ from sftdoctor.link.values import (
     Instance,
     Likely,
     MaybeUnbound,
-    Module,
     Native,
     Seq,
     Value,
@@ -385,12 +384,6 @@ def iterate(machine: Machine, value: Value) -> list[Value] | None:
     if isinstance(value, Const) and isinstance(value.value, str | tuple | frozenset | range):
         return [Const(item) for item in value.value] if len(value.value) < MAX_ITEMS else None
     return None
-
-
-def namespace_of(value: Value) -> Module | None:
-    """The module that a value is, or None."""
-    value = strip(value)
-    return value if isinstance(value, Module) else None
 
 
 def arguments(machine: Machine, frame: Frame, node: ast.Call) -> Arguments:

@@ -21,6 +21,7 @@ from sftdoctor.link.values import (
     Seq,
     Unknown,
     Value,
+    equal_constants,
     strip,
     truth,
 )
@@ -151,7 +152,7 @@ def _contains(item: Value, container: Value) -> bool | None:
         return None
     if isinstance(container, Seq):
         known = [strip(i) for i in container.items]
-        if any(isinstance(i, Const) and type(i.value) is type(item.value) and i.value == item.value for i in known):
+        if any(equal_constants(i, item) for i in known):
             return True
         closed = not container.open and all(isinstance(i, Const | Class | Function | Module) for i in known)
         return False if closed else None

@@ -39,7 +39,6 @@ REPEATS, SHARE = 4, 30_000
 """A function is followed this often whatever it costs, and further as long as all its runs took fewer steps."""
 MAX_DEPTH = 40
 """Calls within calls that are followed."""
-BROAD = ("Exception", "BaseException")
 
 
 class Machine:
@@ -66,7 +65,6 @@ class Machine:
         self.running = False
         """Whether a run is being followed (breaks are noted and passed by), not an import (they end it)."""
         self.frames: list[Frame] = []
-        self.stack = self.frames
         self.catching: list[list[tuple[str, ...] | None]] = []
         self.memo: dict[object, Value] = {}
         self.events: list[Event] = []
@@ -79,7 +77,9 @@ class Machine:
         self.walkers: set[str] = set()
         """Distributions that import modules by names which they compute: any of their own may be there."""
         self._steps = STEPS
-        self._seen: set[object] = set()
+        self._seen: dict[object, Event] = {}
+        self._kept: dict[int, Value] = {}
+        """Values that stand in keys by their id, which must not become another's while the run lasts."""
         self._names: dict[int, tuple[frozenset[str], frozenset[str]]] = {}
         self._globals: dict[int, frozenset[str]] = {}
         self._generators: dict[int, bool] = {}
@@ -156,6 +156,7 @@ class Machine:
             return False
         if any(frame.function is function for frame in self.frames):
             return False
+        self._kept[id(function)] = function
         times = self._entered.get(id(function), 0) + 1
         self._entered[id(function)] = times
         return times <= REPEATS or self._spent.get(id(function), 0) <= SHARE
@@ -174,6 +175,7 @@ class Machine:
                     return None
                 parts.append((name, type(value.value), value.value))
             elif isinstance(value, Instance | Class | Function | Module):
+                self._kept[id(value)] = value
                 parts.append((name, id(value)))
             elif value is UNKNOWN:
                 parts.append((name, "?"))
@@ -277,12 +279,16 @@ class Machine:
         module.ns["__name__"] = Const(found.name)
         module.ns["__file__"] = Const(str(found.path))
         self.modules[found.name] = module
-        try:
-            assert found.path is not None
-            module.tree = self.trees.load(found.path)
-        except (OSError, ValueError, SyntaxError, LookupError) as error:
-            self.not_judged[found.name] = NotJudged(f"module {found.name}", str(error))
+        self._read_tree(module)
         return module
+
+    def _read_tree(self, module: Module) -> None:
+        """Read a module's tree; one that cannot be read is not judged."""
+        assert module.path is not None
+        try:
+            module.tree = self.trees.load(Path(module.path))
+        except (OSError, ValueError, SyntaxError, LookupError) as error:
+            self.not_judged[module.name] = NotJudged(f"module {module.name}", str(error))
 
     def script(self, name: str, tree: ast.Module, path: str | None, distribution: str = "") -> Module:
         """Follow a script of the user (or of a scenario) statement by statement, noting every break."""
@@ -313,10 +319,7 @@ class Machine:
     def tree(self, module: Module) -> ast.Module | None:
         """The syntax tree of an opaque module, read when first asked for."""
         if module.tree is None and module.path and module.path.endswith(".py"):
-            try:
-                module.tree = self.trees.load(Path(module.path))
-            except (OSError, ValueError, SyntaxError, LookupError) as error:
-                self.not_judged[module.name] = NotJudged(f"module {module.name}", str(error))
+            self._read_tree(module)
         return module.tree
 
     def source(self, module: Module) -> str:
@@ -449,15 +452,8 @@ class Machine:
     # ------------------------------------------------------------ what breaks
 
     def catches(self, raised: Raised) -> bool:
-        """Whether a try around this line takes the exception; one that takes everything and raises anew does not."""
-        names = raised.names()
-        for handlers in reversed(self.catching):
-            for caught in handlers:
-                if caught is None:
-                    continue
-                if caught == () or any(name in names for name in caught):
-                    return True
-        return False
+        """Whether a try around this line takes the exception for sure."""
+        return any(statements.matches(caught, raised) for handlers in self.catching for caught in handlers)
 
     def broken(
         self,
@@ -539,10 +535,8 @@ class Machine:
         event.trace = event.trace or tuple(raised.trace)
         event.importing |= bool(raised.trace)
         key = (event.kind, event.caller, event.name)
-        if key in self._seen:
-            for known in self.events:
-                if (known.kind, known.caller, known.name) == key:
-                    known.doubt = min(known.doubt, event.doubt)
-            return
-        self._seen.add(key)
-        self.events.append(event)
+        known = self._seen.setdefault(key, event)
+        if known is event:
+            self.events.append(event)
+        else:
+            known.doubt = min(known.doubt, event.doubt)

@@ -22,6 +22,7 @@ from sftdoctor.link.values import (
     Module,
     Seq,
     Value,
+    common,
     strip,
     text,
 )
@@ -249,7 +250,7 @@ def join(before: dict[str, Value], ends: list[dict[str, Value]]) -> dict[str, Va
             joined[name] = first
             continue
         bound = [value for value in values if value is not None]
-        same = _same(bound)
+        same = common(bound)
         if len(bound) < len(values):
             joined[name] = MaybeUnbound(same or UNKNOWN)
         elif same is not None:
@@ -259,19 +260,6 @@ def join(before: dict[str, Value], ends: list[dict[str, Value]]) -> dict[str, Va
         else:
             joined[name] = UNKNOWN
     return joined
-
-
-def _same(values: list[Value]) -> Value | None:
-    """The value that all of them are, or None."""
-    first = strip(values[0])
-    if all(strip(value) is first for value in values):
-        return first
-    if isinstance(first, Const) and all(
-        isinstance(v := strip(value), Const) and type(v.value) is type(first.value) and v.value == first.value
-        for value in values
-    ):
-        return first
-    return None
 
 
 def _if(machine: Machine, frame: Frame, node: ast.If) -> None:

@@ -6,7 +6,7 @@ Everything that is not understood is UNKNOWN, which may be any object at all and
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,6 @@ class Const(Value):
 
 
 NONE = Const(None)
-TRUE = Const(True)
 FALSE = Const(False)
 
 
@@ -116,8 +115,6 @@ class Lazy:
     names: dict[str, str] = field(default_factory=dict)
     """Exported name → submodule, relative to the package."""
     modules: set[str] = field(default_factory=set)
-    missing: set[str] = field(default_factory=set)
-    """Names and submodules whose backends are not there: a placeholder stands for them."""
     scans: list[tuple[str, str]] = field(default_factory=list)
     """(folder, prefix): model folders whose files name their exports in `__all__`."""
     open: bool = False
@@ -141,8 +138,6 @@ class Function(Value):
     attrs: dict[str, Value] = field(default_factory=dict)
     wrapped: Value | None = None
     """What functools.wraps named."""
-    cached: dict[Any, Value] | None = None
-    """functools.lru_cache's memory."""
 
     @property
     def name(self) -> str:
@@ -290,3 +285,20 @@ def truth(value: Value) -> tuple[bool | None, bool]:
     if isinstance(value, Unknown):
         return None, True
     return True, True
+
+
+def equal_constants(left: Value, right: Value) -> bool:
+    """Whether both are constants of one type and the same value (True is not 1)."""
+    return (
+        isinstance(left, Const)
+        and isinstance(right, Const)
+        and type(left.value) is type(right.value)
+        and bool(left.value == right.value)
+    )
+
+
+def common(values: Sequence[Value]) -> Value | None:
+    """The value that all of them are (doubt ignored), or None."""
+    first = strip(values[0])
+    agree = all((plain := strip(value)) is first or equal_constants(plain, first) for value in values)
+    return first if agree else None

@@ -109,9 +109,6 @@ def _classes(value: Value) -> list[Class] | None:
     return None
 
 
-PLAIN_TYPES = {Seq: ("list", "tuple", "set"), Dict: ("dict",)}
-
-
 def _class_name(value: Value) -> str | None:
     """Name of the builtin type that a value is of, or None."""
     if isinstance(value, Const):
