@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import calls, containers, importing
+from sftdoctor.link.locate import parse
 from sftdoctor.link.state import Frame, Raised
 from sftdoctor.link.values import (
     UNKNOWN,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
 
 EVERY_OBJECT = frozenset(dir(object)) | {"__dict__", "__module__", "__weakref__", "__slots__", "__annotations__"}
+ANY = "*"
+"""Among the names that a class assigns: any."""
+SETTERS = ("setattr", "vars", "__dict__")
 EVERY_CLASS = EVERY_OBJECT | frozenset(dir(type)) | {"__qualname__", "__orig_bases__", "__dataclass_fields__"}
 
 
@@ -114,7 +118,7 @@ def _of_class(machine: Machine, frame: Frame, cls: Class, name: str, node: ast.e
         return Seq("tuple", list(cls.mro), cls.open)
     if cls.open or name in EVERY_CLASS or cls.module is None or _from_metaclass(cls):
         return UNKNOWN
-    if any(name in assigned_names(machine, base) for base in cls.mro if not _bare_field(base, name)):
+    if any(assigns(machine, base, name) for base in cls.mro if not _bare_field(base, name)):
         return UNKNOWN
     if _own_distribution(frame, cls) or cls.module.state == "running":
         return UNKNOWN
@@ -157,7 +161,7 @@ def _of_instance(machine: Machine, frame: Frame, instance: Instance, name: str, 
 
 def _reassigned(machine: Machine, cls: Class, name: str) -> bool:
     """Whether a method sets an attribute of the instance over the one of the class."""
-    return any(name in assigned_names(machine, base) for base in cls.mro)
+    return any(assigns(machine, base, name) for base in cls.mro)
 
 
 def _may_have(machine: Machine, instance: Instance, name: str) -> bool:
@@ -167,25 +171,42 @@ def _may_have(machine: Machine, instance: Instance, name: str) -> bool:
         return True
     if cls.lookup("__getattribute__")[0] is not None or cls.module is None:
         return True
-    return any(not {name, "*"}.isdisjoint(assigned_names(machine, base)) for base in cls.mro)
+    return any(assigns(machine, base, name) or assigns(machine, base, ANY) for base in cls.mro)
 
 
-def assigned_names(machine: Machine, cls: Class) -> set[str]:
-    """Every X of a `self.X = …`, annotation or slot in the class, found without executing; "*" where any may be set."""
+def assigns(machine: Machine, cls: Class, name: str) -> bool:
+    """Whether a class has a `self.NAME = …`, an annotation or slot of that name, found without executing.
+
+    Args:
+        machine: The run.
+        cls: The class alone, without its bases.
+        name: The attribute; ANY asks whether it sets attributes whose names it computes.
+    """
     if cls.instance_names is None:
-        names: set[str] = set()
-        node = machine.complete_class(cls)
-        for item in ast.walk(node) if node is not None else ():
-            if isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Store):
-                names.add(item.attr)
-            elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-                names.add(item.target.id)
-            elif isinstance(item, ast.Constant) and isinstance(item.value, str) and item.value.isidentifier():
-                names.add(item.value)
-            elif isinstance(item, ast.FunctionDef) and _sets_any(item):
-                names.add("*")
-        cls.instance_names = names
-    return cls.instance_names
+        text = machine.class_text(cls)
+        if not any(sign in text for sign in (SETTERS if name == ANY else (name,))):
+            return False
+        cls.instance_names = _assigned(text)
+    return name in cls.instance_names
+
+
+def _assigned(text: str) -> set[str]:
+    """Every attribute that a class may give its instances, and ANY where it computes their names."""
+    names: set[str] = set()
+    try:
+        tree = parse(f"if 1:\n{text}" if text[:1].isspace() else text, "")
+    except ValueError:
+        return {ANY}
+    for item in ast.walk(tree):
+        if isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Store):
+            names.add(item.attr)
+        elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+            names.add(item.target.id)
+        elif isinstance(item, ast.Constant) and isinstance(item.value, str) and item.value.isidentifier():
+            names.add(item.value)
+        elif isinstance(item, ast.FunctionDef) and _sets_any(item):
+            names.add(ANY)
+    return names
 
 
 def _sets_any(method: ast.FunctionDef) -> bool:

@@ -165,7 +165,7 @@ def run_function(machine: Machine, function: Function, args: Arguments) -> Value
     """Follow a function's body with its parameters bound; what it returns."""
     machine.hedged = False
     node = machine.complete(function)
-    bound, declared = machine.names_of(node)
+    scope = machine.scope_of(node)
     frame = Frame(
         function.module,
         _bind_parameters(function, args),
@@ -174,8 +174,8 @@ def run_function(machine: Machine, function: Function, args: Arguments) -> Value
         function,
         qualname=function.qualname,
         line=node.lineno,
-        locals=bound,
-        globals=declared,
+        locals=scope.bound,
+        globals=scope.declared,
         future_annotations=True,
     )
     outer, catching, before = machine.doubt, len(machine.catching), machine.steps_left
@@ -193,7 +193,7 @@ def run_function(machine: Machine, function: Function, args: Arguments) -> Value
         machine.charge(function, before - machine.steps_left)
         machine.doubt = outer
         del machine.catching[catching:]
-    return UNKNOWN if machine.is_generator(node) else _returned(frame.returned)
+    return UNKNOWN if scope.yields else _returned(frame.returned)
 
 
 def _returned(values: list[Value]) -> Value:

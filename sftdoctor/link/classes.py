@@ -36,6 +36,8 @@ METHOD_KINDS = {
 }
 STUB: list[ast.stmt] = [ast.Expr(ast.Constant(...))]
 """The body of a function whose module was read without bodies."""
+EVALUATED = ast.expr()
+"""A default whose value is known by now."""
 TRANSPARENT = frozenset(
     {"abstractmethod", "override", "overload", "final", "no_grad", "inference_mode", "deprecated"}
     | {"runtime_checkable", "total_ordering", "contextmanager", "asynccontextmanager", "cache", "lru_cache"}
@@ -65,7 +67,7 @@ def define_function(machine: Machine, frame: Frame, node: FunctionNode) -> Value
         if name in ("__new__", "__init_subclass__", "__class_getitem__"):
             function.kind = "classmethod" if name != "__new__" else "staticmethod"
     if not machine.is_script(frame.module):
-        _slim(node)
+        _slim(machine, frame, node)
     value: Value = function
     for syntax, decorator in zip(reversed(decorators), reversed(evaluated), strict=True):
         value = _decorate(machine, frame, syntax, strip(decorator), value)
@@ -81,9 +83,16 @@ def _with_type_parameters(frame: Frame, node: ast.AST) -> Frame:
     return Frame(frame.module, scope, "function", frame, qualname=frame.qualname, line=frame.line)
 
 
-def _slim(node: FunctionNode) -> None:
+def _slim(machine: Machine, frame: Frame, node: FunctionNode) -> None:
     """Drop what a definition needs no more: twenty thousand of them are kept for their parameters."""
     spec = node.args
+    if frame.kind != "function" and not isinstance(node, ast.Lambda):  # in a function it may be defined once more
+        spec.posonlyargs = [machine.parameter(arg.arg) for arg in spec.posonlyargs]
+        spec.args = [machine.parameter(arg.arg) for arg in spec.args]
+        spec.kwonlyargs = [machine.parameter(arg.arg) for arg in spec.kwonlyargs]
+        spec.defaults = [EVALUATED] * len(spec.defaults)
+        spec.kw_defaults = [EVALUATED if default else None for default in spec.kw_defaults]
+        node.decorator_list = []
     for arg in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs, spec.vararg, spec.kwarg):
         if arg is not None:
             arg.annotation = None
@@ -105,20 +114,6 @@ def _annotations(machine: Machine, frame: Frame, node: FunctionNode) -> None:
             expressions.evaluate(machine, frame, arg.annotation)
     if node.returns is not None:
         expressions.evaluate(machine, frame, node.returns)
-
-
-def yields(node: FunctionNode) -> bool:
-    """Whether calling the function gives a generator."""
-    if isinstance(node, ast.Lambda):
-        return False
-    todo: list[ast.AST] = list(node.body)
-    while todo:
-        item = todo.pop()
-        if isinstance(item, ast.Yield | ast.YieldFrom):
-            return True
-        if not isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            todo.extend(ast.iter_child_nodes(item))
-    return False
 
 
 def decorator_name(node: ast.expr) -> str:

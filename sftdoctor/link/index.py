@@ -59,7 +59,7 @@ class Library:
         self.environment = environment
         self.cache = cache
         self.locator = Locator(environment)
-        self.trees = Trees(cache / "skeletons" if cache else None)
+        self.trees = Trees()
         self._static = Machine(environment, self.locator, trees=self.trees)
 
     def machine(self) -> Machine:

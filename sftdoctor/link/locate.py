@@ -256,7 +256,7 @@ def read_source(path: Path) -> str:
             text = data.decode(encoding)
         except (SyntaxError, LookupError) as error:
             raise ValueError(str(error)) from error
-    return text.replace("\r\n", "\n").replace("\r", "\n")  # lines as Python counts them
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text  # lines as Python counts them
 
 
 def parse(source: str, path: str) -> ast.Module:

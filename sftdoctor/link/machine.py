@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import binaries, classes, describe, lazy, statements
-from sftdoctor.link.locate import Found, Locator, read_source
+from sftdoctor.link import binaries, describe, lazy, statements
+from sftdoctor.link.locate import Found, Locator
 from sftdoctor.link.native import builtin, standard
-from sftdoctor.link.signatures import Misfit, bound_names
+from sftdoctor.link.signatures import Misfit, Scope, scope_of
 from sftdoctor.link.skeleton import Trees
 from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Exhausted, Frame, Left, Raised
 from sftdoctor.link.values import (
@@ -80,15 +80,14 @@ class Machine:
         self._seen: dict[object, Event] = {}
         self._kept: dict[int, Value] = {}
         """Values that stand in keys by their id, which must not become another's while the run lasts."""
-        self._names: dict[int, tuple[frozenset[str], frozenset[str]]] = {}
+        self._parameters: dict[str, ast.arg] = {}
+        self._scopes: dict[int, Scope] = {}
         self._globals: dict[int, frozenset[str]] = {}
-        self._generators: dict[int, bool] = {}
         self._completed: set[int] = set()
         self._entered: dict[int, int] = {}
         self._spent: dict[int, int] = {}
         self._anything: dict[str, Class] = {}
         self._exports: dict[str, dict[str, list[str]]] = {}
-        self._sources: dict[str, str] = {}
         self._nodes: list[ast.AST] = []
         for name, call in builtin.CONSTRUCTORS.items():
             self._constructor(name, call)
@@ -198,28 +197,27 @@ class Machine:
             self._completed.add(id(node))
         return function.node
 
-    def complete_class(self, cls: Class) -> ast.AST | None:
-        """The class statement with the bodies of its methods."""
-        if cls.node is None or cls.module is None or cls.module.path is None or self.is_script(cls.module):
-            return cls.node
+    def parameter(self, name: str) -> ast.arg:
+        """A parameter of that name without annotation, the same for all functions that have one."""
+        return self._parameters.setdefault(name, ast.arg(name, None))
+
+    def class_text(self, cls: Class) -> str:
+        """The text of a class statement; empty where there is none to read."""
+        if cls.node is None or cls.module is None or cls.module.path is None:
+            return ""
+        if self.is_script(cls.module):
+            return ast.unparse(cls.node)
         try:
-            return self.trees.whole(cls.module.path).get(cls.node.lineno, cls.node)
+            return self.trees.class_lines(cls.module.path, cls.node)
         except (OSError, ValueError):
-            return None
+            return ""
 
-    def names_of(self, node: FunctionNode) -> tuple[frozenset[str], frozenset[str]]:
-        """The names that a function binds, and those it declares global."""
-        if id(node) not in self._names:
-            self._names[id(node)] = bound_names(node)
+    def scope_of(self, node: FunctionNode) -> Scope:
+        """What the body of a function says about its names."""
+        if id(node) not in self._scopes:
+            self._scopes[id(node)] = scope_of(node)
             self._nodes.append(node)
-        return self._names[id(node)]
-
-    def is_generator(self, node: FunctionNode) -> bool:
-        """Whether calling the function gives a generator."""
-        if id(node) not in self._generators:
-            self._generators[id(node)] = classes.yields(node)
-            self._nodes.append(node)
-        return self._generators[id(node)]
+        return self._scopes[id(node)]
 
     def declares_global(self, module: Module, name: str) -> bool:
         """Whether a function of the module may bind the name globally."""
@@ -329,9 +327,7 @@ class Machine:
             OSError: It cannot be read.
             ValueError: It is too large or no text.
         """
-        if module.name not in self._sources:
-            self._sources[module.name] = read_source(Path(module.path)) if module.path else ""
-        return self._sources[module.name]
+        return self.trees.text(module.path) if module.path else ""
 
     def standard(self, name: str) -> Module:
         """A module of Python's own library."""
@@ -478,7 +474,10 @@ class Machine:
         event = describe.event(kind, exception, message, name, frame, node, doubt, callee, detail)
         raised = Raised(self.exception(exception), message, event)
         if raising or not self.running or self.catches(raised):
-            raise raised
+            try:
+                raise raised
+            finally:
+                del raised  # a frame that holds what it raises is held by it
         self.note(raised)
         return UNKNOWN
 

@@ -148,25 +148,52 @@ def misfits(signature: Signature, args: Arguments) -> list[Misfit]:
     return []
 
 
-def bound_names(node: ast.AST) -> tuple[frozenset[str], frozenset[str]]:
-    """The names that a function body binds, and those it declares global, without looking into nested scopes."""
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the body of a function says about its names, nested scopes left out.
+
+    Attributes:
+        bound: Names that it binds.
+        declared: Names that it declares global or nonlocal.
+        yields: Whether calling it gives a generator.
+    """
+
+    bound: frozenset[str]
+    declared: frozenset[str]
+    yields: bool
+
+
+def scope_of(node: FunctionNode) -> Scope:
+    """Read a function's body for its names."""
     bound: set[str] = set()
     declared: set[str] = set()
-    todo: list[ast.AST] = list(getattr(node, "body", [])) if not isinstance(node, ast.Lambda) else []
+    yields = False
+    todo: list[ast.AST] = [] if isinstance(node, ast.Lambda) else list(node.body)
     while todo:
         item = todo.pop()
-        if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            bound.add(item.name)
+        kind = type(item)
+        if kind is ast.Name:
+            if type(item.ctx) is not ast.Load:  # type: ignore[attr-defined]
+                bound.add(item.id)  # type: ignore[attr-defined]
             continue
-        if isinstance(item, ast.Lambda):
+        if kind in _SCOPES:
+            if kind is not ast.Lambda:
+                bound.add(item.name)  # type: ignore[attr-defined]
             continue
-        if isinstance(item, ast.Name) and not isinstance(item.ctx, ast.Load):
-            bound.add(item.id)
-        elif isinstance(item, ast.alias):
-            bound.add((item.asname or item.name).partition(".")[0])
-        elif isinstance(item, ast.ExceptHandler) and item.name:
-            bound.add(item.name)
-        elif isinstance(item, ast.Global | ast.Nonlocal):
-            declared.update(item.names)
-        todo.extend(ast.iter_child_nodes(item))
-    return frozenset(bound - declared), frozenset(declared)
+        if kind is ast.alias:
+            bound.add((item.asname or item.name).partition(".")[0])  # type: ignore[attr-defined]
+        elif kind is ast.ExceptHandler and item.name:  # type: ignore[attr-defined]
+            bound.add(item.name)  # type: ignore[attr-defined]
+        elif kind in (ast.Global, ast.Nonlocal):
+            declared.update(item.names)  # type: ignore[attr-defined]
+        elif kind in (ast.Yield, ast.YieldFrom):
+            yields = True
+        for value in vars(item).values():  # quicker than iter_child_nodes, and this is asked of every function
+            if type(value) is list:
+                todo.extend(part for part in value if isinstance(part, ast.AST))
+            elif isinstance(value, ast.AST):
+                todo.append(value)
+    return Scope(frozenset(bound - declared), frozenset(declared), yields)
+
+
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)

@@ -1,37 +1,56 @@
-"""Syntax trees without function bodies: what importing needs, small in memory and quick to read again."""
+"""Syntax trees without function bodies: what importing needs, quick to parse and small in memory.
+
+Most of a module's text stands in function bodies, and most functions are never followed. So the bodies are taken out of
+the text before it is parsed, and a function that is followed is parsed on its own.
+"""
 
 from __future__ import annotations
 
 import ast
-import hashlib
-import os
+import re
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from sftdoctor.link.locate import parse, read_source
 
-FORMAT = 2
-"""Raised when what is kept changes."""
-MIN_SIZE = 2_000
-"""Bytes of source below which keeping a skeleton does not pay."""
-SPANS = "# ends:"
-"""Starts the last line of a skeleton: the first and last line of each function."""
+DEF = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]", re.MULTILINE)
+MARK = re.compile(r"""(\"{3}|'{3})|^([ \t]*)(?:async[ \t]+)?def[ \t]""", re.MULTILINE)
+"""A triple quote, or the start of a function with its indentation."""
+BEFORE_STRING = re.compile(r"[^\"'#]*(?:\"[^\"'#\\]*\"[^\"'#]*)*")
+"""What may stand before a triple quote on its line, for it to start a string."""
+COMMENT = re.compile(r"#[^\n]*")
+LINE_BODY = re.compile(r"\)[^()\[\]]*:[ \t]*[^\s:]")
+"""A header that already has its colon: what follows ends with a colon of its own."""
+COLON = re.compile(r":[ \t]*(?:#[^\n]*)?\n")
+"""The end of a header whose body starts on a line of its own."""
+MAX_HEADER = 20_000
+"""Characters; a longer header is left to the parser."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a function's body is, in lines from 1."""
+
+    line: int
+    """Line of its def."""
+    start: int
+    """First line of its body."""
+    end: int
+    """Last line of its body."""
 
 
 class Trees:
-    """Reads modules as trees without function bodies.
+    """Reads modules as trees without function bodies."""
 
-    Args:
-        folder: Where skeletons are kept between runs; None keeps none.
-    """
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
         self.parsed = 0
-        """Modules whose full text was parsed."""
+        """Modules that were parsed."""
         self._ends: dict[str, dict[int, int]] = {}
-        self._lines: dict[str, list[str]] = {}
+        self._texts: dict[str, str] = {}
+        self._starts: dict[str, array[int]] = {}
         self._whole: dict[str, dict[int, ast.AST]] = {}
 
     def load(self, path: Path) -> ast.Module:
@@ -41,21 +60,15 @@ class Trees:
             OSError: It cannot be read.
             ValueError: It is no Python, too large or no text.
         """
-        kept = self._place(path)
-        if kept is not None:
-            try:
-                text = kept.read_text("utf-8")
-                self._ends[str(path)] = _read_ends(text)
-                return parse(text, str(path))
-            except (OSError, ValueError):
-                pass  # not there yet, or damaged: made anew below
         source = read_source(path)
-        tree = parse(source, str(path))
         self.parsed += 1
-        spans = list(prune(tree))
+        try:
+            text, spans = without_bodies(source)
+            tree = parse(text, str(path))
+        except ValueError:  # unclear where its functions end, or it is no Python
+            tree, spans = parse(source, str(path)), []
+        spans += prune(tree)
         self._ends[str(path)] = {span.line: span.end for span in spans}
-        if kept is not None and len(source) > MIN_SIZE:
-            _keep(kept, _without(source, spans))
         return tree
 
     def function(self, path: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST | None:
@@ -67,81 +80,170 @@ class Trees:
         """
         end = self._ends.get(path, {}).get(node.lineno)
         if end is None:
-            return self.whole(path).get(node.lineno)
-        if path not in self._lines:
-            self._lines[path] = read_source(Path(path)).split("\n")
-        text = "\n".join(self._lines[path][node.lineno - 1 : end])
-        inside = node.col_offset > 0  # a block around it spares taking the indentation off its strings
-        try:
-            found: ast.AST = parse(f"if 1:\n{text}" if inside else text, path).body[0]
-        except ValueError:
-            return self.whole(path).get(node.lineno)
-        if inside and isinstance(found, ast.If):
-            found = found.body[0]
-        return ast.increment_lineno(found, node.lineno - (2 if inside else 1))
+            return node  # it was short enough to be left as it is
+        return self._statement(path, node.lineno, end) or self._definitions(path).get(node.lineno)
 
-    def whole(self, path: str) -> dict[int, ast.AST]:
-        """Line → definition (def or class) of a module with all its bodies.
+    def class_lines(self, path: str, node: ast.ClassDef) -> str:
+        """The text of a class statement, its decorators left out.
+
+        Raises:
+            OSError: The module cannot be read.
+            ValueError: It is no text any more.
+        """
+        last = node.end_lineno or node.lineno
+        ends = self._ends.get(path, {})
+        last = max((ends[line] for line in range(node.lineno, last + 1) if line in ends), default=last)
+        return self._lines(path, node.lineno, last)
+
+    def text(self, path: str) -> str:
+        """The text of a module.
 
         Raises:
             OSError: It cannot be read.
-            ValueError: It is no Python, too large or no text.
+            ValueError: It is too large or no text.
         """
-        if path not in self._whole:
-            tree = parse(read_source(Path(path)), path)
-            self.parsed += 1
-            kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-            self._whole[path] = {node.lineno: node for node in ast.walk(tree) if isinstance(node, kinds)}
-        return self._whole[path]
+        if path not in self._texts:
+            self._texts[path] = read_source(Path(path))
+        return self._texts[path]
 
     def forget(self) -> None:
         """Let go of texts and trees."""
-        self._lines.clear()
+        self._texts.clear()
+        self._starts.clear()
         self._whole.clear()
 
-    def _place(self, path: Path) -> Path | None:
-        """Where a module's skeleton is kept: by its name, size and time of change."""
-        if self.folder is None:
-            return None
+    def _statement(self, path: str, line: int, end: int) -> ast.AST | None:
+        """The statement in those lines; None where they are none on their own."""
+        text = self._lines(path, line, end)
+        inside = text[:1].isspace()  # a block around it spares taking the indentation off its strings
+        before = "\n" * (line - 2) + "if 1:\n" if inside else "\n" * (line - 1)
         try:
-            found = path.stat()
-        except OSError:
+            found: ast.AST = parse(before + text, path).body[0]
+        except (ValueError, IndexError):
             return None
-        identity = f"{FORMAT}|{'/'.join(path.parts[-4:])}|{found.st_size}|{found.st_mtime_ns}"
-        name = hashlib.sha256(identity.encode()).hexdigest()
-        return self.folder / name[:2] / f"{name[2:40]}.py"
+        return found.body[0] if inside and isinstance(found, ast.If) else found
+
+    def _lines(self, path: str, first: int, last: int) -> str:
+        """Some lines of a module, counted from 1."""
+        text = self.text(path)
+        if path not in self._starts:
+            self._starts[path] = array("L", [0, *(feed.end() for feed in re.finditer("\n", text)), len(text) + 1])
+        starts = self._starts[path]
+        return text[starts[first - 1] : starts[min(last, len(starts) - 1)] - 1]
+
+    def _definitions(self, path: str) -> dict[int, ast.AST]:
+        """Line → definition of a module that is parsed whole."""
+        if path not in self._whole:
+            tree = parse(self.text(path), path)
+            self.parsed += 1
+            kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+            self._whole[path] = {node.lineno: node for node in ast.walk(tree) if isinstance(node, kinds)}
+        return self._whole[path]
 
 
-@dataclass(frozen=True)
-class Span:
-    """Where a function's body was, in lines from 1."""
+def without_bodies(source: str) -> tuple[str, list[Span]]:
+    """A module's text with each function body replaced by `...`, every other line where it was.
 
-    line: int
-    """Line of its def."""
-    start: int
-    """First line of its body."""
-    end: int
-    column: int
+    Args:
+        source: The text; its lines end with a line feed.
+
+    Returns:
+        The text, and where the bodies were.
+
+    Raises:
+        ValueError: It is laid out so that only a parser can tell where its functions end.
+    """
+    parts: list[str] = []
+    spans: list[Span] = []
+    done, line, at = 0, 1, 0
+    while match := MARK.search(source, at):
+        if match[1]:
+            at = _string_end(source, match)
+            continue
+        at = match.end()
+        body = _header_end(source, match)
+        if body is None:
+            continue
+        end = _body_end(source, body, match[2])
+        line += source.count("\n", done, match.start())
+        start = line + source.count("\n", match.start(), body)
+        size = source.count("\n", body, end)
+        spans.append(Span(line, start, start + size - (source[end - 1] == "\n")))
+        parts += [source[done:body], f"{match[2]} ...", "\n" * size]
+        line, done, at = start + size, end, end
+    parts.append(source[done:])
+    return "".join(parts), spans
+
+
+def _string_end(source: str, match: re.Match[str]) -> int:
+    """Where a triple-quoted string outside of all functions ends."""
+    before = source[source.rfind("\n", 0, match.start()) + 1 : match.start()]
+    if before and not BEFORE_STRING.fullmatch(before):
+        raise ValueError("quotes that may stand in a comment or another string")
+    end = source.find(match[1], match.end())
+    if end < 0 or source[end - 1] == "\\":
+        raise ValueError("a string whose end is unclear")
+    return end + 3
+
+
+def _header_end(source: str, match: re.Match[str]) -> int | None:
+    """Where the line after a def's header starts; None where its body is on the header's line."""
+    for colon in COLON.finditer(source, match.end(), match.start() + MAX_HEADER):
+        header = source[match.start() : colon.start()]
+        if DEF.search(header, 1):
+            return None
+        if "#" in header:
+            header = COMMENT.sub("", header)
+        if header.count("(") == header.count(")") and header.count("[") == header.count("]"):
+            return None if LINE_BODY.search(header) else colon.end()
+    return None
+
+
+def _body_end(source: str, body: int, indent: str) -> int:
+    """Where the first line after a body starts that is indented no deeper than its def.
+
+    Raises:
+        ValueError: That line may go on with something that the body began.
+    """
+    found = _dedent(len(indent)).search(source, body - 1)
+    end = found.start() + 1 if found else len(source)
+    if source.count('"""', body, end) % 2 or source.count("'''", body, end) % 2 or source[end - 2] == "\\":
+        raise ValueError("a string or line that goes on at the left margin")
+    if end <= body:
+        raise ValueError("a function without a body")
+    return end
+
+
+@lru_cache(maxsize=64)
+def _dedent(width: int) -> re.Pattern[str]:
+    """Finds the line feed before a line of code that is indented by that many characters or fewer."""
+    return re.compile(rf"\n(?=[ \t]{{0,{width}}}[^\s#])")
 
 
 def prune(tree: ast.Module) -> Iterator[Span]:
-    """Leave out the body of every function of a module, in place.
+    """Leave out the body of every function of a module, in place; those on the line of their def stay.
 
     Yields:
-        Where each was; bodies that start on a line of their def's header are not yielded.
+        Where each was; those that were left out before are not told.
     """
     todo: list[ast.AST] = [tree]
     while todo:
         for node in _statements(todo.pop()):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                first, last = node.body[0], node.body[-1]
-                start = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", []))])
-                header = max([node.lineno, *(n.end_lineno or 0 for n in _header(node))])
-                node.body = [ast.copy_location(ast.Expr(ast.copy_location(ast.Constant(...), first)), first)]
-                if start > header:
-                    yield Span(node.lineno, start, last.end_lineno or start, first.col_offset)
-            else:
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 todo.append(node)
+                continue
+            if _is_stub(node):
+                continue
+            first, last = node.body[0], node.body[-1]
+            start = min([first.lineno, *(d.lineno for d in getattr(first, "decorator_list", []))])
+            if start > max([node.lineno, *(n.end_lineno or 0 for n in _header(node))]):
+                node.body = [ast.copy_location(ast.Expr(ast.copy_location(ast.Constant(...), first)), first)]
+                yield Span(node.lineno, start, last.end_lineno or start)
+
+
+def _is_stub(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    only = node.body[0]
+    return isinstance(only, ast.Expr) and isinstance(only.value, ast.Constant) and only.value.value is ...
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
@@ -155,38 +257,3 @@ def _header(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr | ast
     found: list[ast.expr | ast.arg] = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs, *spec.defaults]
     found += [item for item in (*spec.kw_defaults, node.returns, spec.vararg, spec.kwarg) if item is not None]
     return found
-
-
-def _without(source: str, spans: list[Span]) -> str:
-    """The text with each body replaced by `...`, every other line where it was, and a last line that tells the ends."""
-    lines = source.split("\n")
-    for span in spans:
-        first = lines[span.start - 1]
-        indent = first[: len(first) - len(first.lstrip())] or " " * span.column
-        lines[span.start - 1 : span.end] = [f"{indent}...", *[""] * (span.end - span.start)]
-    ends = " ".join(f"{span.line}-{span.end}" for span in spans)
-    return "\n".join([*lines, f"{SPANS} {ends}"])
-
-
-def _read_ends(text: str) -> dict[int, int]:
-    """Line of each def → last line of its body, from the last line of a skeleton.
-
-    Raises:
-        ValueError: There is no such line.
-    """
-    last = text[text.rfind("\n") + 1 :]
-    if not last.startswith(SPANS):
-        raise ValueError("no skeleton")
-    pairs = (item.partition("-") for item in last[len(SPANS) :].split())
-    return {int(line): int(end) for line, _, end in pairs}
-
-
-def _keep(place: Path, text: str) -> None:
-    """Write a skeleton for other runs; a full disk or a forbidden folder only costs time."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = place.with_name(f"{place.name}.{os.getpid()}")
-        temporary.write_text(text, "utf-8")
-        temporary.replace(place)
-    except (OSError, UnicodeError):
-        return

@@ -232,12 +232,18 @@ def fork(machine: Machine, frame: Frame, branches: Sequence[Callable[[], None]],
     if not ends:
         frame.scope.clear()
         frame.scope.update(before)
-        raise next((leave for leave in left if isinstance(leave, Left)), left[0])
+        leaving = next((leave for leave in left if isinstance(leave, Left)), left[0])
+        try:
+            raise leaving
+        finally:
+            del leaving
+            left.clear()  # a frame that holds what it raises is held by it
     joined = ends[0] if len(ends) == 1 else join(before, ends)
     frame.scope.clear()
     frame.scope.update(joined)
     if left and outer < LIKELY:
         machine.doubt = LIKELY
+    left.clear()
 
 
 def join(before: dict[str, Value], ends: list[dict[str, Value]]) -> dict[str, Value]:
@@ -410,9 +416,12 @@ def _try(machine: Machine, frame: Frame, node: ast.Try) -> None:
             execute(machine, frame, node.orelse)
     except (Raised, Left) as leave:
         pending = leave
-    execute(machine, frame, node.finalbody)
-    if pending is not None:
-        raise pending
+    try:
+        execute(machine, frame, node.finalbody)
+        if pending is not None:
+            raise pending
+    finally:
+        del pending, handled  # a frame that holds what it raises is held by it
 
 
 def _caught(machine: Machine, frame: Frame, handler: ast.ExceptHandler) -> tuple[str, ...] | None:

@@ -9,12 +9,10 @@ import pytest
 
 from sftdoctor.link.index import Library
 from sftdoctor.link.linker import link
-from sftdoctor.link.skeleton import MIN_SIZE
 from sftdoctor.model import Environment, Scenario, Workload
 from tests.link.worlds import World
 
 MODULES = 20
-PADDING = f"# {'x' * MIN_SIZE}\n"
 WORKLOAD = Workload(Scenario("a run", "a run", ("user:f0",), run="f0(1)\n"))
 
 
@@ -23,8 +21,8 @@ def environment(tmp_path: Path) -> Environment:
     """A package whose modules form a chain of imports and calls, beside as many that nobody imports."""
     sources = {"user": "from .m0 import f0\n", f"user.m{MODULES}": f"def f{MODULES}(x):\n    return x\n"}
     for n in range(MODULES):
-        sources[f"user.m{n}"] = f"from .m{n + 1} import f{n + 1}\ndef f{n}(x):\n    return f{n + 1}(x=x)\n{PADDING}"
-        sources[f"user.unused{n}"] = f"import nothing\n{PADDING}"
+        sources[f"user.m{n}"] = f"from .m{n + 1} import f{n + 1}\ndef f{n}(x):\n    return f{n + 1}(x=x)\n"
+        sources[f"user.unused{n}"] = "import nothing\n"
     return World(sources).environment(tmp_path)
 
 
@@ -41,13 +39,6 @@ def test_each_module_on_the_path_is_parsed_once(environment: Environment) -> Non
 def test_a_warm_run_parses_nothing(environment: Environment, tmp_path: Path) -> None:
     assert parsed(environment, tmp_path / "cache") == MODULES + 2
     assert parsed(environment, tmp_path / "cache") == 0
-
-
-def test_another_run_over_the_same_packages_reads_skeletons(environment: Environment, tmp_path: Path) -> None:
-    parsed(environment, tmp_path / "cache")
-    library = Library(environment, tmp_path / "cache")
-    link(library, environment, Workload(Scenario("another", "another", ("user.m0:f0",))))
-    assert library.trees.parsed <= 2  # the two modules that are too small to be kept
 
 
 def test_no_process_is_started(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:

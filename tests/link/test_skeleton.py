@@ -1,19 +1,16 @@
-"""Trees without function bodies, kept between runs."""
+"""Trees without function bodies."""
 
 from __future__ import annotations
 
 import ast
-import os
 import sysconfig
 from pathlib import Path
 
 import pytest
 
-from sftdoctor.link.skeleton import MIN_SIZE, Trees, prune
+from sftdoctor.link.skeleton import Trees, prune, without_bodies
 
-PADDING = f"\n# {'x' * MIN_SIZE}\n"
-SOURCE = (
-    '''
+SOURCE = '''
 import os
 @decorated
 def f(a, b=1, *,
@@ -46,8 +43,6 @@ else:
         return 2
 def h(a): return a
 '''
-    + PADDING
-)
 
 
 def shape(tree: ast.AST) -> str:
@@ -67,64 +62,85 @@ def module(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_kept_skeleton_is_what_was_pruned(module: Path, tmp_path: Path) -> None:
-    cold, warm = Trees(tmp_path / "kept"), Trees(tmp_path / "kept")
-    first, second = cold.load(module), warm.load(module)
-    assert (cold.parsed, warm.parsed) == (1, 0)
-    list(prune(second))  # bodies on the line of their def are kept
-    assert shape(first) == shape(second)
-    assert places(first) == places(second)
-    assert "inner" not in dict(places(first)) and dict(places(first))["p"] == 23
+FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def test_functions_are_found_again_with_their_bodies(module: Path, tmp_path: Path) -> None:
-    functions = ast.FunctionDef | ast.AsyncFunctionDef
-    whole = {(n.name, n.lineno): n for n in ast.walk(ast.parse(SOURCE)) if isinstance(n, functions)}
-    for _ in ("cold", "warm"):
-        trees = Trees(tmp_path / "kept")
-        for node in ast.walk(trees.load(module)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                found = trees.function(str(module), node)
-                assert isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef)
-                wanted = whole[node.name, node.lineno]
-                assert [shape(item) for item in found.body] == [shape(item) for item in wanted.body]
-                assert [item.lineno for item in found.body] == [item.lineno for item in wanted.body]
+def test_bodies_are_left_out_and_lines_stay(module: Path) -> None:
+    whole, tree = ast.parse(SOURCE), Trees().load(module)
+    ends = {span.line: span.end for span in prune(whole)}
+    assert shape(tree) == shape(whole)
+    assert places(tree) == places(whole)
+    assert "inner" not in dict(places(tree)) and dict(places(tree))["p"] == 23
+    assert max(ends.values()) < len(SOURCE.split("\n"))
 
 
-@pytest.mark.parametrize("name", ["argparse", "dataclasses", "typing", "inspect", "subprocess", "ast", "turtle"])
-def test_real_modules(name: str, tmp_path: Path) -> None:
-    path = Path(sysconfig.get_path("stdlib"), f"{name}.py")
+def test_functions_are_found_again_with_their_bodies(module: Path) -> None:
+    whole = {(n.name, n.lineno): n for n in ast.walk(ast.parse(SOURCE)) if isinstance(n, FUNCTIONS)}
+    trees = Trees()
+    for node in ast.walk(trees.load(module)):
+        if isinstance(node, FUNCTIONS):
+            found = trees.function(str(module), node)
+            assert isinstance(found, FUNCTIONS)
+            wanted = whole[node.name, node.lineno]
+            assert [shape(item) for item in found.body] == [shape(item) for item in wanted.body]
+            assert [item.lineno for item in found.body] == [item.lineno for item in wanted.body]
+    assert trees.parsed == 1
+
+
+def test_the_text_of_a_class(module: Path) -> None:
+    trees = Trees()
+    node = next(item for item in trees.load(module).body if isinstance(item, ast.ClassDef))
+    text = trees.class_lines(str(module), node)
+    assert text.startswith("class A:") and text.endswith("return 1")
+
+
+NAMES = ["argparse", "dataclasses", "typing", "inspect", "subprocess", "ast", "turtle", "tarfile", "unittest.mock"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_real_modules(name: str) -> None:
+    path = Path(sysconfig.get_path("stdlib"), f"{name.replace('.', '/')}.py")
     if not path.exists():
         pytest.skip("not installed")
     pruned = ast.parse(path.read_text("utf-8"))
     list(prune(pruned))
-    for _ in ("cold", "warm"):
-        tree = Trees(tmp_path / "kept").load(path)
-        list(prune(tree))
-        assert shape(tree) == shape(pruned)
+    assert shape(Trees().load(path)) == shape(pruned)
 
 
-def test_a_changed_file_is_read_anew(module: Path, tmp_path: Path) -> None:
-    Trees(tmp_path / "kept").load(module)
-    module.write_text(f"y = 1{PADDING}")
-    os.utime(module, ns=(1, 1))
-    trees = Trees(tmp_path / "kept")
-    assert isinstance(trees.load(module).body[0], ast.Assign)
-    assert trees.parsed == 1
+PLAIN = "def f():\n    return 1\n"
+MISLEADING = {
+    "a template at the margin": 'def f():\n    return """\ndef g():\n    pass\n"""\nx = 1\n',
+    "the same with the other quotes": "def f():\n    return '''\ndef g():\n    pass\n'''\nx = 1\n",
+    "a def in a docstring": '"""\ndef f():\n    no code\n"""\nx = 1\n' + PLAIN,
+    "two of them": 'class A:\n    """\n    def f():\n        no\n    """\n    """\n    def g():\n    """\n    x: int\n',
+    "a triple quote in a comment": '# """\n' + PLAIN + '# """\n' + PLAIN,
+    "a triple quote in a string": 'x = \'"""\'\n' + PLAIN + 'y = \'"""\'\n',
+    "a line that goes on at the margin": "def f():\n    x = 1 + \\\n2\n    return x\ny = 1\n",
+    "brackets that go on at the margin": "def f():\n    g(\nh(1),\n2)\n    return x\ny = 1\n",
+    "a header over several lines": "def f(\n  a,  # (\n  b={1: 2},\n) -> dict[\n  str, int\n]:\n  return 1\nx = 1\n",
+    "a stub before a function": "def f(a) -> list[str]: ...\ndef g(a) -> list[str]:\n    return a\n",
+    "one line": "def f(): return [\n1]\nx = 2\n",
+    "a lambda with a colon at the end": "def f(a=lambda:\n  1):\n    return a\n",
+    "tabs": "class A:\n\tdef f(self):\n\t\tif self:\n\t\t\treturn 1\n\tx = 1\n",
+    "comments at the margin": "def f():\n    x = 1\n# a note\n    return x\ny = 1\n",
+    "no line feed at the end": "def f():\n    return 1",
+    "nothing but a comment behind": "def f():\n    return 1\n    # end",
+    "several on one line": "if 1: x = 1\ndef f(): pass; y = 2\n",
+    "a decorated function inside": "def f():\n    @g\n    def h():\n        pass\n    return h\n",
+}
 
 
-@pytest.mark.parametrize("damage", [b"", b"\xff\xff", b"x = (", b"x = 1\n", b"x\n# ends: nonsense", b"x\n# ends: 1-"])
-def test_a_damaged_skeleton_is_made_anew(damage: bytes, module: Path, tmp_path: Path) -> None:
-    good = shape(Trees(tmp_path / "kept").load(module))
-    for kept in (tmp_path / "kept").rglob("*.py"):
-        kept.write_bytes(damage)
-    assert shape(Trees(tmp_path / "kept").load(module)) == good
+@pytest.mark.parametrize("source", MISLEADING.values(), ids=MISLEADING)
+def test_layouts_that_mislead(source: str, tmp_path: Path) -> None:
+    path = tmp_path / "mod.py"
+    path.write_text(source)
+    whole, tree = ast.parse(source), Trees().load(path)
+    list(prune(whole))
+    assert shape(tree) == shape(whole)
+    assert places(tree) == places(whole)
 
 
-def test_small_modules_and_folders_that_take_nothing(module: Path, tmp_path: Path) -> None:
-    small = tmp_path / "small.py"
-    small.write_text("def f():\n    return 1\n")
-    Trees(tmp_path / "kept").load(small)
-    assert not (tmp_path / "kept").exists()
-    (tmp_path / "file").write_text("")
-    assert Trees(tmp_path / "file").load(module).body
+def test_plain_layouts_are_not_left_to_the_parser() -> None:
+    text, spans = without_bodies(PLAIN)
+    assert text == "def f():\n ...\n"
+    assert [(span.line, span.start, span.end) for span in spans] == [(1, 2, 2)]
