@@ -114,10 +114,11 @@ class RemoteFile(io.RawIOBase):
     def _missing(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """The parts of a stretch that are not there yet."""
         for at, data in sorted(self._pieces, key=lambda piece: piece[0]):
-            if start < at < stop:
+            if at >= stop:
+                break
+            if start < at:
                 yield start, at
-            if at <= stop:
-                start = max(start, at + len(data))
+            start = max(start, at + len(data))
         if start < stop:
             yield start, stop
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import zipfile
 from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sftdoctor.target import remote_zip
 from sftdoctor.target.remote import Fetcher, FetchError, without_credentials
 from sftdoctor.target.remote_zip import RemoteFile, merged, prefetch
 from tests.target.tiny_index import TinyIndex
@@ -129,3 +132,20 @@ def test_merged_covers_everything_and_is_apart(raw: list[tuple[int, int]], gap: 
     runs = merged(stretches, gap)
     assert all(any(run[0] <= start and stop <= run[1] for run in runs) for start, stop in stretches)
     assert all(later[0] - earlier[1] > gap for earlier, later in pairwise(runs))
+
+
+STRETCHES = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 60)), min_size=1, max_size=8)
+
+
+@given(STRETCHES, st.integers(1, 60))
+def test_any_stretch_can_be_read_whatever_was_fetched_before(wanted: list[tuple[int, int]], tail: int) -> None:
+    content = bytes(range(250))
+    # stretches that are close are fetched as one: without that, they touch and overlap in all ways
+    with tempfile.NamedTemporaryFile(suffix=".bin") as held, mock.patch.object(remote_zip, "_GAP", 0):
+        held.write(content)
+        held.flush()
+        file = RemoteFile(FETCHER, Path(held.name).as_uri(), tail=tail, limit=1 << 20)
+        for start, size in wanted:
+            file.fetch([(start, min(start + size, len(content)))])
+            file.seek(start)
+            assert file.read(size) == content[start : start + size]
