@@ -140,8 +140,12 @@ STRETCHES = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 60)), min_siz
 @given(STRETCHES, st.integers(1, 60))
 def test_any_stretch_can_be_read_whatever_was_fetched_before(wanted: list[tuple[int, int]], tail: int) -> None:
     content = bytes(range(250))
-    # stretches that are close are fetched as one: without that, they touch and overlap in all ways
-    with tempfile.NamedTemporaryFile(suffix=".bin") as held, mock.patch.object(remote_zip, "_GAP", 0):
+    # what is close is fetched as one: without that, stretches touch and overlap in all ways
+    with (
+        tempfile.NamedTemporaryFile(suffix=".bin") as held,
+        mock.patch.object(remote_zip, "_GAP", 0),
+        mock.patch.object(remote_zip, "_READ_AHEAD", 0),
+    ):
         held.write(content)
         held.flush()
         file = RemoteFile(FETCHER, Path(held.name).as_uri(), tail=tail, limit=1 << 20)
