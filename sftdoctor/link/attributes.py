@@ -171,7 +171,10 @@ def _may_have(machine: Machine, instance: Instance, name: str) -> bool:
         return True
     if cls.lookup("__getattribute__")[0] is not None or cls.module is None:
         return True
-    return any(assigns(machine, base, name) or assigns(machine, base, ANY) for base in cls.mro)
+    # what a dataclass sets by computed names are its own fields: its constructor takes no others
+    return any(
+        assigns(machine, base, name) or (base.fields is None and assigns(machine, base, ANY)) for base in cls.mro
+    )
 
 
 def assigns(machine: Machine, cls: Class, name: str) -> bool:

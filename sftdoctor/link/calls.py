@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import containers, expressions, lazy, signatures
+from sftdoctor.link import containers, expressions, lazy, parsers, signatures
 from sftdoctor.link.state import POSSIBLE, Frame, Left
 from sftdoctor.link.values import (
     NONE,
@@ -25,7 +25,7 @@ from sftdoctor.link.values import (
     Seq,
     Super,
     Value,
-    common,
+    merged,
     strip,
 )
 
@@ -203,7 +203,7 @@ def _returned(values: list[Value]) -> Value:
     last = values[-1]
     if len(values) == 1:
         return last
-    agreed = common(values)
+    agreed = merged(values)
     if agreed is not None:
         return agreed
     if isinstance(last, Likely):
@@ -277,6 +277,7 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
         instance.attrs["args"] = Seq("tuple", list(args.positional), args.star)
     else:
         instance.open |= cls.open
+    parsers.remember_types(cls, instance, args)
     return instance
 
 

@@ -34,7 +34,7 @@ METHOD_KINDS = {
     "abstractproperty": "property",
     "hybrid_property": "property",
 }
-STUB: list[ast.stmt] = [ast.Expr(ast.Constant(...))]
+STUB: list[ast.stmt] = [ast.Expr(ast.Constant(..., lineno=1, col_offset=0), lineno=1, col_offset=0)]
 """The body of a function whose module was read without bodies."""
 EVALUATED = ast.expr()
 """A default whose value is known by now."""
@@ -66,7 +66,9 @@ def define_function(machine: Machine, frame: Frame, node: FunctionNode) -> Value
         function.closure = frame.enclosing
         if name in ("__new__", "__init_subclass__", "__class_getitem__"):
             function.kind = "classmethod" if name != "__new__" else "staticmethod"
-    if not machine.is_script(frame.module):
+    if machine.is_script(frame.module):
+        machine.own_functions.append(function)
+    else:
         _slim(machine, frame, node)
     value: Value = function
     for syntax, decorator in zip(reversed(decorators), reversed(evaluated), strict=True):
@@ -186,7 +188,10 @@ def _decorate_class(machine: Machine, frame: Frame, node: ast.expr, decorator: V
     if not isinstance(target, Class):
         return UNKNOWN
     if name == "dataclass" or (isinstance(decorator, Native) and decorator.name == "dataclass"):
-        return make_dataclass(target, node)
+        made = make_dataclass(target, node)
+        if machine.is_script(frame.module):
+            machine.own_fields.update(field.name for field in made.fields or ())
+        return made
     if isinstance(decorator, Function):
         result = calls.invoke(machine, frame, decorator, Arguments([target]), node)
         return result if isinstance(strip(result), Class) else target

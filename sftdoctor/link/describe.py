@@ -12,6 +12,8 @@ from sftdoctor.link.values import Class, Function, Instance, Module, Value, stri
 GATE = re.compile(r"_available\b|[Vv]ersion|_installed\b|find_spec|\bis_\w+_greater|\bis_torch_\w+|HAS_|_AVAILABLE")
 PACKAGE = re.compile(r"`?\b([a-z][\w.-]*?)`?\s*(?:[><=!~]=|>|<)\s*\d")
 MAX_EXPRESSION = 90
+MAX_IMPORT = 400
+"""Where a whole module is missing, all that is imported from it is told."""
 
 
 def site(module: Module, line: int, function: str = "") -> Site:
@@ -98,8 +100,8 @@ def expression(node: ast.AST | None, name: str) -> str:
             before = "…, " if len(node.keywords) + len(node.args) > 1 else ""
             return _cut(f"{called}({before}{name}=…)")
         return _cut(f"{called}(…, {name}=…)" if name else f"{called}(…)")
-    if isinstance(node, ast.ImportFrom) and name.startswith(f"{node.module}"):
-        return _cut(ast.unparse(node))
+    if isinstance(node, ast.ImportFrom) and node.module and f"{node.module}.".startswith(f"{name}."):
+        return _cut(ast.unparse(node), MAX_IMPORT)
     if isinstance(node, ast.ImportFrom):
         return f"from {'.' * node.level}{node.module or ''} import {name}"
     if isinstance(node, ast.Import):
@@ -109,9 +111,9 @@ def expression(node: ast.AST | None, name: str) -> str:
     return ""
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, most: int = MAX_EXPRESSION) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= MAX_EXPRESSION else text[: MAX_EXPRESSION - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def is_gate(frame: Frame, node: ast.Raise) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Site
@@ -13,6 +13,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "unexpected-keyword": ("API002", "{caller} passes an argument that {callee} does not take"),
     "missing-module": ("API003", "{caller} imports a module that is not there"),
     "missing-attribute": ("API005", "{caller} uses an attribute that {callee} does not have"),
+    "unknown-option": ("API013", "the command line has an option that {callee} does not know"),
     "missing-argument": ("API006", "{caller} leaves out an argument that {callee} requires"),
     "too-many-positionals": ("API007", "{caller} passes more arguments than {callee} takes"),
     "override-mismatch": ("API008", "{caller} calls a method in a way that its override in {callee} does not take"),
@@ -43,7 +44,7 @@ def finding(event: Event, environment: Environment, scripts: dict[str, str]) -> 
     return Finding(
         id=identifier,
         rule=event.kind,
-        severity=Severity.ERROR if event.doubt < POSSIBLE else Severity.INFO,
+        severity=Severity.ERROR if event.doubt < POSSIBLE else Severity.WARNING if path else Severity.INFO,
         confidence=CONFIDENCE[event.doubt],
         title=title.format(**names),
         message=message(event, caller, callee, path),
@@ -112,6 +113,8 @@ def message(event: Event, caller: Place, callee: Place | None, path: str | None)
         "unexpected-keyword": f"{who} calls{asked}{where}; {target} has no argument `{event.name}` there.",
         "missing-module": f"{who} does{asked}{where}; " + _absence(event, callee),
         "missing-attribute": f"{who} uses{asked}{where}; {target} has no `{event.name}` there.",
+        "unknown-option": f"{who} parses the command line{asked}; `--{event.name}` is no field of its dataclasses, "
+        f"{target} included.",
         "missing-argument": f"{who} calls{asked}{where}; {target} requires the argument `{event.name}`.",
         "too-many-positionals": f"{who} calls{asked}{where} with more positional arguments than {target} takes.",
         "override-mismatch": f"{who} calls{asked}{where}; the override in {target} does not take `{event.name}`.",
@@ -136,19 +139,21 @@ def _versioned(place: Place) -> str:
     return place.distribution or place.module or "the program"
 
 
-def select(events: Sequence[Event], driver: str) -> list[Event]:
+def select(events: Sequence[Event], driver: str, own: Container[str] = ()) -> list[Event]:
     """The events worth a finding: roots before what follows from them, each once.
 
     Args:
         events: In the order in which they were met.
         driver: The program that stands for the run; a name that it alone asks for is no break.
+        own: Modules of the user's: there each place is told, and what is only possible too.
     """
     chosen: list[Event] = []
-    seen: set[tuple[str, str, str]] = set()
+    seen: set[tuple[object, ...]] = set()
     broken: set[str] = set()
     for event in sorted(events, key=lambda e: e.doubt):
-        key = (event.kind, event.name, event.callee_symbol or event.callee_distribution)
-        if event.doubt >= POSSIBLE or key in seen or event.caller.module == driver:
+        users = event.caller.module in own
+        key = (event.kind, event.name, event.callee_symbol or event.callee_distribution, users and event.caller)
+        if (event.doubt >= POSSIBLE and not users) or key in seen or event.caller.module == driver:
             continue
         if event.importing:
             if event.caller.distribution in broken:

@@ -42,7 +42,20 @@ def import_from_statement(machine: Machine, frame: Frame, node: ast.ImportFrom) 
         if alias.name == "*":
             _star(machine, frame, module)
             continue
-        machine.bind(frame, alias.asname or alias.name, from_import(machine, frame, module, alias.name, node))
+        machine.bind(frame, alias.asname or alias.name, _from_import(machine, frame, module, alias.name, node))
+
+
+def _from_import(machine: Machine, frame: Frame, module: Value, name: str, node: ast.stmt) -> Value:
+    """What the import binds; in the user's own code every name that is missing is told."""
+    if not machine.is_script(frame.module):
+        return from_import(machine, frame, module, name, node)
+    try:
+        return from_import(machine, frame, module, name, node)
+    except Raised as raised:
+        if machine.catches(raised):
+            raise
+        machine.note(raised)
+        return UNKNOWN
 
 
 def absolute(module: Module, node: ast.ImportFrom) -> str | None:

@@ -8,6 +8,7 @@ from sftdoctor.link import static
 from sftdoctor.link.locate import Locator
 from sftdoctor.link.machine import Machine
 from sftdoctor.link.native.standard import signature_of
+from sftdoctor.link.scripts import Beside
 from sftdoctor.link.signatures import Signature
 from sftdoctor.link.skeleton import Trees
 from sftdoctor.link.values import Class, Module, strip
@@ -62,9 +63,10 @@ class Library:
         self.trees = Trees()
         self._static = Machine(environment, self.locator, trees=self.trees)
 
-    def machine(self) -> Machine:
-        """A fresh machine over these modules."""
-        return Machine(self.environment, self.locator, OPAQUE, self.trees)
+    def machine(self, script: Path | None = None) -> Machine:
+        """A fresh machine over these modules, and those beside a script."""
+        locator = Beside(self.locator, script.parent) if script else self.locator
+        return Machine(self.environment, locator, OPAQUE, self.trees)
 
     def path(self, module: str) -> Path | None:
         """Where the source of a module lies; None where it has none."""

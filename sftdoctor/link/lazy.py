@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
 
 MAX_FILES = 20_000
+MADE_UP = re.compile(r"""\bname\.endswith\(["'](\w+)["']\)""")
+"""A test of `_LazyModule.__getattr__` for names that it has an answer for though nothing exports them."""
+FAST = "Fast"
+"""The end that transformers 5 takes off a name that it no longer has (LlamaTokenizerFast)."""
 
 
 class Scan:
@@ -44,7 +48,7 @@ def build(machine: Machine, args: Arguments) -> Module | None:
     extra = strip(args.get(4, "extra_objects") or UNKNOWN)
     if isinstance(extra, Dict):
         module.ns.update({key: value for key, value in extra.items.items() if isinstance(key, str)})
-    module.lazy.failure = _failure(machine, name)
+    _learn(machine, module.lazy, name)
     return module
 
 
@@ -78,8 +82,8 @@ def _export(found: Lazy, module: str, names: Value) -> None:
             found.names[name] = module
 
 
-def _failure(machine: Machine, package: str) -> str:
-    """The exception that the package's `_LazyModule` turns a failing submodule into, as its source says."""
+def _learn(machine: Machine, lazy: Lazy, package: str) -> None:
+    """Read in the package's `_LazyModule` how it reports a failing submodule, and which names it makes up."""
     top = package.partition(".")[0]
     for candidate in (f"{top}.utils.import_utils", f"{top}._lazy_module", f"{top}.import_utils"):
         found = machine.modules.get(candidate)
@@ -87,9 +91,11 @@ def _failure(machine: Machine, package: str) -> str:
             source = machine.source(found)
             body = source[source.find("class _LazyModule") :]
             if "Could not import module" in body:
-                return "ModuleNotFoundError"
-            return "RuntimeError" if "Failed to import" in body else ""
-    return ""
+                lazy.failure = "ModuleNotFoundError"
+            elif "Failed to import" in body:
+                lazy.failure = "RuntimeError"
+            lazy.suffixes = tuple(dict.fromkeys(MADE_UP.findall(body)))
+            return
 
 
 def member(machine: Machine, module: Module, name: str, frame: Frame | None) -> Value | None:
@@ -105,14 +111,23 @@ def member(machine: Machine, module: Module, name: str, frame: Frame | None) -> 
         if found is not None:
             module.ns[name] = found
             return found
-        return UNKNOWN if inside.state == "running" else None
+        return UNKNOWN if inside.state == "running" else _made_up(machine, module, lazy, name, frame)
     if name in lazy.modules or (machine.locator.find(f"{module.name}.{name}") is not None and lazy.scans):
         return _submodule(machine, module, name, frame)
     if lazy.open or (name.startswith("__") and name.endswith("__")):
         return UNKNOWN
     if machine.shims and frame is not None and _shimmed(machine, frame, module, name):
         return module.ns[name]
-    return machine.modules.get(f"{module.name}.{name}")
+    return machine.modules.get(f"{module.name}.{name}") or _made_up(machine, module, lazy, name, frame)
+
+
+def _made_up(machine: Machine, module: Module, lazy: Lazy, name: str, frame: Frame | None) -> Value | None:
+    """What the package's `__getattr__` gives for a name that nothing exports; None where it has no answer."""
+    if not name.endswith(lazy.suffixes or "/"):
+        return None
+    base = name.removesuffix(FAST)
+    exported = base != name and (base in lazy.names or _scan(machine, lazy, base) is not None)
+    return member(machine, module, base, frame) if exported else UNKNOWN
 
 
 def _shimmed(machine: Machine, frame: Frame, module: Module, name: str) -> bool:
@@ -130,7 +145,7 @@ def offers(machine: Machine, module: Module, name: str) -> bool | None:
         return True
     if _scan(machine, lazy, name) is not None:
         return True
-    return None if lazy.open else False
+    return None if lazy.open or name.endswith(lazy.suffixes or "/") else False
 
 
 def _submodule(machine: Machine, module: Module, target: str, frame: Frame | None) -> Value:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from sftdoctor.link import memory
+from sftdoctor.link import memory, scripts
 from sftdoctor.link.findings import finding, select
 from sftdoctor.link.index import Library
 from sftdoctor.link.locate import parse
@@ -56,11 +58,13 @@ def link(library: Library, environment: Environment, workload: Workload) -> Link
 def _link(library: Library, environment: Environment, source: str, script: Script | None) -> LinkResult:
     """Link one program, from memory where it was linked before."""
     folder = library.cache / "links" if library.cache else None
-    key = memory.fingerprint(environment, source, script.path if script else "") if folder else ""
+    said = (source, script.path, repr(script.arguments), _beside(script)) if script else (source,)
+    key = memory.fingerprint(environment, *said) if folder else ""
     known = memory.recall(folder, key) if folder else None
     if known is not None:
         return LinkResult(*known)
-    machine = library.machine()
+    machine = library.machine(Path(script.path) if script else None)
+    machine.arguments = script.arguments if script else ()
     result, files = _follow(machine, environment, source, script)
     if folder:
         memory.keep(folder, key, result.findings, result.not_judged, files)
@@ -75,7 +79,10 @@ def _follow(
     not_judged: list[NotJudged] = []
     with _uncollected():
         try:
-            machine.script(name, parse(source, path or name), path)
+            tree = parse(source, path or name)
+            machine.script(name, tree, path)
+            if script:
+                scripts.follow_uncalled(machine, tree)
         except ValueError as error:
             not_judged.append(NotJudged(path or name, f"it cannot be parsed: {error}"))
         except Left as left:
@@ -84,11 +91,20 @@ def _follow(
             not_judged.append(NotJudged(f"the rest of {path or 'the run'}", "following it took too many steps"))
         except RecursionError:
             not_judged.append(NotJudged(f"the rest of {path or 'the run'}", "it is nested too deeply to be followed"))
-        scripts = {name: path} if path else {}
-        found = tuple(finding(event, environment, scripts) for event in select(machine.events, DRIVER))
+        own = {module: file for module, file in machine.scripts.items() if file}
+        found = tuple(finding(event, environment, own) for event in select(machine.events, DRIVER, own))
         result = LinkResult(found, (*machine.not_judged.values(), *not_judged)), machine.files()
         machine.release()
     return result
+
+
+def _beside(script: Script) -> str:
+    """The modules and folders beside a script: one that comes may stand before another of its name."""
+    try:
+        with os.scandir(Path(script.path).parent) as entries:
+            return "|".join(sorted(e.name for e in entries if e.name.endswith(".py") or e.is_dir()))
+    except OSError:
+        return ""
 
 
 @contextmanager

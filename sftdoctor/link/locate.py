@@ -62,6 +62,8 @@ class Found:
     root: str
     compiled: str | None = None
     """File name of a compiled module."""
+    own: bool = False
+    """Whether it is the user's, beside a script, and of no distribution."""
 
     @property
     def relative(self) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import binaries, describe, lazy, statements
+from sftdoctor.link import binaries, describe, lazy, parsers, statements
 from sftdoctor.link.locate import Found, Locator
 from sftdoctor.link.native import builtin, standard
 from sftdoctor.link.signatures import Misfit, Scope, scope_of
@@ -37,6 +37,8 @@ STEPS = 6_000_000
 """Nodes that one run may follow."""
 REPEATS, SHARE = 4, 30_000
 """A function is followed this often whatever it costs, and further as long as all its runs took fewer steps."""
+MENDED = ("missing-module", "missing-name")
+"""What a library lacks does not end a script's run: all its other breaks are wanted too."""
 MAX_DEPTH = 40
 """Calls within calls that are followed."""
 
@@ -69,7 +71,15 @@ class Machine:
         self.memo: dict[object, Value] = {}
         self.events: list[Event] = []
         self.not_judged: dict[str, NotJudged] = {}
-        self.scripts: set[str] = set()
+        self.scripts: dict[str, str] = {}
+        """The user's own modules → their files: the script, and what it imports from beside it."""
+        self.arguments: tuple[str, ...] = ()
+        """The command line that the script gets; empty where that is not known."""
+        self.own_functions: list[Function] = []
+        """Every function that the user's own modules define."""
+        self.own_fields: set[str] = set()
+        """The fields of the user's own dataclasses."""
+        self._main: Module | None = None
         self.hedged = False
         """Whether what is called or read may be something else: a branch that is not known may have bound it anew."""
         self.shims: list[Value] = []
@@ -138,6 +148,18 @@ class Machine:
         """Whether the module is the user's, of which every break is wanted."""
         return module.name in self.scripts
 
+    def is_main(self, module: Module) -> bool:
+        """Whether the module is the program itself, whose tree was given whole."""
+        return module is self._main
+
+    def main_names(self) -> list[Value]:
+        """What the names of the program itself stand for."""
+        return list(self._main.ns.values()) if self._main else []
+
+    def was_entered(self, function: Function) -> bool:
+        """Whether a function's body was followed."""
+        return id(function) in self._entered
+
     @property
     def steps_left(self) -> int:
         """What is left of the budget."""
@@ -185,7 +207,7 @@ class Machine:
     def complete(self, function: Function) -> FunctionNode:
         """The function's definition with its body, which importing its module did not need."""
         node, path = function.node, function.module.path
-        if isinstance(node, ast.Lambda) or self.is_script(function.module) or path is None:
+        if isinstance(node, ast.Lambda) or self.is_main(function.module) or path is None:
             return node
         if id(node) not in self._completed:
             try:
@@ -205,7 +227,7 @@ class Machine:
         """The text of a class statement; empty where there is none to read."""
         if cls.node is None or cls.module is None or cls.module.path is None:
             return ""
-        if self.is_script(cls.module):
+        if self.is_main(cls.module):
             return ast.unparse(cls.node)
         try:
             return self.trees.class_lines(cls.module.path, cls.node)
@@ -250,7 +272,7 @@ class Machine:
             return module
         outer, running, catching = self.doubt, self.running, self.catching
         self.doubt = outer if outer >= POSSIBLE else CERTAIN
-        self.running = False
+        self.running = found.own
         try:
             self.execute_block(Frame(module, module.ns, "module"), module.tree.body)
         except Raised as raised:
@@ -274,6 +296,8 @@ class Machine:
 
     def _open_module(self, found: Found) -> Module:
         module = Module(found.name, {}, str(found.path), found.package, distribution=found.distribution)
+        if found.own:
+            self.scripts[found.name] = str(found.path)
         module.ns["__name__"] = Const(found.name)
         module.ns["__file__"] = Const(str(found.path))
         self.modules[found.name] = module
@@ -291,7 +315,8 @@ class Machine:
     def script(self, name: str, tree: ast.Module, path: str | None, distribution: str = "") -> Module:
         """Follow a script of the user (or of a scenario) statement by statement, noting every break."""
         module = Module(name, {"__name__": Const("__main__")}, path, distribution=distribution, tree=tree)
-        self.scripts.add(name)
+        self.scripts[name] = path or ""
+        self._main = module
         self.modules[name] = module
         self.doubt, self.running = CERTAIN, True
         self.execute_block(Frame(module, module.ns, "module"), tree.body)
@@ -436,14 +461,18 @@ class Machine:
         return self._anything[name]
 
     def special(self, frame: Frame, node: ast.Call, callee: Value, args: Arguments) -> Value | None:
-        """Calls whose effect is known better than their source tells; None for all others."""
+        """Calls whose effect is known better than their source tells; None for all others.
+
+        Raises:
+            Raised: As the call does.
+        """
         if isinstance(callee, Function) and callee.name == "define_import_structure":
             return lazy.scan_call(args)
         if isinstance(callee, Class) and callee.module is None:
             maker = callee.ns.get("__call__")
             if isinstance(maker, Native):
                 return maker.call(self, args)
-        return None
+        return parsers.dataclass_parser(self, frame, callee, args, node)
 
     # ------------------------------------------------------------ what breaks
 
@@ -473,6 +502,10 @@ class Machine:
         doubt = POSSIBLE if self.hedged else self.doubt
         event = describe.event(kind, exception, message, name, frame, node, doubt, callee, detail)
         raised = Raised(self.exception(exception), message, event)
+        if self._main is not None and self._main.path and kind in MENDED and not self.catches(raised):
+            event.importing = frame is not None and not self.is_script(frame.module)
+            self.note(raised)
+            return UNKNOWN
         if raising or not self.running or self.catches(raised):
             try:
                 raise raised
@@ -491,7 +524,9 @@ class Machine:
         """
         script = self.is_script(frame.module)
         if describe.same_distribution(frame, callee) and not script:
-            return UNKNOWN  # a library fits itself; where it seems not to, it is we who follow it too coarsely
+            # a library fits itself; where it seems not to, it is we who follow it too coarsely, unless it passes on
+            # the fields of a dataclass of the user's
+            problems = [p for p in problems if p.kind == "unexpected-keyword" and p.name in self.own_fields]
         for problem in problems if script else problems[:1]:
             kind = "override-mismatch" if describe.is_override(frame, callee) else problem.kind
             self.broken(kind, "TypeError", f"{called}() {problem.message}", problem.name, frame, node, callee=callee)

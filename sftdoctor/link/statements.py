@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import classes, expressions, importing
+from sftdoctor.link import classes, expressions, importing, scripts
 from sftdoctor.link.guards import condition
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Raised
 from sftdoctor.link.values import (
@@ -22,7 +22,7 @@ from sftdoctor.link.values import (
     Module,
     Seq,
     Value,
-    common,
+    merged,
     strip,
     text,
 )
@@ -49,29 +49,10 @@ def execute(machine: Machine, frame: Frame, body: Sequence[ast.stmt]) -> None:
         handler = STATEMENTS.get(type(node))
         if handler is None:
             continue
-        if frame.kind == "module" and machine.is_script(frame.module):
-            _tolerant(machine, frame, node, handler)
+        if machine.is_script(frame.module):
+            scripts.tolerate(machine, frame, node, handler)
         else:
             handler(machine, frame, node)
-
-
-def _tolerant(machine: Machine, frame: Frame, node: ast.stmt, handler: Handler) -> None:
-    """In the user's script every break is wanted, not the first alone: note it and go on."""
-    try:
-        handler(machine, frame, node)
-    except Raised as raised:
-        if machine.catches(raised):
-            raise
-        machine.note(raised)
-        for name in _targets(node):
-            frame.scope.setdefault(name, UNKNOWN)
-
-
-def _targets(node: ast.stmt) -> set[str]:
-    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        names |= {(a.asname or a.name).partition(".")[0] for a in node.names}
-    return names
 
 
 # ---------------------------------------------------------------- binding
@@ -256,7 +237,7 @@ def join(before: dict[str, Value], ends: list[dict[str, Value]]) -> dict[str, Va
             joined[name] = first
             continue
         bound = [value for value in values if value is not None]
-        same = common(bound)
+        same = merged(bound)
         if len(bound) < len(values):
             joined[name] = MaybeUnbound(same or UNKNOWN)
         elif same is not None:
@@ -398,7 +379,9 @@ def _match(machine: Machine, frame: Frame, node: ast.Match) -> None:
 
 
 def _try(machine: Machine, frame: Frame, node: ast.Try) -> None:
-    machine.catching.append([_caught(machine, frame, handler) for handler in node.handlers])
+    own = machine.is_script(frame.module)
+    handlers = [handler for handler in node.handlers if not (own and scripts.ends_run(handler))]
+    machine.catching.append([_caught(machine, frame, handler) for handler in handlers])
     pending: Raised | Left | None = None
     handled: Raised | None = None
     try:

@@ -120,6 +120,8 @@ class Lazy:
     open: bool = False
     failure: str = ""
     """Class of the exception that a failing submodule is reported with; "" for its own."""
+    suffixes: tuple[str, ...] = ()
+    """Ends of names that its `__getattr__` has an answer for though nothing exports them ("TokenizerFast")."""
 
 
 @dataclass(eq=False, slots=True)
@@ -302,3 +304,20 @@ def common(values: Sequence[Value]) -> Value | None:
     first = strip(values[0])
     agree = all((plain := strip(value)) is first or equal_constants(plain, first) for value in values)
     return first if agree else None
+
+
+def merged(values: Sequence[Value]) -> Value | None:
+    """What several values have in common: the same one, objects of one class, tuples item by item; None for nothing."""
+    same = common(values)
+    if same is not None:
+        return same
+    plain = [strip(value) for value in values]
+    first = plain[0]
+    if isinstance(first, Instance) and all(isinstance(value, Instance) and value.cls is first.cls for value in plain):
+        attrs = [value.attrs for value in plain if isinstance(value, Instance)]
+        shared = {name: common([held[name] for held in attrs]) for name in attrs[0] if all(name in a for a in attrs)}
+        return Instance(first.cls, {name: value for name, value in shared.items() if value is not None}, True)
+    lanes = [value.items for value in plain if isinstance(value, Seq) and value.kind == "tuple" and not value.open]
+    if len(lanes) == len(values) and len({len(lane) for lane in lanes}) == 1:
+        return Seq("tuple", [merged(items) or UNKNOWN for items in zip(*lanes, strict=True)])
+    return None

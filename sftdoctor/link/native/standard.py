@@ -11,7 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from sftdoctor.link import classes, guards, importing, signatures
+from sftdoctor.link import classes, guards, importing, parsers, signatures
 from sftdoctor.link.native.builtin import make_dict
 from sftdoctor.link.state import Raised
 from sftdoctor.link.values import (
@@ -293,6 +293,12 @@ def _closed_class(name: str) -> Callable[[Machine], Value]:
     return lambda machine: machine.closed(name)
 
 
+def _argument_parser(machine: Machine) -> Value:
+    cls = machine.anything("ArgumentParser")
+    cls.ns["__call__"] = Native("ArgumentParser", parsers.argument_parser)
+    return cls
+
+
 _NO_OPTIONS = ast.Name("dataclass", ast.Load())
 OPERATIONS = ("lt", "le", "eq", "ne", "ge", "gt")
 
@@ -348,7 +354,9 @@ VALUES: dict[str, dict[str, Callable[[Machine], Value]]] = {
     },
     "abc": {"ABC": _closed_class("ABC"), "ABCMeta": _closed_class("ABCMeta")},
     "enum": {"Enum": _open_class("Enum"), "IntEnum": _open_class("Enum"), "Flag": _open_class("Flag")},
+    "argparse": {"ArgumentParser": _argument_parser},
     "sys": {
+        "argv": parsers.command_line,
         "version_info": lambda m: Const(_python(m.environment.python)),
         "platform": lambda m: _marker(m, "sys_platform"),
         "modules": lambda m: m.sys_modules,

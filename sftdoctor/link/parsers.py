@@ -1,0 +1,365 @@
+"""Command lines: what argparse and the dataclass parsers of transformers and trl make of one."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sftdoctor.link import calls, expressions, signatures
+from sftdoctor.link.state import Frame
+from sftdoctor.link.values import (
+    FALSE,
+    NONE,
+    UNKNOWN,
+    Arguments,
+    Bound,
+    Class,
+    Const,
+    Dict,
+    Field,
+    Function,
+    Instance,
+    Native,
+    Seq,
+    Value,
+    constant,
+    strip,
+    text,
+)
+
+if TYPE_CHECKING:
+    from sftdoctor.link.machine import Machine
+
+DATACLASS_PARSER = "HfArgumentParser"
+"""The class of transformers that trl's TrlParser and many a script derive from."""
+TYPES = "^dataclass_types"
+"""Attribute of a parser object that no program can set: what its constructor was given."""
+DECLARED = "^declared"
+"""Another: what add_argument told it of."""
+PARSE = ("parse_args_into_dataclasses", "parse_args_and_config")
+FILES = ("parse_json_file", "parse_yaml_file")
+WORDS: Mapping[str, object] = {"true": True, "false": False, "none": None, "yes": True, "no": False}
+MAX_CONFIG = 1_000_000
+"""Bytes; a larger config file is not read."""
+
+
+def dataclass_parser(machine: Machine, frame: Frame, callee: Value, args: Arguments, node: ast.Call) -> Value | None:
+    """What a call on a dataclass parser gives; None for every other call.
+
+    Raises:
+        Raised: The command line has an option that no dataclass has, and a try around the call takes that.
+    """
+    if callee is UNKNOWN and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
+        return _add_to_dataclass_parser(machine, frame, node.func.value, args)
+    if not isinstance(callee, Bound) or not isinstance(callee.function, Function) or callee.function.owner is None:
+        return None
+    parser, method = strip(callee.self), callee.function.name
+    if not isinstance(parser, Instance) or not _is_dataclass_parser(parser.cls):
+        return None
+    if method == "__init__":
+        return None
+    classes = _classes(parser.attrs.get(TYPES))
+    if classes is None:
+        return UNKNOWN if method in (*PARSE, *FILES, "parse_dict") else None
+    if method in PARSE:
+        more = _declared(parser)
+        return _parse(machine, frame, classes, args, node, more, config=method == "parse_args_and_config")
+    if method == "parse_dict":
+        given = strip(args.get(0, "args") or UNKNOWN)
+        values = given.items if isinstance(given, Dict) else {}
+        return Seq("tuple", [_instance(machine, frame, cls, values, node, known=False) for cls in classes])
+    if method in FILES:
+        return Seq("tuple", [_instance(machine, frame, cls, {}, node, known=False) for cls in classes])
+    return None
+
+
+def _add_to_dataclass_parser(machine: Machine, frame: Frame, owner: ast.expr, args: Arguments) -> Value | None:
+    """`parser.add_argument(…)`: what it adds comes back in one more object behind the dataclasses."""
+    parser = strip(expressions.evaluate(machine, frame, owner)) if isinstance(owner, ast.Name) else UNKNOWN
+    if not isinstance(parser, Instance) or not _is_dataclass_parser(parser.cls):
+        return None
+    _declared(parser).add(args)
+    return UNKNOWN
+
+
+def _declared(parser: Instance) -> Declared:
+    """What a parser was told by add_argument."""
+    kept = parser.attrs.get(DECLARED)
+    if not isinstance(kept, Native) or not isinstance(kept.call, Declared):
+        kept = parser.attrs[DECLARED] = Native("add_argument", Declared())
+    assert isinstance(kept.call, Declared)
+    return kept.call
+
+
+def _is_dataclass_parser(cls: Class) -> bool:
+    return any(base.name == DATACLASS_PARSER for base in cls.mro)
+
+
+def remember_types(cls: Class, instance: Instance, args: Arguments) -> None:
+    """Keep what a dataclass parser was made with, whatever its constructor does with it."""
+    if _is_dataclass_parser(cls):
+        given = args.get(0, "dataclass_types") or args.keywords.get("parsers")
+        if given is not None:
+            instance.attrs[TYPES] = given
+
+
+def _classes(value: Value | None) -> list[Class] | None:
+    value = strip(value) if value is not None else UNKNOWN
+    items = [value] if isinstance(value, Class) else value.items if isinstance(value, Seq) and not value.open else []
+    found = [item for item in map(strip, items) if isinstance(item, Class)]
+    return found if found and len(found) == len(items) else None
+
+
+def _parse(
+    machine: Machine,
+    frame: Frame,
+    classes: list[Class],
+    args: Arguments,
+    node: ast.Call,
+    more: Declared,
+    *,
+    config: bool,
+) -> Value:
+    words = _words(machine, args)
+    fields = {field.name: field for cls in classes for field in signatures.dataclass_fields(cls) or []}
+    open_ended = any(signatures.dataclass_fields(cls) is None for cls in classes)
+    values: dict[Any, Value] = {}
+    lenient = constant(args.keywords.get("return_remaining_strings")) is True
+    if words is not None:
+        options, given_config = read_options(words, {**_spellings(fields), **more.spellings}, config=config)
+        extra: dict[str, object] = _config_file(given_config) if given_config else {}
+        values = {key: _value(item) for key, item in extra.items() if key in fields} | {
+            key: _value(item) for key, item in options.known.items()
+        }
+        if not open_ended and not lenient:
+            _refuse_unknown(machine, frame, classes, node, options, [key for key in extra if key not in fields])
+    known = words is not None
+    made: list[Value] = [_instance(machine, frame, cls, values, node, known=known) for cls in classes]
+    if more.fields:
+        made.append(Instance(machine.anything("Namespace"), {**more.fields, **more.given(values, known)}, True))
+    if lenient:
+        made.append(Seq("list", [], True))
+    return Seq("tuple", made)
+
+
+def _words(machine: Machine, args: Arguments) -> list[str] | None:
+    """The words of the command line; None where they are not known."""
+    given = args.get(0, "args")
+    if given is None or (constant(given) is None and isinstance(strip(given), Const)):
+        return list(machine.arguments) if machine.arguments else None
+    items = strip(given)
+    if not isinstance(items, Seq) or items.open:
+        return None
+    words = [text(item) for item in items.items]
+    return None if None in words else [word for word in words if word is not None]
+
+
+def _refuse_unknown(
+    machine: Machine, frame: Frame, classes: list[Class], node: ast.Call, options: Options, keys: Sequence[str]
+) -> None:
+    """Say which options and config keys no dataclass has: the parser refuses them."""
+    bases = [base for cls in classes for base in cls.mro if base.module and not machine.is_script(base.module)]
+    owner = next((base for base in bases if base.fields is not None), classes[0])
+    rest = [word for words in options.unknown.values() for word in words]
+    message = f"Some specified arguments are not used by the {DATACLASS_PARSER}: {rest}"
+    for name in options.unknown:
+        machine.broken("unknown-option", "ValueError", message, name, frame, node, callee=owner)
+    for key in keys:
+        message = f"Unknown arguments from config file: ['--{key}', …]"
+        machine.broken("unknown-option", "ValueError", message, key, frame, node, callee=owner)
+
+
+def _instance(
+    machine: Machine, frame: Frame, cls: Class, values: Mapping[Any, Value], node: ast.Call, *, known: bool
+) -> Value:
+    """An object of one of the dataclasses; what a command line that is not known may set is not known."""
+    fields = signatures.dataclass_fields(cls)
+    if fields is None:
+        return UNKNOWN
+    given = {field.name: values[field.name] for field in fields if field.init and field.name in values}
+    if not known:
+        given = {field.name: UNKNOWN for field in fields if field.init} | given
+    return calls.construct(machine, frame, cls, Arguments([], given, False, known), node)
+
+
+# ---------------------------------------------------------------- words
+
+
+class Options:
+    """The options of a command line: those that the parser knows with their values, the others with their words."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, object] = {}
+        self.unknown: dict[str, list[str]] = {}
+
+
+def _spellings(fields: Mapping[str, Field]) -> dict[str, str]:
+    """Option without dashes → field. argparse takes `--no_x` for a flag that is on, and hyphens since 4.49 or so."""
+    found = {name: name for name in fields}
+    found.update({name.replace("_", "-"): name for name in fields})
+    for field in fields.values():
+        if constant(field.default) is True:
+            found[f"no_{field.name}"] = found[f"no-{field.name.replace('_', '-')}"] = f"!{field.name}"
+    return found
+
+
+def read_options(words: Sequence[str], spellings: Mapping[str, str], *, config: bool) -> tuple[Options, str | None]:
+    """Read a command line as argparse does.
+
+    Args:
+        words: What follows the script's name.
+        spellings: Option without dashes → field, "!field" for one that switches it off.
+        config: Whether `--config FILE` is taken for the file's name.
+
+    Returns:
+        The options, and the config file where one is named.
+    """
+    found, file = Options(), None
+    position = 0
+    while position < len(words):
+        word = words[position]
+        position += 1
+        if not word.startswith("--") or len(word) < 3:
+            continue  # a word that stands alone is for a parser of the script's own
+        name, equals, value = word[2:].partition("=")
+        values = [value] if equals else []
+        while not equals and position < len(words) and not _is_option(words[position]):
+            values.append(words[position])
+            position += 1
+        if config and name == "config":
+            file = values[0] if values else None
+            continue
+        field = _meant(name, spellings)
+        if field is None:
+            found.unknown[name] = [f"--{name}", *values]
+        elif field.startswith("!"):
+            found.known[field[1:]] = False
+        else:
+            found.known[field] = values if len(values) > 1 else values[0] if values else True
+    return found, file
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and not word[1:2].isdigit() and len(word) > 1
+
+
+def _meant(name: str, spellings: Mapping[str, str]) -> str | None:
+    """The field that an option means: its own, or the only one that starts like it, which argparse accepts."""
+    if name in spellings:
+        return spellings[name]
+    begun = {field for spelling, field in spellings.items() if spelling.startswith(name)}
+    return begun.pop() if len(begun) == 1 else None
+
+
+def _value(given: object) -> Value:
+    if isinstance(given, list):
+        return Seq("list", [_value(item) for item in given])
+    if isinstance(given, dict):
+        return Dict({key: _value(item) for key, item in given.items()})
+    return Const(plain(given)) if isinstance(given, str) else Const(given)
+
+
+def plain(word: str) -> object:
+    """A word as the value that it spells: true, 3, 0.1, or itself."""
+    if word.lower() in WORDS:
+        return WORDS[word.lower()]
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
+
+
+def _config_file(name: str) -> dict[str, object]:
+    """The keys of a YAML config that the command line names; empty where it cannot be read."""
+    import yaml
+
+    path = Path(name)
+    try:
+        if path.stat().st_size > MAX_CONFIG:
+            return {}
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return {}
+    if not isinstance(data, dict):
+        return {}
+    return {str(key): value for key, value in data.items() if key != "env"}
+
+
+# ---------------------------------------------------------------- argparse
+
+
+class Declared:
+    """The arguments that add_argument told a parser of.
+
+    Attributes:
+        fields: Name → default.
+        spellings: As read_options wants them.
+    """
+
+    def __init__(self) -> None:
+        self.fields: dict[str, Value] = {}
+        self.spellings: dict[str, str] = {}
+
+    def __call__(self, _machine: Machine, args: Arguments) -> Value:
+        """add_argument itself."""
+        self.add(args)
+        return UNKNOWN
+
+    def add(self, args: Arguments) -> None:
+        """Take in one argument."""
+        flags = [flag for flag in map(text, args.positional) if flag]
+        long = next((flag for flag in flags if flag.startswith("--")), flags[0] if flags else "")
+        name = text(args.keywords.get("dest")) or long.lstrip("-").replace("-", "_")
+        if not name:
+            return
+        action = text(args.keywords.get("action"))
+        switch = {"store_true": FALSE, "store_false": Const(True)}.get(action or "", NONE)
+        self.fields[name] = args.keywords.get("default", switch if long.startswith("-") else UNKNOWN)
+        for flag in flags:
+            if flag.startswith("--"):
+                self.spellings[flag[2:]] = f"!{name}" if action == "store_false" else name
+
+    def given(self, values: Mapping[Any, Value], known: bool) -> dict[str, Value]:
+        """What a command line makes of them: its values, or nothing that is known."""
+        return {name: values.get(name, self.fields[name]) if known else UNKNOWN for name in self.fields}
+
+
+def argument_parser(machine: Machine, _args: Arguments) -> Value:
+    """argparse.ArgumentParser(…): remembers its arguments, so that a known command line gives known values."""
+    declared = Declared()
+    parser = Instance(machine.anything("ArgumentParser"), {}, True)
+
+    def defaults(_machine: Machine, args: Arguments) -> Value:
+        declared.fields.update(args.keywords)
+        return NONE
+
+    def namespace(inner: Machine, args: Arguments) -> Instance:
+        words = _words(inner, args)
+        options, _ = read_options(words or (), declared.spellings, config=False)
+        values = {name: _value(value) for name, value in options.known.items()}
+        return Instance(inner.anything("Namespace"), declared.given(values, words is not None), True)
+
+    same = Native("add_argument_group", lambda _m, _a: parser)
+    parser.attrs.update(
+        {
+            "add_argument": Native("add_argument", declared),
+            "set_defaults": Native("set_defaults", defaults),
+            "add_argument_group": same,
+            "add_mutually_exclusive_group": same,
+            "parse_args": Native("parse_args", lambda m, a: namespace(m, a)),
+            "parse_known_args": Native(
+                "parse_known_args", lambda m, a: Seq("tuple", [namespace(m, a), Seq("list", [], True)])
+            ),
+        }
+    )
+    return parser
+
+
+def command_line(machine: Machine) -> Value:
+    """sys.argv."""
+    words: list[Value] = [Const(word) for word in machine.arguments]
+    return Seq("list", [UNKNOWN, *words], not words)

@@ -1,0 +1,207 @@
+"""The user's own code, a script and the modules beside it: every break in it is wanted, not the first alone."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sftdoctor.link import calls, expressions
+from sftdoctor.link.locate import Found, Locator
+from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Raised
+from sftdoctor.link.values import UNKNOWN, Arguments, Class, Function, Instance, Value, strip
+
+if TYPE_CHECKING:
+    from sftdoctor.link.machine import Machine
+
+ANCESTORS = 4
+"""Folders above a script's own that are looked through for a package of the same project."""
+TOP = (".git", "pyproject.toml", "setup.py")
+"""What marks a project's own folder: nothing above it belongs to it."""
+
+
+class Beside(Locator):
+    """The modules of a target as a script sees them: those in its own folder come first.
+
+    A package that neither the folder nor the target has, and a folder above the script does, is the project's own:
+    the script is started so that it is found (`python -m`, PYTHONPATH).
+
+    Args:
+        target: The target's modules.
+        folder: The script's folder.
+    """
+
+    def __init__(self, target: Locator, folder: Path) -> None:
+        self.environment = target.environment
+        self.python = target.python
+        self._target = target
+        self._folders = _folders(folder)
+        self._package = (folder / "__init__.py").exists()
+        self._own: dict[Path, Locator] = {}
+        self._known: dict[str, Found | None] = {}
+
+    def distribution_of(self, module: str) -> str:
+        """As Locator.distribution_of."""
+        return self._target.distribution_of(module)
+
+    def find(self, name: str) -> Found | None:
+        """As Locator.find; a module of the user's own belongs to no distribution."""
+        if name not in self._known:
+            self._known[name] = self._look(name)
+        return self._known[name]
+
+    def _look(self, name: str) -> Found | None:
+        top = name.partition(".")[0]
+        first, above = self._folders[0], self._folders[1:]
+        if self._package:
+            above = [*above, first]  # part of a package is started with -m, and sees the modules beside it as its own
+        elif (own := self._in(first, top)) and (own.path is not None or self._target.find(top) is None):
+            return self._in(first, name)
+        if self._target.find(top) is not None or self.is_stdlib(top):
+            return self._target.find(name)
+        for folder in above:
+            if self._in(folder, top) is not None:
+                return self._in(folder, name)
+        return None
+
+    def _in(self, folder: Path, name: str) -> Found | None:
+        if folder not in self._own:
+            environment = replace(self.environment, paths=(str(folder),), owners={}, distributions={}, modules={})
+            self._own[folder] = Locator(environment)
+        found = self._own[folder].find(name)
+        return replace(found, distribution="", own=True) if found else None
+
+
+def _folders(folder: Path) -> list[Path]:
+    """A script's folder, then those above it up to the project's own."""
+    found = [folder]
+    current = folder.absolute()
+    for _ in range(ANCESTORS):
+        if any((current / mark).exists() for mark in TOP) or current.parent in (current, Path.home()):
+            break
+        current = current.parent
+        found.append(current)
+    return found
+
+
+# ---------------------------------------------------------------- statements
+
+
+def tolerate(machine: Machine, frame: Frame, node: ast.stmt, follow: Callable[..., None]) -> None:
+    """Follow a statement of the user's; where it breaks, note that and go on as if it were mended.
+
+    Raises:
+        Raised: A try around it takes the exception, or it is one that the code raises itself.
+        Left: The block is left.
+    """
+    try:
+        follow(machine, frame, node)
+    except Raised as raised:
+        if machine.catches(raised) or (raised.event is None and frame.kind == "function"):
+            raise
+        machine.note(raised)
+    else:
+        return
+    for name in _bound(node):
+        frame.scope.setdefault(name, UNKNOWN)
+    if isinstance(node, ast.Return):
+        frame.returned.append(UNKNOWN)
+        raise Left("return")
+
+
+def ends_run(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler gives up: it raises again or leaves the program, so that what it takes breaks the run."""
+    last = handler.body[-1]
+    if isinstance(last, ast.Raise):
+        return True
+    called = last.value.func if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) else None
+    name = getattr(called, "attr", None) or getattr(called, "id", None)
+    return name in ("exit", "quit", "_exit", "abort")
+
+
+def _bound(node: ast.stmt) -> set[str]:
+    """The names that a statement binds."""
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        names |= {(a.asname or a.name).partition(".")[0] for a in node.names}
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        names.add(node.name)
+    return names
+
+
+# ---------------------------------------------------------------- what nobody was seen to call
+
+
+def follow_uncalled(machine: Machine, tree: ast.Module) -> None:
+    """Follow the functions that the run did not come through: callbacks, overrides, what a framework calls.
+
+    Args:
+        machine: After the script itself was followed.
+        tree: The script, to see which functions it names somewhere.
+    """
+    named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    named |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    done: set[int] = set()
+    while True:
+        todo = [f for f in machine.own_functions if id(f) not in done and not machine.was_entered(f)]
+        if not todo:
+            return
+        for function in reversed(todo):  # the last ones call the others, and know what with
+            done.add(id(function))
+            if _is_wanted(machine, function, named) and not machine.was_entered(function):
+                _follow(machine, function, named)
+
+
+def _is_wanted(machine: Machine, function: Function, named: set[str]) -> bool:
+    """Whether a function belongs to what runs: all of the script's own, of other modules what the script uses."""
+    if machine.is_main(function.module):
+        return True
+    used: Value = function.owner or function
+    values = [strip(value) for value in machine.main_names()]
+    return any(value is used for value in values) or (
+        any(value is function.module for value in values) and getattr(used, "name", "") in named
+    )
+
+
+def _follow(machine: Machine, function: Function, named: set[str]) -> None:
+    outer = machine.doubt
+    expected = (
+        function.owner is not None or function.name in named or bool(getattr(function.node, "decorator_list", ()))
+    )
+    machine.doubt = LIKELY if expected else POSSIBLE
+    machine.running = True
+    try:
+        calls.run_function(machine, function, _some_arguments(machine, function))
+    except Raised as raised:
+        machine.note(raised)
+    except Left:
+        pass
+    finally:
+        machine.doubt = outer
+
+
+def _some_arguments(machine: Machine, function: Function) -> Arguments:
+    """Arguments of which no more is known than what the annotations say."""
+    frame = Frame(function.module, function.module.ns, "module")
+    spec = function.node.args
+    keywords: dict[str, Value] = {}
+    for arg in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs):
+        known = _annotated(machine, frame, arg.annotation)
+        if known is not None:
+            keywords[arg.arg] = known
+    first = spec.args[0].arg if spec.args else ""
+    if function.owner is not None and function.kind == "function" and first:
+        keywords[first] = Instance(function.owner, {}, True)
+    return Arguments([], keywords, True, True)
+
+
+def _annotated(machine: Machine, frame: Frame, annotation: ast.expr | None) -> Value | None:
+    if not isinstance(annotation, ast.Name | ast.Attribute):
+        return None
+    try:
+        found = strip(expressions.evaluate(machine, frame, annotation))
+    except Raised:
+        return None
+    return Instance(found, {}, True) if isinstance(found, Class) and found.module is not None else None
