@@ -20,6 +20,7 @@ KNOWS: dict[str, set[str]] = {
     "errors": set(),
     "folders": set(),
     # the facts, which do not know each other
+    "fingerprint": set(),
     "flow": set(),
     "symptoms": set(),
     "target": set(),
@@ -39,7 +40,7 @@ KNOWS: dict[str, set[str]] = {
     "repair": {"engine", "link", "target", "workload"},
     "proof": {"target"},
     # what shows one
-    "report": {"symptoms"},
+    "report": {"fingerprint", "symptoms"},
     "explanation": {"symptoms"},
     # the doors
     "settings": set(),
