@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sftdoctor import jobs
 from sftdoctor.errors import UsageError
-from sftdoctor.explanation import read_lines
+from sftdoctor.logs import read_lines
 from sftdoctor.model import Explanation, FixResult, Proof, Report
 from sftdoctor.settings import Settings, split_ids
 
@@ -159,24 +159,39 @@ def prove(
     return jobs.prove(_settings(given))
 
 
-def explain(log: str | Path, *, rules: PathLike | None = None) -> Explanation:
+def explain(
+    log: str | Path,
+    *,
+    python: PathLike | None = None,
+    pins: PathLike | None = None,
+    python_version: str | None = None,
+    snapshot: PathLike | None = None,
+    rules: PathLike | None = None,
+    offline: bool = False,
+) -> Explanation:
     """Say what a traceback or log means.
 
     Args:
         log: Its text, or a Path to read it from.
+        python: Interpreter, venv or conda folder that it comes from; None for the one that its frames name, where that
+            is on this machine.
+        pins: File with the versions that it comes from, instead of python.
+        python_version: Python that the pins are for, "3.11".
+        snapshot: Recorded target that it comes from, instead of python.
         rules: Folder with more rules.
+        offline: Fetch nothing.
 
     Returns:
         What was recognised; no findings where the error is not known.
 
     Raises:
-        SftDoctorError: The file cannot be read.
+        SftDoctorError: The file cannot be read or is empty, or the target that was named cannot be read.
     """
-    settings = _settings({"rules": rules})
+    settings = _settings({name: value for name, value in locals().items() if name != "log"})
     if isinstance(log, str):
         return jobs.explain(log.splitlines(), settings)
     try:
-        with log.open(encoding="utf-8", errors="replace") as stream:
+        with log.open("rb") as stream:
             return jobs.explain(read_lines(stream), settings)
     except OSError as error:
         raise UsageError(f"{log} cannot be read: {error.strerror}") from error
@@ -196,7 +211,7 @@ def _settings(given: dict[str, Any]) -> Settings:
             given[name] = split_ids([given[name]] if isinstance(given[name], str) else given[name])
     if "arguments" in given:
         given["arguments"] = tuple(given["arguments"])
-    targets = [name for name in ("python", "pins", "snapshot") if given[name] is not None]
+    targets = [name for name in ("python", "pins", "snapshot") if given.get(name) is not None]
     if len(targets) > 1:
         raise UsageError(f"{' and '.join(targets)} exclude each other", "Name one target.")
     return Settings(**given)

@@ -176,12 +176,16 @@ def _two(parser: argparse.ArgumentParser) -> None:
 
 
 _CHECK: tuple[Adder, ...] = (_paths, _target, _workload, _judgement, _rules_folder, _verbose, _format)
+_PAGES: tuple[Adder, ...] = (_rules_folder, _verbose, _format)
 COMMANDS: dict[str, tuple[str, tuple[Adder, ...]]] = {
     "check": ("judge the environment, and scripts, configs or folders where given", _CHECK),
     "fix": ("show the plan of repair; with --apply carry it out and prove it", (*_CHECK, _fix, _timeout)),
     "undo": ("put back exactly what an earlier fix changed", (_undo,)),
     "prove": ("train a real LoRA SFT step in the target", (_python, _quantization, _timeout, _rules_folder, _format)),
-    "explain": ("a traceback or training log: the cause and the remedy", (_log, _rules_folder, _format)),
+    "explain": (
+        "a traceback or training log: the cause and the remedy",
+        (_log, _target, _rules_folder, _verbose, _format),
+    ),
     "rules": ("list the rules, show one's page, run the cases they carry", (_words, _rules_folder, _format)),
     "env": ("what to paste into a bug report", (_target, _format)),
     "snapshot": ("record a target", (_target, _format)),

@@ -139,32 +139,34 @@ def explain(settings: Settings, words: Words) -> int:
     """sftdoctor explain."""
     from sftdoctor import jobs
     from sftdoctor import report as views
-    from sftdoctor.explanation import read_lines
+    from sftdoctor.logs import read_lines
     from sftdoctor.reading import read_rules
+    from sftdoctor.report.progress import reading
 
     name = words.get("log")
     if name is not None and not Path(name).exists() and any(name == rule.id for rule in read_rules(settings)):
         return rules(settings, {"words": [name]})
-    with _log(name) as stream:
-        explanation = jobs.explain(read_lines(stream), settings)
+    with _progress() as progress, _log(name) as stream:
+        explanation = jobs.explain(read_lines(stream, reading(stream, progress)), settings, progress)
     _show(
         settings,
         lambda: views.json_report.explanation_to_dict(explanation),
-        lambda console: views.rules_text.render_explanation(explanation, console),
+        lambda console: views.explanation_text.render(
+            explanation, console, given=settings.given, verbose=settings.verbose
+        ),
     )
     return FOUND if explanation.findings else DONE
 
 
-def _log(name: str | None) -> IO[str]:
+def _log(name: str | None) -> IO[bytes]:
     if name is None or name == "-":
         if sys.stdin is None:
             raise UsageError("there is no standard input", "Name a file.")
         if sys.stdin.isatty():
             _complain("paste the traceback, then press Ctrl-D")
-        sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
-        return sys.stdin
+        return sys.stdin.buffer
     try:
-        return Path(name).open(encoding="utf-8", errors="replace")
+        return Path(name).open("rb")
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {error.strerror}", "Name a log file or the id of a rule.") from error
 

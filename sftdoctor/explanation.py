@@ -1,4 +1,4 @@
-"""A traceback or log → the rules whose symptom it shows. Reads once, line by line, whatever the size.
+"""A traceback or log → the rules that know its error. Reads once, block by block, whatever the size.
 
 Not called explain: a module of that name would stand in the way of `sftdoctor.explain`, the function.
 """
@@ -6,67 +6,97 @@ Not called explain: a module of that name would stand in the way of `sftdoctor.e
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import IO
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from sftdoctor.model import Explanation, Finding, Fix, Rule, RuleFix, without_placeholders
+from sftdoctor.logs import LogParser, blocks, undecorated
+from sftdoctor.logs.asked import Asked, asked_by, in_words
+from sftdoctor.logs.choice import chain_of, follows, frames_that_matter, last_error
+from sftdoctor.logs.parser import SIGNS
+from sftdoctor.model import Explanation, Finding, Fix, Raised, Rule, RuleFix, without_placeholders
 from sftdoctor.symptoms import anchors
 
-LINE_LIMIT = 8192
-"""Characters of one line; a longer one is read in pieces of this size."""
-BLOCK = 512
-"""Lines that are looked at together."""
-FRAMES = 6
-"""Innermost frames that are kept."""
-
-_SIGNS = ('File "', "Error", "Exception", "Interrupt")
-_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]{0,20}[A-Za-z]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\))")
-_RANK = re.compile(r"\s*(?:\[?(?:default|rank)?\d{1,5}\]?:)?\s*")
-_EXCEPTION = re.compile(r"(?:[A-Za-z_]\w{0,80}\.){0,12}[A-Za-z_]\w{0,80}(?:Error|Exception|Interrupt)(?::\s|\s*$)")
-_FRAME = re.compile(r'File "([^"]{1,500})", line (\d{1,9})(?:, in (\S{1,200}))?')
+Hits = dict[str, str]
+"""Ids of rules, each with the words that showed it."""
 
 
 def explain(lines: Iterable[str], rules: Sequence[Rule]) -> Explanation:
-    """Match a traceback or log against the symptoms of rules.
+    """Match a traceback or log against what rules know.
 
     Args:
         lines: The log, line by line; read once, so that it may be endless in practice.
         rules: All that may be recognised.
 
     Returns:
-        A Finding for each rule whose symptom was seen, in the order of the log; the last exception with its innermost
-        frames.
+        What caused the error that ended the run, as far as a rule knows it; what else the log shows.
     """
-    patterns = [_Pattern(rule) for rule in rules if rule.symptom]
-    seen: dict[str, tuple[Rule, str]] = {}
-    frames: deque[str] = deque(maxlen=FRAMES)
-    last: tuple[str | None, tuple[str, ...]] = (None, ())
+    known = Symptoms(rules)
+    parser = LogParser()
+    seen: Hits = {}
     number = 0
-    for block in _blocks(lines):
-        number += len(block)
-        text = "".join(block)
-        alive = [pattern for pattern in patterns if pattern.could_match(text)]
-        if not alive and not any(word in text for word in _SIGNS):
+    for block in blocks(lines):
+        first, number = number + 1, number + len(block)
+        text = "\n".join(block)
+        alive = known.alive(text)
+        if not alive and not any(sign in text for sign in SIGNS):
+            parser.skip()
             continue  # most of a long log: nothing in it needs a closer look
-        for line in block:
-            for rule in _most_specific(alive, line):
-                seen.setdefault(rule.id, (rule, line.strip()))
-            if 'File "' in line:
-                frames.extend(_frame(line))
-            elif _is_exception(line):
-                last = (_RANK.sub("", line, count=1).strip(), tuple(frames))
-                frames.clear()
-    findings = tuple(finding_of(rule, text) for rule, text in seen.values())
-    return Explanation(findings, tuple(rule for rule, _ in seen.values()), *last, lines=number)
+        for offset, raw in enumerate(block):
+            line = undecorated(raw)
+            for id_ in known.in_text(line, alive):
+                seen.setdefault(id_, line.strip())
+            if parser.busy or any(sign in line for sign in SIGNS):
+                parser.feed(first + offset, line)
+    return _explanation(parser.close(), seen, known, number)
 
 
-def _blocks(lines: Iterable[str]) -> Iterator[list[str]]:
-    """The lines without terminal escapes, some hundred at a time."""
-    stream = iter(lines)
-    while block := list(islice(stream, BLOCK)):
-        yield [_ESCAPES.sub("", line) if "\x1b" in line else line for line in block]
+def _explanation(told: Sequence[Raised], seen: Hits, known: Symptoms, lines: int) -> Explanation:
+    error = last_error(told)
+    chain = chain_of(error, told) if error else ()
+    root, hits = _recognised(error, chain, known) if error else (None, {})
+    if not hits and (error is None or not error.line or not error.whole):
+        hits = seen  # no error stands there whole: what its other lines show is all there is
+    also = {id_: text for id_, text in seen.items() if id_ not in hits and not known.shares_symptom(id_, hits)}
+    asked = asked_by(root) if root is not None and root.kind else None
+    findings = tuple(_told(known.by_id[id_], text, asked) for id_, text in hits.items())
+    named = root if root is not None and root.kind else None
+    return Explanation(
+        findings=findings,
+        pages=tuple(known.by_id[id_] for id_ in hits),
+        exception=str(named).strip() if named else None,
+        frames=tuple(str(frame) for frame in frames_that_matter(root.frames)) if root else (),
+        lines=lines,
+        root=root,
+        chain=chain,
+        others=_others(told, chain),
+        also=tuple(finding_of(known.by_id[id_], text) for id_, text in also.items()),
+    )
+
+
+def _told(rule: Rule, symptom: str, asked: Asked | None) -> Finding:
+    """The finding of a rule; where the rule is the page of a kind of link, in the words of the link."""
+    finding = finding_of(rule, symptom)
+    if asked is None or not _is_page(rule):
+        return finding
+    return replace(finding, title=in_words(asked), message="")
+
+
+def _recognised(error: Raised, chain: Sequence[Raised], known: Symptoms) -> tuple[Raised, Hits]:
+    """The exception of the chain that a rule knows, the root first; the root itself where none does."""
+    for raised in chain:
+        if hits := known.of(raised):
+            return raised, hits
+    return chain[0] if chain else error, {}
+
+
+def _others(told: Sequence[Raised], chain: Sequence[Raised]) -> tuple[Raised, ...]:
+    """Errors of other chains, each text once."""
+    shown = {str(raised) for raised in chain}
+    found: dict[str, Raised] = {}
+    for raised in told:
+        if raised.kind and raised.whole and str(raised) not in shown and not follows(raised):
+            found.setdefault(str(raised), raised)
+    return tuple(found.values())
 
 
 class _Pattern:
@@ -74,42 +104,110 @@ class _Pattern:
 
     def __init__(self, rule: Rule) -> None:
         symptom = rule.symptom.strip()
-        self.rule = rule
+        self.id = rule.id
         self.search = re.compile(symptom).search
         self.anchors = anchors(symptom)
 
-    def could_match(self, line: str) -> bool:
+    def could_match(self, text: str) -> bool:
         """Whether the pattern is worth trying; much cheaper than trying it."""
-        return not self.anchors or any(text in line for text in self.anchors)
+        return not self.anchors or any(anchor in text for anchor in self.anchors)
 
-    def weight(self, line: str) -> int:
-        """How much of a line the pattern spells out: of two that match, the one that says more knows more."""
-        return max((len(text) for text in self.anchors if text in line), default=0)
-
-
-def _most_specific(patterns: Sequence[_Pattern], line: str) -> list[Rule]:
-    hits = [pattern for pattern in patterns if pattern.could_match(line) and pattern.search(line)]
-    most = max((hit.weight(line) for hit in hits), default=0)
-    return [hit.rule for hit in hits if hit.weight(line) == most]
+    def weight(self, text: str) -> int:
+        """How much of a text the pattern spells out: of two that match, the one that says more knows more."""
+        return max((len(anchor) for anchor in self.anchors if anchor in text), default=0)
 
 
-def read_lines(stream: IO[str]) -> Iterator[str]:
-    """The lines of a stream, none longer than LINE_LIMIT."""
-    while line := stream.readline(LINE_LIMIT):
-        yield line
+class Symptoms:
+    """What rules know of logs.
+
+    Args:
+        rules: All rules; those that no log can show are left out.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.by_id = {rule.id: rule for rule in rules}
+        self._pages = {_kind(rule): rule.id for rule in rules if _is_page(rule)}
+        self._links = [rule for rule in rules if rule.fails.get("probe") == "link" and not _is_page(rule)]
+        # the page of a kind of link speaks of any program's error: what was asked of whom decides, not its words
+        self._patterns = [_Pattern(rule) for rule in rules if rule.symptom and not _is_page(rule)]
+
+    def alive(self, text: str) -> list[_Pattern]:
+        """The patterns that may match somewhere in a text."""
+        return [pattern for pattern in self._patterns if pattern.could_match(text)]
+
+    def in_text(self, text: str, patterns: Sequence[_Pattern] | None = None) -> list[str]:
+        """Ids of the rules whose symptom stands in a text; of several that match, those that say most of it."""
+        tried = self._patterns if patterns is None else patterns
+        hits = [pattern for pattern in tried if pattern.could_match(text) and pattern.search(text)]
+        most = max((hit.weight(text) for hit in hits), default=0)
+        return [hit.id for hit in hits if hit.weight(text) == most]
+
+    def of(self, raised: Raised) -> Hits:
+        """What may have caused an exception: the rules for its words, then those for the link that it tells of."""
+        asked = asked_by(raised)
+        words = str(raised)
+        flat = " ".join(words.split())
+        ids = self.in_text(words) or self.in_text(flat)
+        ids = [id_ for id_ in ids if asked is None or fits(asked, self.by_id[id_].fails, named=True)]
+        if asked is not None and not ids:
+            ids = [rule.id for rule in self._links if fits(asked, rule.fails)]
+        if asked is not None and not ids and asked.of_stack and asked.kind in self._pages:
+            ids = [self._pages[asked.kind]]
+        return dict.fromkeys(ids, words.splitlines()[0] if words else "")
+
+    def shares_symptom(self, id_: str, hits: Hits) -> bool:
+        """Whether a rule is known by the same words as one of those that were found."""
+        return any(self.by_id[id_].symptom == self.by_id[other].symptom for other in hits)
 
 
-def _is_exception(line: str) -> bool:
-    start = _RANK.match(line)
-    return _EXCEPTION.match(line, start.end() if start else 0) is not None
+def _is_page(rule: Rule) -> bool:
+    """Whether a rule is no more than the page of a kind of link."""
+    return rule.fails.get("probe") == "link" and set(rule.fails) == {"probe", "kind"} and _kind(rule) != ""
 
 
-def _frame(line: str) -> list[str]:
-    found = _FRAME.search(line)
-    if not found:
-        return []
-    path, number, function = found.groups()
-    return [f"{path}:{number}" + (f" in {function}" if function else "")]
+def _kind(rule: Rule) -> str:
+    kind = rule.fails.get("kind")
+    return kind if isinstance(kind, str) and kind not in _BINARY else ""
+
+
+_BINARY = ("numpy-binary-interface", "extension-cannot-load")
+"""Kinds of link that tracebacks tell in words of their own, which no other program's error shares."""
+
+
+def fits(asked: Asked, fails: object, *, named: bool = False) -> bool:
+    """Whether a rule about a link speaks of the one that an exception tells of.
+
+    Args:
+        asked: The link.
+        fails: The rule's `[fails]`; anything but a link fits.
+        named: Whether the rule's own words were found: then what the exception does not say is no objection.
+
+    Returns:
+        Whether nothing contradicts it and, where its words were not found, its name or symbol is the same.
+    """
+    if not isinstance(fails, dict) or fails.get("probe") != "link":
+        return named
+    if asked.kind not in _several(fails.get("kind")) and not named:
+        return False
+    symbol = asked.symbol.removesuffix(".__init__")
+    said = (
+        ("caller", asked.caller if asked.frame is not None else ""),
+        ("callee", asked.callee),
+        ("name", asked.name),
+    )
+    if any(value and key in fails and value not in map(_module, _several(fails[key])) for key, value in said):
+        return False
+    if "symbol" in fails and not any(f".{symbol}".endswith(f".{wanted}") for wanted in _several(fails["symbol"])):
+        return False
+    return named or "symbol" in fails or ("name" in fails and bool(asked.name))
+
+
+def _module(distribution: str) -> str:
+    return distribution.replace("-", "_")
+
+
+def _several(value: object) -> list[str]:
+    return [value] if isinstance(value, str) else list(value) if isinstance(value, (list, tuple)) else []
 
 
 def finding_of(rule: Rule, symptom: str = "") -> Finding:

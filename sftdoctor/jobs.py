@@ -148,22 +148,28 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     )
 
 
-def explain(lines: Iterable[str], settings: Settings) -> Explanation:
-    """Match a traceback or log against the rules.
+def explain(lines: Iterable[str], settings: Settings, progress: Progress = silent) -> Explanation:
+    """Say what a traceback or log means; where the environment that it comes from is at hand, make sure of it.
 
     Args:
         lines: The log.
-        settings: rules is looked at.
+        settings: rules, and what names the target, are looked at.
+        progress: Told what takes long.
 
     Returns:
         What was recognised; no findings where the error is not known.
 
     Raises:
-        RuleError: A rule is broken.
+        SftDoctorError: The log is empty, a rule is broken, or the target that was named cannot be read.
     """
     from sftdoctor.explanation import explain as match
+    from sftdoctor.scene import confirm
 
-    return match(lines, read_rules(settings, pages=True))
+    rules = read_rules(settings, pages=True)
+    explanation = match(lines, rules)
+    if not explanation.lines:
+        raise UsageError("the log is empty", "Give the whole output of the run, with its standard error (2>&1).")
+    return confirm(explanation, settings, rules, progress)
 
 
 def describe(event: Mapping[str, Any]) -> str:

@@ -530,16 +530,69 @@ class FixResult:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """One frame of a traceback, as a log shows it."""
+
+    path: str
+    line: int | None = None
+    function: str = ""
+    code: str = ""
+    """The source line that it stands at; empty where the log does not show it."""
+
+    def __str__(self) -> str:
+        line = "" if self.line is None else f":{self.line}"
+        return f"{self.path}{line}" + (f" in {self.function}" if self.function else "")
+
+
+@dataclass(frozen=True)
+class Raised:
+    """One exception that a log tells."""
+
+    kind: str
+    """Its class, as it is written there; empty where the log ends before the exception."""
+    message: str
+    frames: tuple[Frame, ...] = ()
+    """Its frames, outermost first."""
+    relation: str = ""
+    """How it came of the one before it: cause ("direct cause"), context ("during handling"), or not at all."""
+    rank: str = ""
+    """Of the process that raised it, where the log says so."""
+    line: int = 0
+    """Line of the log, from 1."""
+    secondary: bool = False
+    """Whether it was raised, and ignored, while the process was ending."""
+    whole: bool = True
+    """Whether it began a line; False where it is only spoken of in one."""
+    before: str = ""
+    """What stands before it in its line, where it is only spoken of."""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}" if self.message else self.kind
+
+
+@dataclass(frozen=True)
 class Explanation:
     """What a traceback or log says, matched against the rules."""
 
     findings: tuple[Finding, ...] = ()
-    """One a rule whose symptom was seen, in the order in which they were first seen."""
+    """What may have caused the error, the likeliest first: one a rule; none where it is not known."""
     pages: tuple[Rule, ...] = ()
     """The rules behind the findings, in the same order."""
     exception: str | None = None
-    """The last line that looks like an exception; None where there is none."""
+    """The error that ended the run; None where the log tells none."""
     frames: tuple[str, ...] = ()
-    """The innermost frames above it, as "path:line in function", outermost first."""
+    """The frames above it that matter, as "path:line in function", outermost first."""
     lines: int = 0
     """Number of lines that were read."""
+    root: Raised | None = None
+    """That error with all its frames."""
+    chain: tuple[Raised, ...] = ()
+    """The exceptions that came of it, or that it came of, in the order of the log."""
+    others: tuple[Raised, ...] = ()
+    """Other errors of the log."""
+    also: tuple[Finding, ...] = ()
+    """What else the log shows that a rule knows: warnings, errors of other processes."""
+    environment: Environment | None = None
+    """Where it happened, as far as that could be read; None where it could not."""
+    notes: tuple[str, ...] = ()
+    """What was made sure of in that environment, and what was not."""

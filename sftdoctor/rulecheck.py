@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from sftdoctor.model import Confidence, Safety, Severity
 from sftdoctor.predicates import PREDICATES, Argument
-from sftdoctor.rulefile import CASE_DATA, FINDING, PLACEHOLDER, Source, as_list, plain
+from sftdoctor.rulefile import CASE_DATA, FINDING, OUTSIDE, PLACEHOLDER, Source, as_list, plain
 from sftdoctor.symptoms import compile_symptom
 
 HEADINGS = ("## What happens", "## Why", "## Fix safety")
@@ -69,12 +69,14 @@ def check_rule(source: Source, stem: str) -> Mapping[str, Any]:
     _check_applies(source, table(source, data, "applies"))
     probe = table(source, data, "fails")
     _check_probe(source, probe, "fails")
+    if probe["probe"] == OUTSIDE and not data.get("symptom"):
+        raise source.error("a rule that logs alone show needs a symptom", "symptom")
     fixes = _tables(source, data, "fix")
     for index, fix in enumerate(fixes):
         _check_fix(source, fix, index)
     _check_placeholders(source, data, probe, fixes)
     _check_evidence(source, _tables(source, data, "evidence"))
-    _check_cases(source, _tables(source, data, "case"))
+    _check_cases(source, _tables(source, data, "case"), logs_alone=probe["probe"] == OUTSIDE)
     return data
 
 
@@ -269,7 +271,7 @@ def _check_evidence(source: Source, evidence: list[Mapping[str, Any]]) -> None:
             raise source.error("must be a date, 2026-11-20", "checked", "evidence", index) from error
 
 
-def _check_cases(source: Source, cases: list[Mapping[str, Any]]) -> None:
+def _check_cases(source: Source, cases: list[Mapping[str, Any]], *, logs_alone: bool) -> None:
     for index, case in enumerate(cases):
         check_keys(source, case, _CASE, ("name", "expect"), "case", index)
         if case["expect"] not in EXPECT:
@@ -277,6 +279,8 @@ def _check_cases(source: Source, cases: list[Mapping[str, Any]]) -> None:
         for key, kind in {"distributions": dict, "source": dict, "facts": dict, **CASE_DATA}.items():
             if key in case and not isinstance(case[key], kind):
                 raise source.error("has the wrong type", key, "case", index)
+        if logs_alone and "log" not in case:
+            raise source.error("a rule that logs alone show needs a log in each case", "", "case", index)
     expected = {case["expect"] for case in cases}
     if not {"pass", "fail"} <= expected:
         raise source.error("at least one case that fails and one that passes are needed ([[case]])")

@@ -21,6 +21,7 @@ entry_points     "module:attribute" that the run imports, in order: what the lin
 facts            facts of the script, by name; with neither these nor a script the scenario's speak
 script           text of the script, read as any script is; arguments: its command line
 model            { config = { … }, "modeling_x.py" = "…" }: the model folder
+log              text of a log: explain is asked whether it shows the rule's error, and nothing else is looked at
 """
 
 from __future__ import annotations
@@ -159,7 +160,16 @@ def build_workload(case: Case, folder: Path) -> Workload:
     return replace(workload, scripts=(replace(first, facts=first.facts + facts), *workload.scripts[1:]))
 
 
+def _explained(rule: Rule, log: str) -> CaseResult:
+    from sftdoctor.explanation import explain
+
+    found = explain(log.splitlines(), (rule,)).findings
+    return CaseResult(rule.id, "", "", *(("fail", found[0].symptom) if found else ("pass", "")))
+
+
 def _run(rule: Rule, case: Case) -> CaseResult:
+    if "log" in case.data:
+        return replace(_explained(rule, case.data["log"]), case=case.name, expected=case.expect)
     with tempfile.TemporaryDirectory(prefix="sftdoctor-case-") as folder:
         try:
             got, reason = _answer(judge_case(rule, case, Path(folder)), rule)

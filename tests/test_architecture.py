@@ -22,6 +22,7 @@ KNOWS: dict[str, set[str]] = {
     # the facts, which do not know each other
     "fingerprint": set(),
     "flow": set(),
+    "logs": set(),
     "symptoms": set(),
     "target": set(),
     "link": set(),
@@ -36,24 +37,25 @@ KNOWS: dict[str, set[str]] = {
     "merging": {"drafts", "predicates"},
     "engine": {"drafts", "merging", "predicates", "ruleset"},
     # what acts on a judgement
-    "testing": {"engine", "link", "ruleset", "target", "workload"},
+    "testing": {"engine", "explanation", "link", "ruleset", "target", "workload"},
     "repair": {"engine", "link", "target", "workload"},
     "proof": {"target"},
     # what shows one
     "report": {"fingerprint", "symptoms"},
-    "explanation": {"symptoms"},
+    "explanation": {"logs", "symptoms"},
     # the doors
     "settings": set(),
     "arguments": {"settings"},
     "reading": {"ruleset", "settings", "target", "workload"},
     "checker": {"engine", "link", "reading", "settings"},
-    "jobs": {"checker", "explanation", "proof", "reading", "repair", "settings"},
-    "api": {"explanation", "jobs", "repair", "settings"},
+    "scene": {"checker", "logs", "reading", "rulefile", "settings"},
+    "jobs": {"checker", "explanation", "proof", "reading", "repair", "scene", "settings"},
+    "api": {"jobs", "logs", "repair", "settings"},
     "throwaway": {"repair", "target"},
     "demo_text": {"demo", "report", "throwaway"},
     "demo": {"demo_text", "jobs", "proof", "repair", "report", "settings", "throwaway"},
     "cli": {
-        *{"arguments", "demo", "demo_text", "explanation", "jobs", "reading", "repair", "report"},
+        *{"arguments", "demo", "demo_text", "jobs", "logs", "reading", "repair", "report"},
         *{"status", "streams", "ruleset", "settings", "symptoms", "target", "testing", "throwaway"},
     },
     "status": set(),

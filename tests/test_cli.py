@@ -238,7 +238,6 @@ def test_two_environments_that_differ_are_one(broken: Path, healthy: Path, tmp_p
             "known causes",
         ),
         ("FooError: never seen before\n", DONE, "Not known"),
-        ("", DONE, "Not known"),
     ],
 )
 def test_explain_reads_a_file_and_standard_input(log: str, expected: int, words: str, tmp_path: Path) -> None:
@@ -246,6 +245,12 @@ def test_explain_reads_a_file_and_standard_input(log: str, expected: int, words:
     for done in (run("explain", "a.log", cwd=tmp_path), run("explain", cwd=tmp_path, text=log)):
         assert done.returncode == expected
         assert words in done.stdout
+
+
+def test_explain_of_nothing_is_told(tmp_path: Path) -> None:
+    done = run("explain", cwd=tmp_path, text="")
+    assert done.returncode == FAILED
+    assert done.stderr.startswith("sftdoctor: error: the log is empty")
 
 
 def test_explain_takes_bytes_that_are_no_text(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftdoctor.explanation import LINE_LIMIT, explain, read_lines
+from sftdoctor.explanation import explain
+from sftdoctor.logs import LINE_LIMIT, read_lines
 from sftdoctor.model import Rule, Severity
 from sftdoctor.ruleset import load_rules
 from sftdoctor.symptoms import anchors
@@ -95,7 +96,7 @@ def test_order_is_that_of_the_log_and_each_rule_comes_once() -> None:
 
 
 def test_a_line_without_end_is_read_in_pieces() -> None:
-    lines = list(read_lines(io.StringIO("x" * (3 * LINE_LIMIT) + "\nend")))
+    lines = list(read_lines(io.BytesIO(b"x" * (3 * LINE_LIMIT) + b"\nend")))
     assert max(map(len, lines)) == LINE_LIMIT
     assert lines[-1] == "end"
 

@@ -40,6 +40,7 @@ training       outcome | cause, frozen_by, error        the script's training co
                                                         raises (the libraries' functions are evaluated)
 gc-override    refuses | silent                         the model's own code meets gradient checkpointing like that
 platform       system | machine                         sys.platform, platform.machine()
+log                                                     only a log shows it, by the rule's symptom; its cases are logs
 
 A line of `where` is `name = VALUE`, where VALUE is a plain value, a list of them (any), "unset" (not said), "set"
 (said, whatever it is), or a table of `not`, `at_least`, `at_most`. Fact names are those of workload.VOCABULARY. A fact
@@ -51,7 +52,18 @@ Texts of a rule (title, message, a fix's require and arguments) may hold `{peft}
 
 from __future__ import annotations
 
-from sftdoctor.predicates import code, facts, gradients, hardware, installation, links, logic, requirements, versions
+from sftdoctor.predicates import (
+    code,
+    facts,
+    gradients,
+    hardware,
+    installation,
+    links,
+    logic,
+    outside,
+    requirements,
+    versions,
+)
 from sftdoctor.predicates.core import (
     PREDICATES,
     Argument,
@@ -86,5 +98,5 @@ __all__ = [
     "gate",
 ]
 
-_REGISTERED = (code, facts, gradients, hardware, installation, links, logic, requirements, versions)
+_REGISTERED = (code, facts, gradients, hardware, installation, links, logic, outside, requirements, versions)
 """Imported so that each registers its predicates."""

@@ -9,9 +9,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sftdoctor.report import environment, environment_text, json_report, proof_text, repair_text, rules_text, text
+    from sftdoctor.report import (
+        environment,
+        environment_text,
+        explanation_text,
+        json_report,
+        proof_text,
+        repair_text,
+        rules_text,
+        text,
+    )
 
-__all__ = ["environment", "environment_text", "json_report", "proof_text", "repair_text", "rules_text", "text"]
+__all__ = [
+    "environment",
+    "environment_text",
+    "explanation_text",
+    "json_report",
+    "proof_text",
+    "repair_text",
+    "rules_text",
+    "text",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -22,6 +22,7 @@ from sftdoctor.model import (
     Location,
     Place,
     Proof,
+    Raised,
     Report,
     Rule,
     Severity,
@@ -204,14 +205,32 @@ def _action(action: Action) -> JSON:
 
 def explanation_to_dict(explanation: Explanation) -> JSON:
     """An Explanation as `explain --format json` prints it."""
+    environment = explanation.environment
     return {
         "schema": SCHEMA,
         "known": bool(explanation.findings),
         "exception": explanation.exception,
         "frames": list(explanation.frames),
+        "root": _raised(explanation.root) if explanation.root else None,
+        "chain": [_raised(raised) for raised in explanation.chain],
+        "others": [_raised(raised) for raised in explanation.others],
         "findings": [finding_to_dict(finding) for finding in explanation.findings],
+        "also": [finding_to_dict(finding) for finding in explanation.also],
         "pages": {rule.id: rule.explain for rule in explanation.pages},
+        "environment": environment_to_dict(environment) if environment else None,
+        "notes": list(explanation.notes),
         "lines": explanation.lines,
+    }
+
+
+def _raised(raised: Raised) -> JSON:
+    return {
+        "kind": raised.kind,
+        "message": raised.message,
+        "relation": raised.relation or None,
+        "rank": raised.rank or None,
+        "line": raised.line,
+        "frames": [asdict(frame) for frame in raised.frames],
     }
 
 

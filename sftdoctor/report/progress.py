@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import IO, Any
 
@@ -70,3 +73,30 @@ class Progress:
             self._status = console.status(Text(line), spinner="line")
             self._status.start()
         self._status.update(Text(line))
+
+
+def reading(stream: IO[bytes], progress: Callable[[str], None], patience: float = 1.0) -> Callable[[int], None]:
+    """A function to be told how many bytes of a stream were read, which draws a bar once that takes long.
+
+    Args:
+        stream: What is read; its size is asked for.
+        progress: Where the bar goes.
+        patience: Seconds without a bar.
+
+    Returns:
+        The function.
+    """
+    start = time.monotonic()
+    try:
+        size = os.fstat(stream.fileno()).st_size
+    except (OSError, ValueError):
+        size = 0
+
+    def told(done: int) -> None:
+        if time.monotonic() - start < patience:
+            return
+        share = min(done / size, 1.0) if size else 0.0
+        bar = f"[{'#' * int(20 * share):<20}] {share:.0%} of {size / 1e6:,.0f} MB" if size else f"{done / 1e6:,.0f} MB"
+        progress(f"reading the log {bar}…")
+
+    return told

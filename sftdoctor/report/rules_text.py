@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.model import CaseResult, Explanation, Rule, Severity, without_placeholders
+from sftdoctor.model import CaseResult, Rule, Severity, without_placeholders
 from sftdoctor.report.plain import clean, clean_lines, count
-from sftdoctor.report.style import as_text, indent, print_commands, rows, titled
+from sftdoctor.report.style import as_text, indent, rows, titled
 from sftdoctor.report.text import MARKS
 from sftdoctor.symptoms import readable
 
@@ -39,7 +39,7 @@ def render_page(rule: Rule, console: Console) -> None:
     pairs += [("you would see", clean(readable(rule.symptom)))] if rule.symptom else []
     pairs += _fixes(rule)
     console.print(indent(rows(pair for pair in pairs if pair[1])))
-    _print_markdown(rule.explain, console)
+    render_body(rule, console)
     if rule.evidence:
         console.print()
         console.print(Text("Evidence", "bold"))
@@ -48,6 +48,11 @@ def render_page(rule: Rule, console: Console) -> None:
             indent(as_text(f"{clean(evidence.claim)}: {clean(evidence.method)} ({clean(evidence.checked)})"), 2)
         )
         console.print(indent(as_text(Text(clean(evidence.source), "dim")), 2))
+
+
+def render_body(rule: Rule, console: Console) -> None:
+    """Print the texts of a rule's page, below a head that stands already."""
+    _print_markdown(rule.explain, console)
 
 
 def _fixes(rule: Rule) -> list[tuple[str | Text, str | Text]]:
@@ -104,51 +109,3 @@ def render_results(results: Sequence[CaseResult], console: Console) -> None:
     told = f"{count(len(results), 'case')} of {count(len(by_rule), 'rule')}: "
     said = f"{failures} failed" if failures else "all as expected"
     console.print(Text(told + said, "bold red" if failures else "bold green"))
-
-
-def render_explanation(explanation: Explanation, console: Console) -> None:
-    """Print what a log says: the pages of the rules that it matches, or that it is not known."""
-    if explanation.exception:
-        console.print(as_text(Text(clean(explanation.exception), "bold red")))
-    if not explanation.pages:
-        _print_unknown(explanation, console)
-        return
-    console.print()
-    if len(explanation.pages) == 1:
-        render_page(explanation.pages[0], console)
-        steps = [("sftdoctor check", "is it so in this environment?"), ("sftdoctor fix", "show the repair")]
-    else:
-        _print_causes(explanation.pages, console)
-        first = clean(explanation.pages[0].id)
-        steps = [
-            ("sftdoctor check YOUR_SCRIPT.py", "which of them it is"),
-            (f"sftdoctor rules {first}", "one of them in full"),
-        ]
-    console.print()
-    print_commands(console, steps)
-
-
-def _print_causes(pages: Sequence[Rule], console: Console) -> None:
-    """Several rules share the symptom: each with its remedy, none with its page."""
-    console.print(as_text(f"What is seen there has {len(pages)} known causes:"))
-    for rule in pages:
-        console.print()
-        mark, style = MARKS[rule.severity]
-        console.print(titled(Text(f"{mark} {clean(rule.id)}", style), as_text(clean(rule.heading()))))
-        console.print(indent(rows(_fixes(rule))))
-
-
-def _print_unknown(explanation: Explanation, console: Console) -> None:
-    read = count(explanation.lines, "line")
-    if explanation.exception:
-        console.print(as_text(f"Not known: no rule matches this error ({read} read)."))
-    else:
-        console.print(as_text(f"Not known: there is no error in it that a rule matches ({read} read)."))
-    for frame in explanation.frames:
-        console.print(indent(as_text(clean(frame)), 2))
-    console.print()
-    steps = [
-        ("sftdoctor check", "judge the environment itself"),
-        ("sftdoctor env", "what to paste into a bug report"),
-    ]
-    print_commands(console, steps)

@@ -1,0 +1,96 @@
+"""Bytes → lines: any encoding, any length, no terminal escapes."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import IO
+
+LINE_LIMIT = 8192
+"""Characters of one line; a longer one comes in pieces of this size."""
+BLOCK = 512
+"""Lines that are looked at together."""
+READ = 1 << 20
+"""Bytes that are read at once."""
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]"  # colours, cursor
+    r"|\x1b\][^\x07\x1b]{0,2000}(?:\x07|\x1b\\)"  # titles, links
+    r"|\x1b[ -/]{0,4}[0-~]"
+)
+_NO_MEANING = dict.fromkeys((*range(0x09), *range(0x0E, 0x20), 0x7F, 0x0B, 0x0C))
+
+
+def read_lines(stream: IO[bytes], on_read: Callable[[int], None] | None = None) -> Iterator[str]:
+    """The lines of a log, whatever its encoding; read once, in bounded memory.
+
+    Args:
+        stream: Its bytes. UTF-16 and UTF-32 are known by their mark, or UTF-16 by its zeros; all else is read as UTF-8,
+            and what that does not cover is replaced.
+        on_read: Told the number of bytes read so far.
+
+    Yields:
+        Lines without their ends, none longer than LINE_LIMIT; a carriage return ends one too (progress bars).
+    """
+    data = stream.read(READ)
+    decoder = codecs.getincrementaldecoder(encoding_of(data))(errors="replace")
+    done, rest = 0, ""
+    while data:
+        done += len(data)
+        rest += decoder.decode(data)
+        if on_read is not None:
+            on_read(done)
+        *lines, rest = rest.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        for line in lines:
+            yield from _pieces(line)
+        if len(rest) > READ:  # one line without an end
+            yield from _pieces(rest)
+            rest = ""
+        data = stream.read(READ)
+    if rest := rest + decoder.decode(b"", True):
+        yield from _pieces(rest)
+
+
+def encoding_of(data: bytes) -> str:
+    """The encoding that the first bytes of a log speak for."""
+    for mark, name in _BOMS:
+        if data.startswith(mark):
+            return name
+    sample = data[:4096]
+    zeros_even, zeros_odd = sample[::2].count(0), sample[1::2].count(0)
+    if len(sample) >= 4 and max(zeros_even, zeros_odd) > len(sample) // 5 > min(zeros_even, zeros_odd) * 4:
+        return "utf-16-le" if zeros_odd > zeros_even else "utf-16-be"
+    return "utf-8"
+
+
+def _pieces(line: str) -> Iterator[str]:
+    if len(line) <= LINE_LIMIT:
+        yield line
+        return
+    for start in range(0, len(line), LINE_LIMIT):
+        yield line[start : start + LINE_LIMIT]
+
+
+def blocks(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The lines, some hundred at a time."""
+    stream = iter(lines)
+    while block := list(islice(stream, BLOCK)):
+        yield block
+
+
+def undecorated(line: str) -> str:
+    """A line without its end, terminal escapes and control characters."""
+    line = line.rstrip("\r\n")
+    if line.isprintable():  # most are
+        return line
+    if "\x1b" in line or "\x9b" in line:
+        line = _ESCAPES.sub("", line)
+    return line.translate(_NO_MEANING)

@@ -1,0 +1,151 @@
+"""What a log says, as text: the error, what may have caused it and what to do, or honestly that it is not known."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sftdoctor.model import Explanation, Finding, Raised, Rule
+from sftdoctor.report.environment import env_block
+from sftdoctor.report.plain import clean, count, short_path
+from sftdoctor.report.rules_text import render_body, render_page
+from sftdoctor.report.style import as_text, indent, print_commands, rows, titled
+from sftdoctor.report.text import MARKS, fix_line, print_finding
+
+MESSAGE_LINES = 4
+MOST_OTHERS = 4
+MOST_ALSO = 6
+
+
+def render(explanation: Explanation, console: Console, *, given: Sequence[str] = (), verbose: bool = False) -> None:
+    """Print what a log says.
+
+    Args:
+        explanation: What was recognised.
+        console: Where to; its width is kept.
+        given: The words of the command line that name the target, for the advice.
+        verbose: Every cause with its page.
+    """
+    _print_error(explanation, console)
+    if not explanation.pages:
+        _print_unknown(explanation, console)
+    elif len(explanation.pages) == 1 or verbose:
+        for finding, rule in zip(explanation.findings, explanation.pages, strict=True):
+            _print_cause(finding, rule, console)
+    else:
+        _print_causes(explanation, console)
+    _print_rest(explanation, console)
+    console.print()
+    print_commands(console, _steps(explanation, given))
+
+
+def _print_error(explanation: Explanation, console: Console) -> None:
+    if explanation.exception:
+        for line in explanation.exception.splitlines()[:MESSAGE_LINES]:
+            console.print(as_text(Text(clean(line), "bold red")))
+    for frame in explanation.frames:
+        console.print(indent(as_text(Text(clean(_short(frame)), "dim")), 2))
+    root = explanation.root
+    if root is not None and root.line and explanation.lines > 1:
+        rank = f", rank {clean(root.rank, 20)}" if root.rank else ""
+        console.print(Text(f"  line {root.line:,} of {explanation.lines:,}{rank}", "dim"))
+    led_to = [raised for raised in explanation.chain if raised is not root and raised.kind]
+    if led_to and root is not None and root.line < led_to[-1].line:
+        console.print(indent(as_text(Text(f"it led to {clean(_brief(led_to[-1]), 160)}", "dim")), 2))
+    for note in explanation.notes:
+        console.print(indent(as_text(Text(clean(note), "dim")), 2))
+
+
+def _short(frame: str) -> str:
+    path, colon, rest = frame.partition(":")
+    return f"{short_path(path)}{colon}{rest}"
+
+
+def _brief(raised: Raised) -> str:
+    lines = str(raised).splitlines()
+    return lines[0] if lines else ""
+
+
+def _print_cause(finding: Finding, rule: Rule, console: Console) -> None:
+    """One cause: what was found in the environment, or what the exception itself says, else the rule's own page."""
+    console.print()
+    if _is_there(finding):
+        print_finding(finding, console)
+    elif finding.title != rule.heading():
+        console.print(_head(finding))
+    else:
+        render_page(rule, console)
+        return
+    render_body(rule, console)
+
+
+def _is_there(finding: Finding) -> bool:
+    """Whether it was found in an environment, and not only in the log."""
+    return finding.cause is not None or finding.location is not None
+
+
+def _head(finding: Finding) -> Table:
+    mark, style = MARKS[finding.severity]
+    return titled(Text(f"{mark} {clean(finding.id)}", style), as_text(clean(finding.title)))
+
+
+def _print_causes(explanation: Explanation, console: Console) -> None:
+    """Several causes: each with its remedies, none with its page."""
+    console.print()
+    number = len(explanation.findings)
+    console.print(as_text(f"What is seen there has {number} known causes. The likeliest come first:"))
+    for finding in explanation.findings:
+        console.print()
+        if _is_there(finding):
+            print_finding(finding, console)
+            continue
+        console.print(_head(finding))
+        fixes = [("or" if at else "fix", fix_line(fix)) for at, fix in enumerate(finding.fixes)]
+        console.print(indent(rows([*fixes, *(("evidence", clean(url)) for url in finding.evidence[:1])])))
+
+
+def _print_unknown(explanation: Explanation, console: Console) -> None:
+    read = count(explanation.lines, "line")
+    said = "no rule matches this error" if explanation.exception else "there is no error in it that a rule matches"
+    console.print()
+    console.print(as_text(Text(f"Not known: {said} ({read} read).", "bold")))
+    if explanation.environment is not None:
+        console.print("To paste into a report upstream, below the traceback:")
+        console.print()
+        console.out(env_block(explanation.environment), end="", highlight=False)
+
+
+def _print_rest(explanation: Explanation, console: Console) -> None:
+    if explanation.also:
+        console.print()
+        console.print(Text("Also in the log:", "bold"))
+    for finding in explanation.also[:MOST_ALSO]:
+        console.print(_head(finding))
+    if explanation.others:
+        console.print()
+        console.print(Text("Other errors in it:", "bold"))
+    for raised in explanation.others[-MOST_OTHERS:]:
+        line = f"line {raised.line:,}: " if raised.line else ""
+        console.print(indent(as_text(clean(line + _brief(raised), 200)), 2))
+    if len(explanation.others) > MOST_OTHERS:
+        console.print(Text(f"  … and {len(explanation.others) - MOST_OTHERS} before", "dim"))
+
+
+def _steps(explanation: Explanation, given: Sequence[str]) -> list[tuple[str, str]]:
+    target = "".join(f" {shlex.quote(word)}" for word in given)
+    if not explanation.findings:
+        return [
+            (f"sftdoctor check{target}", "judge the environment itself"),
+            (f"sftdoctor env{target}", "what to paste into a bug report"),
+        ]
+    script = next((shlex.quote(short_path(one.location.path)) for one in explanation.findings if one.location), "")
+    if script or any(finding.fixes and finding.cause for finding in explanation.findings):
+        return [(f"sftdoctor fix {script}{target}".replace("  ", " "), "show the repair")]
+    steps = [(f"sftdoctor check YOUR_SCRIPT.py{target}", "is it so there, and what else would break?")]
+    if len(explanation.findings) > 1:
+        steps.append((f"sftdoctor rules {explanation.findings[0].id}", "one of them in full"))
+    return steps

@@ -1,0 +1,209 @@
+"""Where an error happened: the environment and the script, asked for what exactly broke there.
+
+An exception tells the symptom. Where its frames' files are on this machine, or the user names the environment, the same
+judgement as check's says which of the possible causes is there, with both places, versions and fixes.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sftdoctor.checker import Checker
+from sftdoctor.errors import SftDoctorError
+from sftdoctor.logs.asked import Asked, asked_by, probe_script
+from sftdoctor.logs.stack import package_of
+from sftdoctor.model import Confidence, Environment, Explanation, Finding, Frame, Raised, Report, Rule
+from sftdoctor.reading import Progress, read_target
+from sftdoctor.rulefile import OUTSIDE
+from sftdoctor.settings import Settings
+
+NEWEST_FIRST = 40
+"""Frames, from the innermost, whose files are looked for."""
+STAND_IN = "the_failing_line.py"
+LONGEST_FILE = 4_000_000
+"""Bytes of a file that is compared with a frame."""
+
+
+def confirm(explanation: Explanation, settings: Settings, rules: Sequence[Rule], progress: Progress) -> Explanation:
+    """Make sure of an explanation where the error happened.
+
+    Args:
+        explanation: What the log says.
+        settings: python, pins and snapshot name the environment; without them it is the one whose files the frames
+            name, where those are on this machine.
+        rules: All rules, with their pages.
+        progress: Told what takes long.
+
+    Returns:
+        The explanation: causes that are really there first, with both their sides; those that are not there left out
+        and counted in a note. Where no environment can be looked at, as it was.
+    """
+    named = bool(settings.python or settings.pins or settings.snapshot)
+    if not named:
+        prefix = _prefix(explanation.root)
+        if prefix is not None:
+            settings = replace(settings, python=str(prefix))
+        elif not (_scripts(explanation.root) and _has_stack(settings, progress)):
+            return explanation if explanation.findings else _with_environment(explanation, settings, progress)
+    try:
+        report = _judged(explanation.root, settings, progress)
+    except SftDoctorError as error:
+        if named:
+            raise
+        note = f"The environment that the frames name could not be read: {error.message}"
+        return replace(explanation, notes=(*explanation.notes, note))
+    return _confirmed(explanation, report, {rule.id: rule for rule in rules})
+
+
+def _with_environment(explanation: Explanation, settings: Settings, progress: Progress) -> Explanation:
+    """An unknown error, with the environment that is active here to paste upstream."""
+    try:
+        environment = read_target(settings, progress)
+    except SftDoctorError:
+        return explanation
+    note = "The log names no environment of this machine; what follows is the one that is active here."
+    return replace(explanation, environment=environment, notes=(*explanation.notes, note))
+
+
+def _has_stack(settings: Settings, progress: Progress) -> bool:
+    """Whether the active environment is one that models are trained in."""
+    try:
+        environment = read_target(settings, progress)
+    except SftDoctorError:
+        return False
+    return environment.version("torch") is not None and environment.version("transformers") is not None
+
+
+def _judged(root: Raised | None, settings: Settings, progress: Progress) -> Report:
+    """The report of check, for the user's script where it is at hand, else for the line that failed."""
+    scripts = _scripts(root)
+    asked = asked_by(root) if root else None
+    with tempfile.TemporaryDirectory(prefix="sftdoctor-explain-") as folder:
+        if not scripts and asked is not None and (source := probe_script(asked)):
+            line = Path(folder, STAND_IN)
+            line.write_text(source, encoding="utf-8")
+            scripts = [str(line)]
+        return Checker(replace(settings, paths=tuple(scripts), arguments=()), progress).check()
+
+
+def _prefix(root: Raised | None) -> Path | None:
+    """The environment that holds the files of the frames, where they are on this machine and say what the log shows."""
+    if root is None:
+        return None
+    paths = [Path(frame.path) for frame in reversed(root.frames[-NEWEST_FIRST:]) if _is_the_same(frame)]
+    # ImportError says where the module lies that lacks the name
+    paths += [Path(found) for found in _FILE.findall(root.message) if Path(found).is_file()]
+    for path in paths:
+        if package_of(str(path)):
+            folder = next(one for one in path.parents if one.name in ("site-packages", "dist-packages"))
+            return next((one for one in folder.parents if (one / "pyvenv.cfg").is_file()), None)
+    return None
+
+
+_FILE = re.compile(r"\((/[^()\s]{1,400}\.py)\)")
+
+
+def _scripts(root: Raised | None) -> list[str]:
+    """The user's script, the outermost frame in a file of this machine that is no installed one."""
+    for frame in root.frames if root else ():
+        path = Path(frame.path)
+        if path.suffix == ".py" and not package_of(frame.path) and "lib/python" not in path.as_posix():
+            return [frame.path] if _is_the_same(frame) else []
+    return []
+
+
+def _is_the_same(frame: Frame) -> bool:
+    """Whether a file of this machine has, at a frame's line, what the log shows there."""
+    path = Path(frame.path)
+    try:
+        if not path.is_file() or path.stat().st_size > LONGEST_FILE or frame.line is None:
+            return False
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    here = lines[frame.line - 1].strip() if frame.line <= len(lines) else None
+    return here is not None and (not frame.code or here.startswith(frame.code) or frame.code.startswith(here))
+
+
+def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule]) -> Explanation:
+    asked = asked_by(explanation.root) if explanation.root else None
+    candidates = {finding.id for finding in explanation.findings}
+    there = [finding for finding in report.findings if finding.id in candidates or _is_cause(finding, asked)]
+    there.sort(key=lambda finding: not _at_frame(finding, explanation.root))
+    there = [_placed(finding, explanation.root) for finding in there if finding.id in rules]
+    alone = [finding for finding in explanation.findings if finding.id not in {one.id for one in there}]
+    kept = [finding for finding in alone if not there or rules[finding.id].fails.get("probe") == OUTSIDE]
+    if not there:
+        kept = [replace(finding, confidence=Confidence.POSSIBLE) for finding in kept]
+    findings = (*there, *kept)
+    notes = (*explanation.notes, *_notes(report.environment, alone, there, len(findings)))
+    return replace(
+        explanation,
+        findings=findings,
+        pages=tuple(rules[finding.id] for finding in findings),
+        environment=report.environment,
+        notes=notes,
+    )
+
+
+def _notes(environment: Environment, alone: list[Finding], there: list[Finding], shown: int) -> tuple[str, ...]:
+    target = environment.target.prefix or environment.target.path
+    left_out = [finding.id for finding in alone][: len(alone) + len(there) - shown]
+    if there:
+        same = f"; {', '.join(left_out)}, known by the same words, {'is' if len(left_out) == 1 else 'are'} not"
+        return (f"Found in {target}{same if left_out else ''}.",)
+    if alone:
+        return (
+            f"{target} was looked at, and does not show the cause by itself: it may lie in the script or its data.",
+        )
+    return ()
+
+
+def _is_cause(finding: Finding, asked: Asked | None) -> bool:
+    """Whether a finding of check is the link that the exception tells of."""
+    cause = finding.cause
+    if (
+        asked is None
+        or cause is None
+        or not asked.name
+        or cause.name.rpartition(".")[2] != asked.name.rpartition(".")[2]
+    ):
+        return False
+    callee = cause.callee
+    if callee is None or not asked.symbol:
+        return True
+    symbol = _last(asked.symbol.removesuffix(".__init__"))
+    said = f"{callee.module}.{callee.symbol or ''}.{callee.distribution.replace('-', '_')}"
+    return symbol in said.split(".") or asked.callee in said.split(".")
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _at_frame(finding: Finding, root: Raised | None) -> bool:
+    """Whether a finding's caller is a line that a frame stands at."""
+    caller = finding.cause.caller if finding.cause else None
+    if root is None or caller is None or caller.path is None:
+        return False
+    return any(
+        frame.line == caller.line and frame.path.replace("\\", "/").endswith(caller.path) for frame in root.frames
+    )
+
+
+def _placed(finding: Finding, root: Raised | None) -> Finding:
+    """A finding in the file that only stood for the line that failed, told of the frame that the log shows."""
+    location = finding.location
+    if location is None or Path(location.path).name != STAND_IN:
+        return finding
+    frame = next((one for one in reversed(root.frames) if not package_of(one.path)), None) if root else None
+    place = f"{frame.path}:{frame.line}" if frame and frame.line else "the script"
+
+    def told(text: str) -> str:
+        return text.replace(f"{location.path}:{location.line}", place).replace(location.path, "the script")
+
+    return replace(finding, location=None, title=told(finding.title), message=told(finding.message))
