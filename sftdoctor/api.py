@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sftdoctor import jobs
 from sftdoctor.errors import UsageError
-from sftdoctor.logs import read_lines
+from sftdoctor.logs import read_blocks
 from sftdoctor.model import Explanation, FixResult, Proof, Report
 from sftdoctor.settings import Settings, split_ids
 
@@ -192,7 +192,7 @@ def explain(
         return jobs.explain(log.splitlines(), settings)
     try:
         with log.open("rb") as stream:
-            return jobs.explain(read_lines(stream), settings)
+            return jobs.explain(read_blocks(stream), settings)
     except OSError as error:
         raise UsageError(f"{log} cannot be read: {error.strerror}") from error
 

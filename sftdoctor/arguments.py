@@ -126,6 +126,7 @@ def _rules_folder(parser: argparse.ArgumentParser) -> None:
 def _judgement(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--select", metavar="ID,...", action="append", help="only these ids or families")
     parser.add_argument("--ignore", metavar="ID,...", action="append", help="not these ids or families")
+    parser.add_argument("--baseline", metavar="FILE", help="findings that were there before; only new ones are judged")
     parser.add_argument("--fail-on", choices=LEVELS, help="what makes the exit status 1 (default: error)")
     parser.add_argument("--no-cache", action="store_true", help="neither use nor write the cache")
 
@@ -142,6 +143,10 @@ def _verbose(parser: argparse.ArgumentParser) -> None:
 
 def _timeout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", metavar="SECONDS", type=float, help="end the proof after this long (default: 600)")
+
+
+def _baseline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--write-baseline", action="store_true", help="write what is found to the baseline FILE")
 
 
 def _fix(parser: argparse.ArgumentParser) -> None:
@@ -178,7 +183,7 @@ def _two(parser: argparse.ArgumentParser) -> None:
 _CHECK: tuple[Adder, ...] = (_paths, _target, _workload, _judgement, _rules_folder, _verbose, _format)
 _PAGES: tuple[Adder, ...] = (_rules_folder, _verbose, _format)
 COMMANDS: dict[str, tuple[str, tuple[Adder, ...]]] = {
-    "check": ("judge the environment, and scripts, configs or folders where given", _CHECK),
+    "check": ("judge the environment, and scripts, configs or folders where given", (*_CHECK, _baseline)),
     "fix": ("show the plan of repair; with --apply carry it out and prove it", (*_CHECK, _fix, _timeout)),
     "undo": ("put back exactly what an earlier fix changed", (_undo,)),
     "prove": ("train a real LoRA SFT step in the target", (_python, _quantization, _timeout, _rules_folder, _format)),

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from sftdoctor.engine import judge
+from sftdoctor.baseline import read_baseline
+from sftdoctor.engine import Suppress, judge, verdict
 from sftdoctor.errors import SftDoctorError
+from sftdoctor.fingerprint import fingerprints
 from sftdoctor.link.index import Library
 from sftdoctor.link.linker import link
-from sftdoctor.model import Environment, Finding, NotJudged, Report, Verdict, Workload
+from sftdoctor.model import Environment, Finding, NotJudged, Report, Suppressed, Verdict, Workload
 from sftdoctor.reading import Progress, cache_of, read_rules, read_target, read_work, silent
 from sftdoctor.settings import Settings
+from sftdoctor.suppression import ignores_in, suppress
 
 
 class Checker:
@@ -28,6 +32,8 @@ class Checker:
         self.progress = progress
         self.rules = read_rules(settings)
         self.workload = read_work(settings)
+        compared = settings.baseline if not settings.write_baseline else None
+        self.baseline = read_baseline(Path(compared)) if compared else frozenset()
 
     def check(self) -> Report:
         """Read the target and judge it.
@@ -67,10 +73,44 @@ class Checker:
             library,
             select=self.settings.select,
             ignore=self.settings.ignore,
+            reasons=dict(self.settings.reasons),
+            suppress=self._suppress(workload),
         )
+        if self.settings.baseline and not self.settings.write_baseline:
+            report = with_baseline(report, self.baseline)
         if links.crashed and report.verdict is not Verdict.BREAKS:
             report = replace(report, verdict=Verdict.UNKNOWN)
         return replace(report, seconds=time.perf_counter() - start)
+
+    def _suppress(self, workload: Workload) -> Suppress | None:
+        """What the comments of the scripts suppress; None where there are none."""
+        ignores = tuple(one for script in workload.scripts for one in ignores_in(script))
+        if not ignores:
+            return None
+        return lambda findings: suppress(findings, ignores, self.rules, self.settings.select)
+
+
+def with_baseline(report: Report, baseline: frozenset[str]) -> Report:
+    """A report without the findings of a baseline, which it carries as suppressed.
+
+    Args:
+        report: What was found.
+        baseline: Fingerprints.
+
+    Returns:
+        The report, with its verdict on what is new.
+    """
+    marks = fingerprints(report.findings)
+    pairs = list(zip(report.findings, marks, strict=True))
+    new = tuple(finding for finding, mark in pairs if mark not in baseline)
+    old = tuple(Suppressed(finding, "baseline") for finding, mark in pairs if mark in baseline)
+    return replace(
+        report,
+        findings=new,
+        suppressed=(*report.suppressed, *old),
+        outlived=len(baseline.difference(marks)),
+        verdict=verdict(new, report.core_unread),
+    )
 
 
 @dataclass(frozen=True)

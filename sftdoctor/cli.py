@@ -76,6 +76,12 @@ def check(settings: Settings, _: Words) -> int:
 
     with _progress() as progress:
         report = jobs.check(settings, progress)
+        if settings.write_baseline:
+            from sftdoctor.baseline import baseline_text
+
+            _write(baseline_text(report.findings), settings.baseline)
+            progress(f"{len(report.findings)} findings are written to {settings.baseline}")
+            report = jobs.accepted(report)
     _show(
         settings,
         lambda: views.json_report.to_dict(report),
@@ -139,7 +145,7 @@ def explain(settings: Settings, words: Words) -> int:
     """sftdoctor explain."""
     from sftdoctor import jobs
     from sftdoctor import report as views
-    from sftdoctor.logs import read_lines
+    from sftdoctor.logs import read_blocks
     from sftdoctor.reading import read_rules
     from sftdoctor.report.progress import reading
 
@@ -147,7 +153,7 @@ def explain(settings: Settings, words: Words) -> int:
     if name is not None and not Path(name).exists() and any(name == rule.id for rule in read_rules(settings)):
         return rules(settings, {"words": [name]})
     with _progress() as progress, _log(name) as stream:
-        explanation = jobs.explain(read_lines(stream, reading(stream, progress)), settings, progress)
+        explanation = jobs.explain(read_blocks(stream, reading(stream, progress)), settings, progress)
     _show(
         settings,
         lambda: views.json_report.explanation_to_dict(explanation),

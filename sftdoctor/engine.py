@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sftdoctor.drafts import Draft, draft
 from sftdoctor.merging import merged
-from sftdoctor.model import Confidence, Environment, Finding, NotJudged, Report, Rule, Severity, Verdict, Workload
+from sftdoctor.model import (
+    Confidence,
+    Environment,
+    Finding,
+    NotJudged,
+    Report,
+    Rule,
+    Severity,
+    Suppressed,
+    Verdict,
+    Workload,
+)
 from sftdoctor.predicates import Context, Judgement, Library, Links, Outcome, core, evaluate, gate
 from sftdoctor.ruleset import is_named
+
+Suppress = Callable[[tuple[Finding, ...]], tuple[tuple[Finding, ...], tuple[Suppressed, ...]]]
 
 
 def judge(
@@ -21,6 +34,8 @@ def judge(
     seconds: float = 0.0,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    reasons: Mapping[str, str] | None = None,
+    suppress: Suppress | None = None,
 ) -> Report:
     """Judge what is to run on a target.
 
@@ -32,7 +47,9 @@ def judge(
         library: What the target's modules offer.
         seconds: Time that reading and linking took; goes into the report.
         select: Ids, beginnings of ids or rule names: only these are reported; none means all.
-        ignore: Ids, beginnings of ids or rule names that are not reported.
+        ignore: Ids, beginnings of ids or rule names that are suppressed.
+        reasons: Why, by what stands in ignore.
+        suppress: Parts the findings in those that are reported, with what it adds, and those that are suppressed.
 
     Returns:
         The report: findings worst first, what could not be judged and why, the verdict.
@@ -42,16 +59,45 @@ def judge(
     open_questions: list[tuple[str, str]] = []
     for rule in rules:
         # a rule that only tells a link is asked even if it is not selected: the link is its finding, and no other's
-        found, reasons = _ask(rule, contexts)
+        found, unjudged = _ask(rule, contexts)
         drafts.extend(found)
         if _wanted(rule.id, rule.name, select, ignore):
-            open_questions.extend((rule.id, reason) for reason in reasons)
+            open_questions.extend((rule.id, reason) for reason in unjudged)
     everything = merged(links.findings, drafts)
-    findings = tuple(finding for finding in everything if _wanted(finding.id, finding.rule, select, ignore))
+    asked_for = tuple(finding for finding in everything if _wanted(finding.id, finding.rule, select, ()))
+    findings, suppressed = _ignored(asked_for, ignore, reasons or {})
+    if suppress is not None:
+        findings, more = suppress(findings)
+        findings = tuple(finding for finding in findings if _wanted(finding.id, finding.rule, select, ignore))
+        suppressed += more
     unread = _unread_core(contexts)
     said = (*environment.not_judged, *workload.not_judged, *links.not_judged)
     not_judged = _distinct((*unread, *said, *_by_reason(open_questions)))
-    return Report(environment, workload, verdict(findings, bool(unread)), findings, not_judged, seconds)
+    return Report(
+        environment,
+        workload,
+        verdict(findings, bool(unread)),
+        findings,
+        not_judged,
+        seconds,
+        suppressed=suppressed,
+        core_unread=bool(unread),
+    )
+
+
+def _ignored(
+    findings: tuple[Finding, ...], ignore: Sequence[str], reasons: Mapping[str, str]
+) -> tuple[tuple[Finding, ...], tuple[Suppressed, ...]]:
+    """Part findings in those that stay and those that the request ignores, with its reason."""
+    kept: list[Finding] = []
+    suppressed: list[Suppressed] = []
+    for finding in findings:
+        meant = [name for name in ignore if is_named(finding.id, finding.rule, (name,))]
+        if meant:
+            suppressed.append(Suppressed(finding, "ignore", next((reasons[n] for n in meant if n in reasons), "")))
+        else:
+            kept.append(finding)
+    return tuple(kept), tuple(suppressed)
 
 
 def verdict(findings: Iterable[Finding], core_unknown: bool = False) -> Verdict:

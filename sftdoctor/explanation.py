@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sftdoctor.logs import LogParser, blocks, undecorated
+from sftdoctor.logs import LogParser, blocks, lines_of, undecorated
 from sftdoctor.logs.asked import Asked, asked_by, in_words
 from sftdoctor.logs.choice import chain_of, follows, frames_that_matter, last_error
 from sftdoctor.logs.parser import SIGNS
@@ -24,7 +24,7 @@ def explain(lines: Iterable[str], rules: Sequence[Rule]) -> Explanation:
     """Match a traceback or log against what rules know.
 
     Args:
-        lines: The log, line by line; read once, so that it may be endless in practice.
+        lines: The log, line by line or in blocks of lines; read once, so that it may be endless in practice.
         rules: All that may be recognised.
 
     Returns:
@@ -35,15 +35,14 @@ def explain(lines: Iterable[str], rules: Sequence[Rule]) -> Explanation:
     seen: Hits = {}
     number = 0
     for block in blocks(lines):
-        first, number = number + 1, number + len(block)
-        text = "\n".join(block)
-        alive = known.alive(text)
-        if not alive and not any(sign in text for sign in SIGNS):
+        first, number = number + 1, number + block.count("\n") + 1
+        alive = known.alive(block)
+        if not alive and not any(sign in block for sign in SIGNS):
             parser.skip()
             continue  # most of a long log: nothing in it needs a closer look
-        for offset, raw in enumerate(block):
+        for offset, raw in lines_of(block):
             line = undecorated(raw)
-            for id_ in known.in_text(line, alive):
+            for id_ in known.in_text(line, alive) if alive else ():
                 seen.setdefault(id_, line.strip())
             if parser.busy or any(sign in line for sign in SIGNS):
                 parser.feed(first + offset, line)
@@ -54,7 +53,7 @@ def _explanation(told: Sequence[Raised], seen: Hits, known: Symptoms, lines: int
     error = last_error(told)
     chain = chain_of(error, told) if error else ()
     root, hits = _recognised(error, chain, known) if error else (None, {})
-    if not hits and (error is None or not error.line or not error.whole):
+    if not hits and (error is None or not error.line or not error.whole or follows(error)):
         hits = seen  # no error stands there whole: what its other lines show is all there is
     also = {id_: text for id_, text in seen.items() if id_ not in hits and not known.shares_symptom(id_, hits)}
     asked = asked_by(root) if root is not None and root.kind else None
@@ -76,7 +75,7 @@ def _explanation(told: Sequence[Raised], seen: Hits, known: Symptoms, lines: int
 def _told(rule: Rule, symptom: str, asked: Asked | None) -> Finding:
     """The finding of a rule; where the rule is the page of a kind of link, in the words of the link."""
     finding = finding_of(rule, symptom)
-    if asked is None or not _is_page(rule):
+    if asked is None or not is_page(rule):
         return finding
     return replace(finding, title=in_words(asked), message="")
 
@@ -126,10 +125,10 @@ class Symptoms:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.by_id = {rule.id: rule for rule in rules}
-        self._pages = {_kind(rule): rule.id for rule in rules if _is_page(rule)}
-        self._links = [rule for rule in rules if rule.fails.get("probe") == "link" and not _is_page(rule)]
+        self._pages = {_kind(rule): rule.id for rule in rules if is_page(rule)}
+        self._links = [rule for rule in rules if rule.fails.get("probe") == "link" and not is_page(rule)]
         # the page of a kind of link speaks of any program's error: what was asked of whom decides, not its words
-        self._patterns = [_Pattern(rule) for rule in rules if rule.symptom and not _is_page(rule)]
+        self._patterns = [_Pattern(rule) for rule in rules if rule.symptom and not is_page(rule)]
 
     def alive(self, text: str) -> list[_Pattern]:
         """The patterns that may match somewhere in a text."""
@@ -160,7 +159,7 @@ class Symptoms:
         return any(self.by_id[id_].symptom == self.by_id[other].symptom for other in hits)
 
 
-def _is_page(rule: Rule) -> bool:
+def is_page(rule: Rule) -> bool:
     """Whether a rule is no more than the page of a kind of link."""
     return rule.fails.get("probe") == "link" and set(rule.fails) == {"probe", "kind"} and _kind(rule) != ""
 

@@ -34,6 +34,14 @@ def check(settings: Settings, progress: Progress = silent) -> Report:
     return Checker(settings, progress).check()
 
 
+def accepted(report: Report) -> Report:
+    """A report whose findings were all just written to a baseline: nothing of it is new."""
+    from sftdoctor.checker import with_baseline
+    from sftdoctor.fingerprint import fingerprints
+
+    return with_baseline(report, frozenset(fingerprints(report.findings)))
+
+
 def fix(settings: Settings, progress: Progress = silent) -> FixResult:
     """Plan the repair of what check finds; with settings.apply carry it out, check again, prove, undo on failure.
 

@@ -313,6 +313,16 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Suppressed:
+    """A Finding that the project has decided to live with; neither shown at large nor counted, and never lost."""
+
+    finding: Finding
+    by: str
+    """comment (in the script), ignore (the option or the configuration) or baseline."""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Report:
     """Environment + Findings + what could not be judged and why."""
 
@@ -322,6 +332,11 @@ class Report:
     findings: tuple[Finding, ...] = ()
     not_judged: tuple[NotJudged, ...] = ()
     seconds: float = 0.0
+    suppressed: tuple[Suppressed, ...] = ()
+    core_unread: bool = False
+    """Whether something that the run cannot do without could not be judged."""
+    outlived: int = 0
+    """Findings of the baseline that are no longer there."""
 
     def count(self, severity: Severity) -> int:
         """Number of findings of that severity."""

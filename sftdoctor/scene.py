@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sftdoctor.checker import Checker
 from sftdoctor.errors import SftDoctorError
+from sftdoctor.explanation import is_page
 from sftdoctor.logs.asked import Asked, asked_by, probe_script
 from sftdoctor.logs.stack import package_of
 from sftdoctor.model import Confidence, Environment, Explanation, Finding, Frame, Raised, Report, Rule
@@ -135,6 +136,7 @@ def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule])
     there = [finding for finding in report.findings if finding.id in candidates or _is_cause(finding, asked)]
     there.sort(key=lambda finding: not _at_frame(finding, explanation.root))
     there = [_placed(finding, explanation.root) for finding in there if finding.id in rules]
+    there = _told_closer(there, explanation.findings, rules)
     alone = [finding for finding in explanation.findings if finding.id not in {one.id for one in there}]
     kept = [finding for finding in alone if not there or rules[finding.id].fails.get("probe") == OUTSIDE]
     if not there:
@@ -148,6 +150,17 @@ def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule])
         environment=report.environment,
         notes=notes,
     )
+
+
+def _told_closer(there: list[Finding], candidates: Sequence[Finding], rules: dict[str, Rule]) -> list[Finding]:
+    """Broken links that only their kind's page tells, told by the rule that knows the exception's very words."""
+    closer = [finding for finding in candidates if not is_page(rules[finding.id])]
+    if not closer or any(finding.id == closer[0].id for finding in there):
+        return there
+    return [
+        replace(closer[0], cause=finding.cause, location=finding.location) if is_page(rules[finding.id]) else finding
+        for finding in there
+    ]
 
 
 def _notes(environment: Environment, alone: list[Finding], there: list[Finding], shown: int) -> tuple[str, ...]:

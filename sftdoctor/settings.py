@@ -30,6 +30,11 @@ class Settings:
     gpu: str | None = None
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    reasons: tuple[tuple[str, str], ...] = ()
+    """Why something is ignored: what stands in ignore, and the reason."""
+    baseline: str | None = None
+    """File with the findings that were there before."""
+    write_baseline: bool = False
     rules: str | None = None
     offline: bool = False
     no_cache: bool = False
@@ -47,7 +52,7 @@ class Settings:
     """The words of the command line that name the target and the workload, to repeat in advice."""
 
 
-FILES = ("pins", "snapshot", "model", "rules")
+FILES = ("pins", "snapshot", "model", "rules", "baseline")
 """Keys of the configuration that hold a path, relative to the pyproject.toml that says so."""
 LISTS = ("select", "ignore", "keep", "quantization")
 SWITCHES = ("offline", "no_cache")
@@ -83,9 +88,13 @@ def make_settings(options: Mapping[str, Any], arguments: tuple[str, ...], folder
     configured = read_configuration(folder)
     if any(name in given for name in TARGETS):
         configured = {name: value for name, value in configured.items() if name not in TARGETS}
+    if "ignore" in given:
+        configured.pop("reasons", None)
     merged = Settings(**{**configured, **given, "arguments": arguments, "given": _repeat(given)})
     if not merged.timeout > 0:
         raise UsageError(f"--timeout {merged.timeout:g} makes no sense", "Give a number of seconds above 0.")
+    if merged.write_baseline and not merged.baseline:
+        raise UsageError("--write-baseline needs a file", "Name it: --baseline FILE --write-baseline.")
     if "python_version" in given and not merged.pins:
         raise UsageError(
             "--python-version belongs to --pins", "An interpreter and a snapshot say themselves which Python they are."
@@ -122,7 +131,13 @@ def read_configuration(folder: Path) -> dict[str, Any]:
     if path is None:
         return {}
     table = _read_table(path)
-    return {name.replace("-", "_"): _value(path, name, value) for name, value in table.items()}
+    ignored = table.get("ignore")
+    if isinstance(ignored, dict):  # id = "reason"
+        if not all(isinstance(reason, str) for reason in ignored.values()):
+            raise UsageError(f"{path}: [tool.sftdoctor] ignore must be a list of ids, or a table of id = reason")
+        table = {**table, "ignore": list(ignored)}
+    values = {name.replace("-", "_"): _value(path, name, value) for name, value in table.items()}
+    return {**values, "reasons": tuple(ignored.items())} if isinstance(ignored, dict) else values
 
 
 def _is_file(folder: Path) -> bool:

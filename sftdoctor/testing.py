@@ -51,6 +51,7 @@ from sftdoctor.model import (
     Workload,
 )
 from sftdoctor.ruleset import load_scenario
+from sftdoctor.suppression import ignores_in, suppress
 
 PYTHON = "3.11.7"
 """The target's Python where a case does not say."""
@@ -89,7 +90,15 @@ def judge_case(rule: Rule, case: Case, folder: Path) -> Report:
     environment = build_environment(case, folder)
     workload = build_workload(case, folder)
     library = Library(environment, None)
-    return judge(environment, workload, (rule,), link(library, environment, workload), library)
+    ignores = tuple(one for script in workload.scripts for one in ignores_in(script))
+    return judge(
+        environment,
+        workload,
+        (rule,),
+        link(library, environment, workload),
+        library,
+        suppress=lambda findings: suppress(findings, ignores, (rule,)),
+    )
 
 
 def build_environment(case: Case, folder: Path) -> Environment:

@@ -21,6 +21,8 @@ KNOWS: dict[str, set[str]] = {
     "folders": set(),
     # the facts, which do not know each other
     "fingerprint": set(),
+    "baseline": {"fingerprint"},
+    "suppression": set(),
     "flow": set(),
     "logs": set(),
     "symptoms": set(),
@@ -37,7 +39,7 @@ KNOWS: dict[str, set[str]] = {
     "merging": {"drafts", "predicates"},
     "engine": {"drafts", "merging", "predicates", "ruleset"},
     # what acts on a judgement
-    "testing": {"engine", "explanation", "link", "ruleset", "target", "workload"},
+    "testing": {"engine", "explanation", "suppression", "link", "ruleset", "target", "workload"},
     "repair": {"engine", "link", "target", "workload"},
     "proof": {"target"},
     # what shows one
@@ -47,15 +49,15 @@ KNOWS: dict[str, set[str]] = {
     "settings": set(),
     "arguments": {"settings"},
     "reading": {"ruleset", "settings", "target", "workload"},
-    "checker": {"engine", "link", "reading", "settings"},
-    "scene": {"checker", "logs", "reading", "rulefile", "settings"},
-    "jobs": {"checker", "explanation", "proof", "reading", "repair", "scene", "settings"},
+    "checker": {"baseline", "engine", "fingerprint", "link", "reading", "settings", "suppression"},
+    "scene": {"checker", "explanation", "logs", "reading", "rulefile", "settings"},
+    "jobs": {"checker", "explanation", "fingerprint", "proof", "reading", "repair", "scene", "settings"},
     "api": {"jobs", "logs", "repair", "settings"},
     "throwaway": {"repair", "target"},
     "demo_text": {"demo", "report", "throwaway"},
     "demo": {"demo_text", "jobs", "proof", "repair", "report", "settings", "throwaway"},
     "cli": {
-        *{"arguments", "demo", "demo_text", "jobs", "logs", "reading", "repair", "report"},
+        *{"arguments", "baseline", "demo", "demo_text", "jobs", "logs", "reading", "repair", "report"},
         *{"status", "streams", "ruleset", "settings", "symptoms", "target", "testing", "throwaway"},
     },
     "status": set(),

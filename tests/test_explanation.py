@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import replace
 
@@ -11,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sftdoctor.explanation import explain
-from sftdoctor.logs import LINE_LIMIT, read_lines
 from sftdoctor.model import Rule, Severity
 from sftdoctor.ruleset import load_rules
 from sftdoctor.symptoms import anchors
@@ -93,12 +91,6 @@ def test_order_is_that_of_the_log_and_each_rule_comes_once() -> None:
     rules = (replace(rule("first"), id="CFG001"), replace(rule("second"), id="CFG002"))
     found = explain(["second", "first", "second"], rules)
     assert [finding.id for finding in found.findings] == ["CFG002", "CFG001"]
-
-
-def test_a_line_without_end_is_read_in_pieces() -> None:
-    lines = list(read_lines(io.BytesIO(b"x" * (3 * LINE_LIMIT) + b"\nend")))
-    assert max(map(len, lines)) == LINE_LIMIT
-    assert lines[-1] == "end"
 
 
 @pytest.mark.parametrize(

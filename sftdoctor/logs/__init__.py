@@ -3,7 +3,7 @@
 Everything in a log is hostile: each step is linear in its length and keeps a bounded part of it.
 """
 
-from sftdoctor.logs.decode import LINE_LIMIT, blocks, read_lines, undecorated
+from sftdoctor.logs.decode import LINE_LIMIT, blocks, lines_of, read_blocks, undecorated
 from sftdoctor.logs.parser import LogParser
 
-__all__ = ["LINE_LIMIT", "LogParser", "blocks", "read_lines", "undecorated"]
+__all__ = ["LINE_LIMIT", "LogParser", "blocks", "lines_of", "read_blocks", "undecorated"]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from typing import IO
 
 LINE_LIMIT = 8192
 """Characters of one line; a longer one comes in pieces of this size."""
-BLOCK = 512
-"""Lines that are looked at together."""
+BLOCK = 1 << 16
+"""Characters that are looked at together."""
 READ = 1 << 20
 """Bytes that are read at once."""
 _BOMS = (
@@ -29,8 +28,8 @@ _ESCAPES = re.compile(
 _NO_MEANING = dict.fromkeys((*range(0x09), *range(0x0E, 0x20), 0x7F, 0x0B, 0x0C))
 
 
-def read_lines(stream: IO[bytes], on_read: Callable[[int], None] | None = None) -> Iterator[str]:
-    """The lines of a log, whatever its encoding; read once, in bounded memory.
+def read_blocks(stream: IO[bytes], on_read: Callable[[int], None] | None = None) -> Iterator[str]:
+    """The text of a log, whatever its encoding; read once, in bounded memory.
 
     Args:
         stream: Its bytes. UTF-16 and UTF-32 are known by their mark, or UTF-16 by its zeros; all else is read as UTF-8,
@@ -38,25 +37,30 @@ def read_lines(stream: IO[bytes], on_read: Callable[[int], None] | None = None) 
         on_read: Told the number of bytes read so far.
 
     Yields:
-        Lines without their ends, none longer than LINE_LIMIT; a carriage return ends one too (progress bars).
+        Some thousand lines at a time, without the end of the last; a carriage return ends a line too (progress bars).
+        A line longer than READ comes in pieces.
     """
     data = stream.read(READ)
     decoder = codecs.getincrementaldecoder(encoding_of(data))(errors="replace")
     done, rest = 0, ""
     while data:
         done += len(data)
-        rest += decoder.decode(data)
+        text = rest + decoder.decode(data)
         if on_read is not None:
             on_read(done)
-        *lines, rest = rest.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        for line in lines:
-            yield from _pieces(line)
-        if len(rest) > READ:  # one line without an end
-            yield from _pieces(rest)
-            rest = ""
+        cut = max(text.rfind("\n"), text.rfind("\r", 0, len(text) - 1))
+        if cut < 0 and len(text) > READ:  # one line without an end
+            cut = len(text)
+        if cut >= 0:
+            yield _one_kind_of_end(text[:cut].removesuffix("\r"))
+        rest = text[cut + 1 :]
         data = stream.read(READ)
     if rest := rest + decoder.decode(b"", True):
-        yield from _pieces(rest)
+        yield _one_kind_of_end(rest)
+
+
+def _one_kind_of_end(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def encoding_of(data: bytes) -> str:
@@ -71,19 +75,25 @@ def encoding_of(data: bytes) -> str:
     return "utf-8"
 
 
-def _pieces(line: str) -> Iterator[str]:
-    if len(line) <= LINE_LIMIT:
-        yield line
-        return
-    for start in range(0, len(line), LINE_LIMIT):
-        yield line[start : start + LINE_LIMIT]
+def blocks(parts: Iterable[str]) -> Iterator[str]:
+    """The parts of a log, lines or blocks of them, joined to blocks that are worth a look."""
+    waiting: list[str] = []
+    size = 0
+    for part in parts:
+        waiting.append(part.rstrip("\r\n"))
+        size += len(part) + 1
+        if size > BLOCK:
+            yield "\n".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield "\n".join(waiting)
 
 
-def blocks(lines: Iterable[str]) -> Iterator[list[str]]:
-    """The lines, some hundred at a time."""
-    stream = iter(lines)
-    while block := list(islice(stream, BLOCK)):
-        yield block
+def lines_of(block: str) -> Iterator[tuple[int, str]]:
+    """The lines of a block with their numbers from 0; a line longer than LINE_LIMIT comes in pieces."""
+    for number, line in enumerate(block.split("\n")):
+        for start in range(0, max(len(line), 1), LINE_LIMIT):
+            yield number, line[start : start + LINE_LIMIT]
 
 
 def undecorated(line: str) -> str:

@@ -40,6 +40,7 @@ training       outcome | cause, frozen_by, error        the script's training co
                                                         raises (the libraries' functions are evaluated)
 gc-override    refuses | silent                         the model's own code meets gradient checkpointing like that
 platform       system | machine                         sys.platform, platform.machine()
+ignore-comment state* (unused|without-reason)           a comment `# sftdoctor: ignore[ID] reason` is like that
 log                                                     only a log shows it, by the rule's symptom; its cases are logs
 
 A line of `where` is `name = VALUE`, where VALUE is a plain value, a list of them (any), "unset" (not said), "set"

@@ -1,14 +1,24 @@
-"""What no environment, script or model shows: `log`."""
+"""What judging an environment does not show: `log` (explain finds it) and `ignore-comment` (suppression does)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from sftdoctor.predicates.core import HOLDS, Context, Judgement, predicate
+from sftdoctor.predicates.core import HOLDS, Argument, Context, Judgement, predicate
 
 
 @predicate("log", {})
 def log(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     """Only a log shows it, by the rule's symptom: explain finds it, and judging an environment never does."""
+    return HOLDS
+
+
+@predicate(
+    "ignore-comment",
+    {"state": Argument("text", "what is wrong with it", required=True, choices=("unused", "without-reason"))},
+    values=("ids",),
+)
+def ignore_comment(context: Context, arguments: Mapping[str, Any]) -> Judgement:
+    """A comment that ignores a rule is like that: known only when all other rules were asked."""
     return HOLDS

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from sftdoctor import __version__
+from sftdoctor.fingerprint import fingerprints
 from sftdoctor.model import (
     SCHEMA,
     Action,
@@ -55,14 +56,24 @@ def to_dict(report: Report) -> JSON:
         "verdict": report.verdict.value,
         "environment": environment_to_dict(environment),
         "scenario": report.workload.scenario.name,
-        "findings": [finding_to_dict(finding) for finding in report.findings],
+        "findings": _with_fingerprints(report.findings),
+        "suppressed": [
+            {"by": one.by, "reason": one.reason, "finding": finding_to_dict(one.finding)} for one in report.suppressed
+        ],
         "not_judged": [{"what": gap.what, "reason": gap.reason} for gap in report.not_judged],
         "summary": {
             **{severity.value: report.count(severity) for severity in Severity},
             "not_judged": len(report.not_judged),
+            "suppressed": len(report.suppressed),
+            "outlived": report.outlived,
             "seconds": round(report.seconds, 3),
         },
     }
+
+
+def _with_fingerprints(findings: Sequence[Finding]) -> list[JSON]:
+    marks = fingerprints(findings)
+    return [{**finding_to_dict(one), "fingerprint": mark} for one, mark in zip(findings, marks, strict=True)]
 
 
 def environment_to_dict(environment: Environment) -> JSON:

@@ -32,6 +32,7 @@ HEADLINERS = ("trl", "transformers", "peft", "torch")
 IN_FULL = 6
 """Findings of one severity that are shown in full; the next ones get a line."""
 IN_BRIEF = 12
+SUPPRESSED_BY = {"comment": "comments", "ignore": "the configuration", "baseline": "the baseline"}
 NOT_JUDGED = 4
 """Reasons for not judging that are shown."""
 
@@ -60,6 +61,9 @@ def render(report: Report, console: Console, *, given: Sequence[str] = (), verbo
         if findings and serious and severity is Severity.INFO:
             console.print()
         _print_findings(findings, console, verbose)
+    if report.suppressed or report.outlived:
+        console.print()
+        _print_suppressed(report, console, verbose)
     if report.not_judged:
         console.print()
         _print_not_judged(report.not_judged, console, verbose)
@@ -109,6 +113,8 @@ def _verdict_line(report: Report) -> RenderableType:
         Verdict.CLEAN: ("✓", "bold green", "This run will start: nothing that breaks it was found"),
         Verdict.UNKNOWN: ("?", "bold magenta", "Whether this run starts could not be judged"),
     }[report.verdict]
+    if report.verdict is Verdict.CLEAN and any(one.finding.severity is Severity.ERROR for one in report.suppressed):
+        words = "Nothing new was found; what is suppressed may still break this run"
     joint = ": " if report.verdict is not Verdict.CLEAN else "; "
     line = Text(f"{mark} {words}{joint}{said}" if said else f"{mark} {words}", style)
     grid = Table.grid(expand=True)
@@ -205,6 +211,24 @@ def fix_line(fix: Fix) -> Text:
     what = f"install {what}" if what == ", ".join(fix.require) else what
     style = {Safety.SAFE: "green", Safety.UNSAFE: "yellow", Safety.MANUAL: "magenta"}[fix.safety]
     return Text.assemble(clean(what), "  ", (f"({fix.safety.value})", style))
+
+
+def _print_suppressed(report: Report, console: Console, verbose: bool) -> None:
+    """What the project has decided to live with: a line, or each of them with the reason."""
+    by = Counter(one.by for one in report.suppressed)
+    said = ", ".join(f"{number} by {SUPPRESSED_BY[name]}" for name, number in by.items())
+    more = "" if verbose else "; --verbose lists them"
+    if by:
+        number = count(len(report.suppressed), "finding")
+        console.print(as_text(Text(f"Suppressed: {number} ({said}){more}", "dim")))
+    for one in report.suppressed if verbose else ():
+        finding = one.finding
+        where = f"{place(finding.location)}  " if finding.location else ""
+        reason = f": {one.reason}" if one.reason else ""
+        console.print(indent(as_text(clean(f"{finding.id}  {where}{finding.title} ({one.by}{reason})")), 2))
+    if report.outlived:
+        gone = count(report.outlived, "finding")
+        console.print(as_text(Text(f"{gone} of the baseline not found any more: write it anew", "dim")))
 
 
 def _print_not_judged(gaps: Sequence[NotJudged], console: Console, verbose: bool) -> None:

@@ -1,0 +1,71 @@
+"""explain on real tracebacks from public threads: the first answer is right, or it is "not known".
+
+Taken once, before anything was mended by it: of the third that was held back the first answer was right for 50 of 51,
+and no answer was wrong (2026-11-25; the one that was missed passes an ImportError's text on without its name).
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from sftdoctor.explanation import explain
+from sftdoctor.model import Rule
+from sftdoctor.ruleset import load_rules
+from tests.tracebacks import Trace, traces
+
+LEAST_RIGHT = 0.95
+
+
+@pytest.fixture(scope="module")
+def rules() -> tuple[Rule, ...]:
+    return load_rules()
+
+
+def answer(trace: Trace, rules: tuple[Rule, ...]) -> str:
+    """The first answer; "" for "not known"."""
+    findings = explain(trace.text.splitlines(), rules).findings
+    return findings[0].id if findings else ""
+
+
+def test_the_corpus_is_what_it_says() -> None:
+    corpus = traces()
+    assert len({one.source for one in corpus}) == len(corpus) >= 120
+    assert sum(not one.expect for one in corpus) >= 25
+    assert 0.25 < sum(one.held_back for one in corpus) / len(corpus) < 0.42
+    assert all(one.source.startswith("https://") and one.text.strip() for one in corpus)
+
+
+def test_every_expected_rule_is_there(rules: tuple[Rule, ...]) -> None:
+    assert {id_ for one in traces() for id_ in one.expect} <= {rule.id for rule in rules}
+
+
+@pytest.mark.parametrize("held_back", [False, True])
+def test_the_first_answer_is_right(held_back: bool, rules: tuple[Rule, ...]) -> None:
+    corpus = [one for one in traces() if one.held_back is held_back]
+    answers = {one.source: answer(one, rules) for one in corpus}
+    wrong = {one.source: answers[one.source] for one in corpus if answers[one.source] not in (*one.expect, "")}
+    missed = [one.source for one in corpus if one.expect and not answers[one.source]]
+    assert not wrong
+    assert len(missed) <= (1 - LEAST_RIGHT) * len(corpus), missed
+
+
+@pytest.mark.parametrize(
+    "dress",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: "".join(f"[rank0]: {line}\n" for line in text.splitlines()),
+        lambda text: "".join(f"[default3]:{line}\n" for line in text.splitlines()),
+        lambda text: "".join(f"\x1b[31m{line}\x1b[0m\n" for line in text.splitlines()),
+        lambda text: "{'loss': 1.0, 'epoch': 0.1}\n" * 3000 + "\n" + text,
+        lambda text: text + "\ntorch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n",
+    ],
+    ids=["crlf", "torchrun", "accelerate", "colours", "long", "launcher"],
+)
+def test_the_answer_does_not_depend_on_the_dress(dress: object, rules: tuple[Rule, ...]) -> None:
+    bare = [one for one in traces() if not one.text.lstrip().startswith((">", "[", "rank:", "│"))]
+    whole = [one for one in bare if (root := explain(one.text.splitlines(), ()).root) and root.line]
+    assert callable(dress)
+    assert len(whole) > 80
+    for one in whole:
+        worn = Trace(one.source, dress(one.text), one.expect)
+        assert answer(worn, rules) in (answer(one, rules), *one.expect), one.source
