@@ -16,6 +16,8 @@ from sftdoctor.logs.parser import SIGNS
 from sftdoctor.model import Explanation, Finding, Fix, Raised, Rule, RuleFix, without_placeholders
 from sftdoctor.symptoms import anchors
 
+LOGS_ALONE = "log"
+"""Probe of a rule that nothing but a log shows."""
 Hits = dict[str, str]
 """Ids of rules, each with the words that showed it."""
 
@@ -104,6 +106,7 @@ class _Pattern:
     def __init__(self, rule: Rule) -> None:
         symptom = rule.symptom.strip()
         self.id = rule.id
+        self.logs_alone = rule.fails.get("probe") == LOGS_ALONE
         self.search = re.compile(symptom).search
         self.anchors = anchors(symptom)
 
@@ -138,6 +141,8 @@ class Symptoms:
         """Ids of the rules whose symptom stands in a text; of several that match, those that say most of it."""
         tried = self._patterns if patterns is None else patterns
         hits = [pattern for pattern in tried if pattern.could_match(text) and pattern.search(text)]
+        # what an environment or a script shows as well knows more of the error than what a log alone does
+        hits = [hit for hit in hits if not hit.logs_alone] or hits
         most = max((hit.weight(text) for hit in hits), default=0)
         return [hit.id for hit in hits if hit.weight(text) == most]
 

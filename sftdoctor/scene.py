@@ -14,12 +14,11 @@ from pathlib import Path
 
 from sftdoctor.checker import Checker
 from sftdoctor.errors import SftDoctorError
-from sftdoctor.explanation import is_page
+from sftdoctor.explanation import LOGS_ALONE, is_page
 from sftdoctor.logs.asked import Asked, asked_by, probe_script
 from sftdoctor.logs.stack import package_of
 from sftdoctor.model import Confidence, Environment, Explanation, Finding, Frame, Raised, Report, Rule
 from sftdoctor.reading import Progress, read_target
-from sftdoctor.rulefile import OUTSIDE
 from sftdoctor.settings import Settings
 
 NEWEST_FIRST = 40
@@ -138,7 +137,7 @@ def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule])
     there = [_placed(finding, explanation.root) for finding in there if finding.id in rules]
     there = _told_closer(there, explanation.findings, rules)
     alone = [finding for finding in explanation.findings if finding.id not in {one.id for one in there}]
-    kept = [finding for finding in alone if not there or rules[finding.id].fails.get("probe") == OUTSIDE]
+    kept = [finding for finding in alone if not there or rules[finding.id].fails.get("probe") == LOGS_ALONE]
     if not there:
         kept = [replace(finding, confidence=Confidence.POSSIBLE) for finding in kept]
     findings = (*there, *kept)

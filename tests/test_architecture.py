@@ -50,7 +50,7 @@ KNOWS: dict[str, set[str]] = {
     "arguments": {"settings"},
     "reading": {"ruleset", "settings", "target", "workload"},
     "checker": {"baseline", "engine", "fingerprint", "link", "reading", "settings", "suppression"},
-    "scene": {"checker", "explanation", "logs", "reading", "rulefile", "settings"},
+    "scene": {"checker", "explanation", "logs", "reading", "settings"},
     "jobs": {"checker", "explanation", "fingerprint", "proof", "reading", "repair", "scene", "settings"},
     "api": {"jobs", "logs", "repair", "settings"},
     "throwaway": {"repair", "target"},
