@@ -47,7 +47,7 @@ def confirm(explanation: Explanation, settings: Settings, rules: Sequence[Rule],
         prefix = _prefix(explanation.root)
         if prefix is not None:
             settings = replace(settings, python=str(prefix))
-        elif not (_scripts(explanation.root) and _has_stack(settings, progress)):
+        elif not _scripts(explanation.root) or _active(settings, progress) is None:
             return explanation if explanation.findings else _with_environment(explanation, settings, progress)
     try:
         report = _judged(explanation.root, settings, progress)
@@ -61,21 +61,21 @@ def confirm(explanation: Explanation, settings: Settings, rules: Sequence[Rule],
 
 def _with_environment(explanation: Explanation, settings: Settings, progress: Progress) -> Explanation:
     """An unknown error, with the environment that is active here to paste upstream."""
-    try:
-        environment = read_target(settings, progress)
-    except SftDoctorError:
-        return explanation
-    note = "The log names no environment of this machine; what follows is the one that is active here."
+    environment = _active(settings, progress)
+    if environment is None:
+        note = "No environment with torch is active here; --python ENV adds what to paste into a report upstream."
+    else:
+        note = "The log names no environment of this machine; what follows is the one that is active here."
     return replace(explanation, environment=environment, notes=(*explanation.notes, note))
 
 
-def _has_stack(settings: Settings, progress: Progress) -> bool:
-    """Whether the active environment is one that models are trained in."""
+def _active(settings: Settings, progress: Progress) -> Environment | None:
+    """The active environment, where it is one that models are trained in."""
     try:
         environment = read_target(settings, progress)
     except SftDoctorError:
-        return False
-    return environment.version("torch") is not None and environment.version("transformers") is not None
+        return None
+    return environment if environment.version("torch") and environment.version("transformers") else None
 
 
 def _judged(root: Raised | None, settings: Settings, progress: Progress) -> Report:

@@ -235,7 +235,7 @@ def test_two_environments_that_differ_are_one(broken: Path, healthy: Path, tmp_p
         (
             "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn\n",
             FOUND,
-            "known causes",
+            "known causes:",
         ),
         ("FooError: never seen before\n", DONE, "Not known"),
     ],

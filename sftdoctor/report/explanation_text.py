@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -17,6 +18,9 @@ from sftdoctor.report.style import as_text, indent, print_commands, rows, titled
 from sftdoctor.report.text import MARKS, fix_line, print_finding
 
 MESSAGE_LINES = 4
+MESSAGE_WIDTH = 300
+"""Characters of a line of a message that are shown."""
+_SITE = re.compile(r".{0,400}[/\\\\](?:site|dist)-packages[/\\\\]")
 MOST_OTHERS = 4
 MOST_ALSO = 6
 
@@ -46,7 +50,7 @@ def render(explanation: Explanation, console: Console, *, given: Sequence[str] =
 def _print_error(explanation: Explanation, console: Console) -> None:
     if explanation.exception:
         for line in explanation.exception.splitlines()[:MESSAGE_LINES]:
-            console.print(as_text(Text(clean(line), "bold red")))
+            console.print(as_text(Text(clean(line, MESSAGE_WIDTH), "bold red")))
     for frame in explanation.frames:
         console.print(indent(as_text(Text(clean(_short(frame)), "dim")), 2))
     root = explanation.root
@@ -56,11 +60,15 @@ def _print_error(explanation: Explanation, console: Console) -> None:
     led_to = [raised for raised in explanation.chain if raised is not root and raised.kind]
     if led_to and root is not None and root.line < led_to[-1].line:
         console.print(indent(as_text(Text(f"it led to {clean(_brief(led_to[-1]), 160)}", "dim")), 2))
-    for note in explanation.notes:
+    for note in explanation.notes if explanation.findings else ():
         console.print(indent(as_text(Text(clean(note), "dim")), 2))
 
 
 def _short(frame: str) -> str:
+    """A frame as people say it: what is installed from its package on, a file of this folder from here on."""
+    installed = _SITE.match(frame)
+    if installed:
+        return frame[installed.end() :]
     path, colon, rest = frame.partition(":")
     return f"{short_path(path)}{colon}{rest}"
 
@@ -97,7 +105,8 @@ def _print_causes(explanation: Explanation, console: Console) -> None:
     """Several causes: each with its remedies, none with its page."""
     console.print()
     number = len(explanation.findings)
-    console.print(as_text(f"What is seen there has {number} known causes. The likeliest come first:"))
+    order = ". What was found there comes first:" if any(map(_is_there, explanation.findings)) else ":"
+    console.print(as_text(f"What is seen in the log has {number} known causes{order}"))
     for finding in explanation.findings:
         console.print()
         if _is_there(finding):
@@ -113,6 +122,8 @@ def _print_unknown(explanation: Explanation, console: Console) -> None:
     said = "no rule matches this error" if explanation.exception else "there is no error in it that a rule matches"
     console.print()
     console.print(as_text(Text(f"Not known: {said} ({read} read).", "bold")))
+    for note in explanation.notes:
+        console.print(as_text(clean(note)))
     if explanation.environment is not None:
         console.print("To paste into a report upstream, below the traceback:")
         console.print()
@@ -138,10 +149,10 @@ def _print_rest(explanation: Explanation, console: Console) -> None:
 def _steps(explanation: Explanation, given: Sequence[str]) -> list[tuple[str, str]]:
     target = "".join(f" {shlex.quote(word)}" for word in given)
     if not explanation.findings:
-        return [
-            (f"sftdoctor check{target}", "judge the environment itself"),
-            (f"sftdoctor env{target}", "what to paste into a bug report"),
-        ]
+        steps = [(f"sftdoctor check{target}", "judge the environment itself")]
+        if explanation.environment is None:
+            steps.append(("sftdoctor env --python ENV", "what to paste into a bug report"))
+        return steps
     script = next((shlex.quote(short_path(one.location.path)) for one in explanation.findings if one.location), "")
     if script or any(finding.fixes and finding.cause for finding in explanation.findings):
         return [(f"sftdoctor fix {script}{target}".replace("  ", " "), "show the repair")]

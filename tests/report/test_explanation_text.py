@@ -1,0 +1,81 @@
+"""What a log says, as a stranger reads it: at every width, with nothing of the log's own reaching the terminal."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from sftdoctor.explanation import explain
+from sftdoctor.model import Cause, Explanation, Location, Place
+from sftdoctor.report import explanation_text
+from sftdoctor.ruleset import load_rules
+from tests.report import samples
+
+RULES = load_rules()
+NO_GRAD = "RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn\n"
+MEMORY = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 896.00 MiB.\n"
+FRAMES = 'Traceback (most recent call last):\n  File "/e/lib/site-packages/trl/x.py", line 3, in f\n    g()\n'
+
+
+def drawn(found: Explanation, width: int = 80, **options: bool) -> str:
+    console = Console(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
+    explanation_text.render(found, console, given=("--python", ".venv"), **options)
+    stream = console.file
+    assert isinstance(stream, io.StringIO)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("log", [NO_GRAD, MEMORY, FRAMES + "FooError: x\n", "nothing\n", FRAMES])
+def test_it_fits_every_width(log: str, width: int) -> None:
+    text = drawn(explain(log.splitlines(), RULES), width)
+    wide = [line for line in text.splitlines() if len(line) > width and "sftdoctor " not in line]
+    assert not wide
+    assert "Next:" in text
+
+
+def test_one_cause_is_told_in_full_and_several_in_brief() -> None:
+    one, several = (drawn(explain([log], RULES)) for log in (MEMORY, NO_GRAD))
+    assert "What happens" in one
+    assert "per_device_train_batch_size" in one
+    assert "known causes:" in several
+    assert "What happens" not in several
+    assert "What happens" in drawn(explain([NO_GRAD], RULES), verbose=True)
+
+
+def test_a_cause_that_was_found_there_is_shown_with_both_its_sides() -> None:
+    found = explain([MEMORY], RULES)
+    cause = Cause(Place("trl", "0.24.0", path="trl/x.py", line=3), Place("peft", "0.5.0", path="peft/y.py"), "name")
+    there = replace(found.findings[0], cause=cause, location=Location("train.py", 7))
+    text = drawn(replace(found, findings=(there,), notes=("Found in .venv.",)))
+    assert "trl 0.24.0" in text
+    assert "peft 0.5.0" in text
+    assert "Found in .venv." in text
+    assert "sftdoctor fix train.py --python .venv" in text
+
+
+def test_an_unknown_error_has_its_frames_and_the_environment() -> None:
+    found = explain([*FRAMES.splitlines(), "FooError: x"], RULES)
+    text = drawn(replace(found, environment=samples.environment()))
+    assert "Not known" in text
+    assert "trl/x.py:3 in f" in text
+    assert "- torch: " in text
+
+
+def test_nothing_of_the_log_reaches_the_terminal_unescaped() -> None:
+    hostile = "ValueError: \x1b[31mred\x1b]0;t\x07 [bold]b[/bold] \u202e\x9b2J\n"
+    text = drawn(explain([FRAMES + hostile], RULES))
+    assert "[bold]b[/bold]" in text
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(text)
+
+
+def test_what_else_the_log_shows_is_told() -> None:
+    log = [MEMORY, "", "FooError: first", "", "FooError: y", "", "BarError: last"]
+    text = drawn(explain(log, RULES))
+    assert "Also in the log:" in text
+    assert "GPU201" in text
+    assert "Other errors in it:" in text
+    assert "FooError: first" in text
