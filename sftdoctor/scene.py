@@ -137,11 +137,14 @@ def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule])
     there = [_placed(finding, explanation.root) for finding in there if finding.id in rules]
     there = _told_closer(there, explanation.findings, rules)
     alone = [finding for finding in explanation.findings if finding.id not in {one.id for one in there}]
-    kept = [finding for finding in alone if not there or rules[finding.id].fails.get("probe") == LOGS_ALONE]
-    if not there:
-        kept = [replace(finding, confidence=Confidence.POSSIBLE) for finding in kept]
+    judged = [finding for finding in alone if rules[finding.id].fails.get("probe") != LOGS_ALONE]
+    kept = [
+        replace(finding, confidence=Confidence.POSSIBLE) if finding in judged else finding
+        for finding in alone
+        if not there or finding not in judged
+    ]
     findings = (*there, *kept)
-    notes = (*explanation.notes, *_notes(report.environment, alone, there, len(findings)))
+    notes = (*explanation.notes, *_notes(report.environment, judged, bool(there)))
     return replace(
         explanation,
         findings=findings,
@@ -162,13 +165,14 @@ def _told_closer(there: list[Finding], candidates: Sequence[Finding], rules: dic
     ]
 
 
-def _notes(environment: Environment, alone: list[Finding], there: list[Finding], shown: int) -> tuple[str, ...]:
+def _notes(environment: Environment, judged: list[Finding], there: bool) -> tuple[str, ...]:
+    """What was made sure of; judged are the causes that could have been found there and were not."""
     target = environment.target.prefix or environment.target.path
-    left_out = [finding.id for finding in alone][: len(alone) + len(there) - shown]
     if there:
-        same = f"; {', '.join(left_out)}, known by the same words, {'is' if len(left_out) == 1 else 'are'} not"
-        return (f"Found in {target}{same if left_out else ''}.",)
-    if alone:
+        ids = ", ".join(finding.id for finding in judged)
+        same = f"; {ids}, known by the same words, {'is' if len(judged) == 1 else 'are'} not"
+        return (f"Found in {target}{same if judged else ''}.",)
+    if judged:
         return (
             f"{target} was looked at, and does not show the cause by itself: it may lie in the script or its data.",
         )

@@ -30,6 +30,7 @@ _BARE = (
     ("annot import name '", "ImportError"),
     ("got an unexpected keyword argument '", "TypeError"),
     ("No module named '", "ModuleNotFoundError"),
+    ("has no attribute '", "AttributeError"),
 )
 """Messages that people, and programs, pass on without the exception's name."""
 _HEAD = re.compile(r"([A-Za-z_][\w.]{0,120})\s{3,80}Traceback \(most recent call last")
