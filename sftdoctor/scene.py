@@ -83,7 +83,7 @@ def _judged(root: Raised | None, settings: Settings, progress: Progress) -> Repo
     scripts = _scripts(root)
     asked = asked_by(root) if root else None
     with tempfile.TemporaryDirectory(prefix="sftdoctor-explain-") as folder:
-        if not scripts and asked is not None and (source := probe_script(asked)):
+        if not scripts and asked is not None and not asked.caller and (source := probe_script(asked)):
             line = Path(folder, STAND_IN)
             line.write_text(source, encoding="utf-8")
             scripts = [str(line)]
@@ -133,6 +133,8 @@ def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule])
     asked = asked_by(explanation.root) if explanation.root else None
     candidates = {finding.id for finding in explanation.findings}
     there = [finding for finding in report.findings if finding.id in candidates or _is_cause(finding, asked)]
+    # what a library does goes before what only the line that stands for the script would do
+    there = [finding for finding in there if not _of_stand_in(finding)] or there
     there.sort(key=lambda finding: not _at_frame(finding, explanation.root))
     there = [_placed(finding, explanation.root) for finding in there if finding.id in rules]
     there = _told_closer(there, explanation.findings, rules)
@@ -211,10 +213,14 @@ def _at_frame(finding: Finding, root: Raised | None) -> bool:
     )
 
 
+def _of_stand_in(finding: Finding) -> bool:
+    return finding.location is not None and Path(finding.location.path).name == STAND_IN
+
+
 def _placed(finding: Finding, root: Raised | None) -> Finding:
     """A finding in the file that only stood for the line that failed, told of the frame that the log shows."""
     location = finding.location
-    if location is None or Path(location.path).name != STAND_IN:
+    if location is None or not _of_stand_in(finding):
         return finding
     frame = next((one for one in reversed(root.frames) if not package_of(one.path)), None) if root else None
     place = f"{frame.path}:{frame.line}" if frame and frame.line else "the script"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import cache
 from typing import Any
 
 if sys.version_info >= (3, 11):
@@ -62,6 +63,7 @@ def readable(symptom: str) -> str:
     return re.sub("…+", "…", _text(parser.parse(text))) if text else ""
 
 
+@cache
 def anchors(pattern: str) -> tuple[str, ...]:
     """Texts of which every match of a pattern contains at least one, to look for first; () where none is sure.
 

@@ -45,7 +45,7 @@ def test_the_environment_is_found_by_the_frames(broken: Path, script: Path) -> N
 
 def test_an_environment_that_is_named_is_asked(broken: Path) -> None:
     found = sftdoctor.explain(f"TypeError: prepare_model_for_kbit_training() {KEYWORD}", python=broken)
-    assert causes(found)[0] == ("API021", True)
+    assert causes(found) == [("API021", True)]
 
 
 def test_a_cause_that_is_not_there_is_said_to_be_none(healthy: Path) -> None:
