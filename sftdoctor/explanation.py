@@ -12,6 +12,7 @@ from dataclasses import replace
 from sftdoctor.logs import LogParser, blocks, lines_of, undecorated
 from sftdoctor.logs.asked import Asked, asked_by, in_words
 from sftdoctor.logs.choice import chain_of, follows, frames_that_matter, last_error
+from sftdoctor.logs.common import COMMON
 from sftdoctor.logs.parser import SIGNS
 from sftdoctor.model import Explanation, Finding, Fix, Raised, Rule, RuleFix, without_placeholders
 from sftdoctor.symptoms import anchors
@@ -55,12 +56,15 @@ def _explanation(told: Sequence[Raised], seen: Hits, known: Symptoms, lines: int
     error = last_error(told)
     chain = chain_of(error, told) if error else ()
     root, hits = _recognised(error, chain, known) if error else (None, {})
-    if not hits and (error is None or not error.line or not error.whole or follows(error)):
-        hits = seen  # no error stands there whole: what its other lines show is all there is
+    whole = error is not None and error.line and error.whole and not follows(error)
+    if not whole and (seen or not hits):
+        # no error stands there whole: what its other lines show is all there is
+        hits = known.heaviest(seen) if error else seen
     also = {id_: text for id_, text in seen.items() if id_ not in hits and not known.shares_symptom(id_, hits)}
     asked = asked_by(root) if root is not None and root.kind else None
     findings = tuple(_told(known.by_id[id_], text, asked) for id_, text in hits.items())
     named = root if root is not None and root.kind else None
+    vague = known.vaguely(named) if named is not None and not hits else []
     return Explanation(
         findings=findings,
         pages=tuple(known.by_id[id_] for id_ in hits),
@@ -71,7 +75,13 @@ def _explanation(told: Sequence[Raised], seen: Hits, known: Symptoms, lines: int
         chain=chain,
         others=_others(told, chain),
         also=tuple(finding_of(known.by_id[id_], text) for id_, text in also.items()),
+        notes=(_note(vague),) if vague else (),
     )
+
+
+def _note(vague: Sequence[str]) -> str:
+    number = "one of them" if len(vague) == 1 else "some of them"
+    return f"Many errors have these words, {', '.join(vague)} {number}: `sftdoctor check YOUR_SCRIPT.py` judges that."
 
 
 def _told(rule: Rule, symptom: str, asked: Asked | None) -> Finding:
@@ -131,7 +141,9 @@ class Symptoms:
         self._pages = {_kind(rule): rule.id for rule in rules if is_page(rule)}
         self._links = [rule for rule in rules if rule.fails.get("probe") == "link" and not is_page(rule)]
         # the page of a kind of link speaks of any program's error: what was asked of whom decides, not its words
-        self._patterns = [_Pattern(rule) for rule in rules if rule.symptom and not is_page(rule)]
+        patterns = [_Pattern(rule) for rule in rules if rule.symptom and not is_page(rule)]
+        self._vague = [pattern for pattern in patterns if any(map(pattern.search, COMMON))]
+        self._patterns = [pattern for pattern in patterns if pattern not in self._vague]
 
     def alive(self, text: str) -> list[_Pattern]:
         """The patterns that may match somewhere in a text."""
@@ -145,6 +157,17 @@ class Symptoms:
         hits = [hit for hit in hits if not hit.logs_alone] or hits
         most = max((hit.weight(text) for hit in hits), default=0)
         return [hit.id for hit in hits if hit.weight(text) == most]
+
+    def heaviest(self, seen: Hits) -> Hits:
+        """Of what lines of a log showed, that which spells out most of its line."""
+        weights = {pattern.id: pattern.weight(seen[pattern.id]) for pattern in self._patterns if pattern.id in seen}
+        most = max(weights.values(), default=0)
+        return {id_: text for id_, text in seen.items() if weights[id_] == most}
+
+    def vaguely(self, raised: Raised) -> list[str]:
+        """Rules whose words an exception has, where any program's error may have the same."""
+        words = str(raised)
+        return [pattern.id for pattern in self._vague if pattern.could_match(words) and pattern.search(words)]
 
     def of(self, raised: Raised) -> Hits:
         """What may have caused an exception: the rules for its words, then those for the link that it tells of."""

@@ -132,7 +132,12 @@ def _is_the_same(frame: Frame) -> bool:
 def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule]) -> Explanation:
     asked = asked_by(explanation.root) if explanation.root else None
     candidates = {finding.id for finding in explanation.findings}
-    there = [finding for finding in report.findings if finding.id in candidates or _is_cause(finding, asked)]
+    words = str(explanation.root) if explanation.root else ""
+    there = [
+        finding
+        for finding in report.findings
+        if finding.id in candidates or _is_cause(finding, asked) or _has_words(rules.get(finding.id), words)
+    ]
     # what a library does goes before what only the line that stands for the script would do
     there = [finding for finding in there if not _of_stand_in(finding)] or there
     there.sort(key=lambda finding: not _at_frame(finding, explanation.root))
@@ -179,6 +184,11 @@ def _notes(environment: Environment, judged: list[Finding], there: bool) -> tupl
             f"{target} was looked at, and does not show the cause by itself: it may lie in the script or its data.",
         )
     return ()
+
+
+def _has_words(rule: Rule | None, words: str) -> bool:
+    """Whether an exception has the words by which a rule is known; what is found there may be as vague as it likes."""
+    return rule is not None and bool(rule.symptom) and re.search(rule.symptom.strip(), words) is not None
 
 
 def _is_cause(finding: Finding, asked: Asked | None) -> bool:

@@ -6,9 +6,12 @@ and no answer was wrong (2026-11-25; the one that was missed passes an ImportErr
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sftdoctor.explanation import LOGS_ALONE, Symptoms, explain
+from sftdoctor.logs.common import COMMON
 from sftdoctor.model import Rule
 from sftdoctor.ruleset import load_rules
 from tests.tracebacks import Trace, traces
@@ -45,8 +48,20 @@ def test_the_corpus_is_what_it_says() -> None:
     assert all(one.source.startswith("https://") and one.text.strip() for one in corpus)
 
 
-def test_every_expected_rule_is_there(rules: tuple[Rule, ...]) -> None:
-    assert {id_ for one in traces() for id_ in one.expect} <= {rule.id for rule in rules}
+def test_every_error_that_is_ours_has_a_rule(rules: tuple[Rule, ...]) -> None:
+    there = {rule.id for rule in rules}
+    assert not [one.source for one in traces() if one.expect and not there.intersection(one.expect)]
+
+
+def test_no_rule_answers_for_an_error_of_any_program_by_its_words_alone(rules: tuple[Rule, ...]) -> None:
+    assert {line: found.findings for line in COMMON if (found := explain([line], rules)).findings} == {}
+
+
+def test_a_rule_with_words_that_any_program_has_is_named_and_no_answer(rules: tuple[Rule, ...]) -> None:
+    vague = replace(rules[0], id="DAT999", symptom=r"KeyError: '\w{1,60}'", fails={"probe": "facts", "where": {}})
+    found = explain(["KeyError: 'text'"], (*rules, vague))
+    assert found.findings == ()
+    assert "DAT999" in found.notes[0]
 
 
 @pytest.mark.parametrize("held_back", [False, True])
