@@ -133,11 +133,13 @@ def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule])
     asked = asked_by(explanation.root) if explanation.root else None
     candidates = {finding.id for finding in explanation.findings}
     words = str(explanation.root) if explanation.root else ""
-    there = [
-        finding
-        for finding in report.findings
-        if finding.id in candidates or _is_cause(finding, asked) or _has_words(rules.get(finding.id), words)
-    ]
+
+    def is_it(finding: Finding) -> bool:
+        if asked is not None and finding.cause is not None:
+            return _is_cause(finding, asked)
+        return finding.id in candidates or _has_words(rules.get(finding.id), words)
+
+    there = [finding for finding in report.findings if is_it(finding)]
     # what a library does goes before what only the line that stands for the script would do
     there = [finding for finding in there if not _of_stand_in(finding)] or there
     there.sort(key=lambda finding: not _at_frame(finding, explanation.root))
@@ -191,7 +193,7 @@ def _has_words(rule: Rule | None, words: str) -> bool:
     return rule is not None and bool(rule.symptom) and re.search(rule.symptom.strip(), words) is not None
 
 
-def _is_cause(finding: Finding, asked: Asked | None) -> bool:
+def _is_cause(finding: Finding, asked: Asked) -> bool:
     """Whether a finding of check is the link that the exception tells of."""
     cause = finding.cause
     if (

@@ -71,6 +71,11 @@ def test_the_line_that_failed_is_linked_where_the_script_is_not_at_hand(healthy:
     assert finding.location is None
 
 
+def test_another_break_of_the_same_kind_is_not_the_cause(broken: Path) -> None:
+    found = sftdoctor.explain("TypeError: Trainer.__init__() got an unexpected keyword argument 'other'", python=broken)
+    assert causes(found) == [("API002", False)]
+
+
 def test_a_file_that_says_something_else_is_not_taken_for_the_script(broken: Path, script: Path) -> None:
     log = crash(broken, script).replace("trainer = SFTTrainer", "trainer = Other")
     found = sftdoctor.explain(log)
