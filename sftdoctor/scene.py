@@ -196,12 +196,7 @@ def _has_words(rule: Rule | None, words: str) -> bool:
 def _is_cause(finding: Finding, asked: Asked) -> bool:
     """Whether a finding of check is the link that the exception tells of."""
     cause = finding.cause
-    if (
-        asked is None
-        or cause is None
-        or not asked.name
-        or cause.name.rpartition(".")[2] != asked.name.rpartition(".")[2]
-    ):
+    if cause is None or not asked.name or _last(cause.name) != _last(asked.name):
         return False
     callee = cause.callee
     if callee is None or not asked.symbol:

@@ -76,7 +76,8 @@ def asked_by(raised: Raised) -> Asked | None:
     Returns:
         The link; None where the message speaks of none.
     """
-    for line in raised.message.splitlines() or [""]:
+    # rich and terminals break a message where it is too wide
+    for line in (*raised.message.splitlines(), " ".join(raised.message.split())):
         for kind, pattern in _PATTERNS:
             if found := pattern.search(line):
                 return _asked(kind, found, raised)

@@ -57,7 +57,7 @@ def starts_boxed_frame(text: str) -> bool:
 def arrow_in(text: str) -> tuple[int, str] | None:
     """The line number and the source that an arrow (`---->` or `❱`) points at, or None."""
     found = _ARROW.match(text) if "->" in text or "❱" in text else None
-    return (int(found[1]), found[2].strip()) if found else None
+    return (int(found[1]), found[2].lstrip("│ ").strip()) if found else None
 
 
 def _name(text: str | None) -> str:

@@ -25,6 +25,8 @@ USER = Frame("/app/train.py", 3, "<module>", "args = TrainingArguments(")
         (f"SFTConfig.__init__() {KW}", (), ("unexpected-keyword", "x", "SFTConfig.__init__", True)),
         (f"__init__() {KW}", (USER,), ("unexpected-keyword", "x", "TrainingArguments.__init__", True)),
         (f"mine() {KW}", (USER,), ("unexpected-keyword", "x", "mine", False)),
+        ("SFTConfig.__init__() got an unexpected keyword argument \n'x'", (),
+         ("unexpected-keyword", "x", "SFTConfig.__init__", True)),
         (f"mine() {KW}", (TRL,), ("unexpected-keyword", "x", "mine", True)),
         (f"forward() {KW}", (USER, TORCH), ("override-mismatch", "x", "forward", False)),
         (f"M.compute_loss() {KW}", (), ("override-mismatch", "x", "M.compute_loss", True)),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -122,6 +125,21 @@ def test_the_error_and_the_order_in_which_its_chain_is_asked(text: str, error: s
     assert last is not None
     assert last.message == error
     assert [raised.message for raised in chain_of(last, told)] == order
+
+
+def test_what_rich_really_prints_is_read(tmp_path: Path) -> None:
+    """Indentation guides, wrapped paths and messages, a chain of two boxes."""
+    script = tmp_path / "a_folder_with_a_long_name_that_is_wrapped_in_the_middle" / "train.py"
+    script.parent.mkdir()
+    script.write_text(
+        "from rich.traceback import install\ninstall(width=70)\n"
+        "def f():\n    try:\n        {}['a']\n    except KeyError:\n        dict().missing\nf()\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=60)
+    first, last = parse(done.stdout + done.stderr)
+    assert (first.kind, last.kind, last.relation) == ("KeyError", "AttributeError", "context")
+    assert [(frame.path, frame.line) for frame in last.frames] == [(str(script), 8), (str(script), 7)]
+    assert [frame.code for frame in last.frames] == ["f()", "dict().missing"]
 
 
 def test_ranks_are_kept_apart() -> None:
