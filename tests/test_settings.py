@@ -35,6 +35,11 @@ def configured(folder: Path, text: str) -> Path:
         ('select = ["API"]', ["--select", "ENV,CFG", "--select", "DAT001"], "select", ("ENV", "CFG", "DAT001")),
         ("offline = true", [], "offline", True),
         ("no-cache = true", [], "no_cache", True),
+        ('ignore = { GPU007 = "no GPU here" }', [], "ignore", ("GPU007",)),
+        ('ignore = { GPU007 = "no GPU here" }', [], "reasons", (("GPU007", "no GPU here"),)),
+        ('ignore = { GPU007 = "no GPU here" }', ["--ignore", "API"], "ignore", ("API",)),
+        ('ignore = { GPU007 = "no GPU here" }', ["--ignore", "API"], "reasons", ()),
+        ('ignore = ["GPU007"]', [], "reasons", ()),
         ("timeout = 30", [], "timeout", 30.0),
         ('python = "python3.11"', [], "python", "python3.11"),
         ('pins = "a.txt"', ["--python", "x"], "pins", None),
@@ -47,7 +52,7 @@ def test_who_wins(text: str, argv: list[str], name: str, expected: object, tmp_p
     assert getattr(found, name) == expected
 
 
-@pytest.mark.parametrize("key", ["pins", "snapshot", "model", "rules"])
+@pytest.mark.parametrize("key", ["pins", "snapshot", "model", "rules", "baseline"])
 def test_paths_are_relative_to_the_file_that_says_them(key: str, tmp_path: Path) -> None:
     below = configured(tmp_path, f'{key} = "here"') / "a" / "b"
     below.mkdir(parents=True)
@@ -68,6 +73,7 @@ def test_an_environment_of_the_project_is_relative_too(tmp_path: Path) -> None:
         ("offline = 'yes'", "must be true or false"),
         ("select = 'API'", "must be a list of strings"),
         ("ignore = [1]", "must be a list of strings"),
+        ("ignore = { API = 1 }", "a table of id = reason"),
         ("timeout = true", "must be a number"),
         ("timeout = -1", "makes no sense"),
         ("fail-on = 'notes'", "none of error, warning, never"),
