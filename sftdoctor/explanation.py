@@ -124,6 +124,11 @@ class _Pattern:
         """Whether the pattern is worth trying; much cheaper than trying it."""
         return not self.anchors or any(anchor in text for anchor in self.anchors)
 
+    def words(self) -> set[str]:
+        """The longest word within blanks of each anchor: a text must have one of them; "" where there is none."""
+        enclosed = [max(anchor.split(" ")[1:-1], key=len, default="") for anchor in self.anchors]
+        return set(enclosed) if enclosed and all(enclosed) else {""}
+
     def weight(self, text: str) -> int:
         """How much of a text the pattern spells out: of two that match, the one that says more knows more."""
         return max((len(anchor) for anchor in self.anchors if anchor in text), default=0)
@@ -144,10 +149,16 @@ class Symptoms:
         patterns = [_Pattern(rule) for rule in rules if rule.symptom and not is_page(rule)]
         self._vague = [pattern for pattern in patterns if any(map(pattern.search, COMMON))]
         self._patterns = [pattern for pattern in patterns if pattern not in self._vague]
+        self._by_word: dict[str, list[_Pattern]] = {}
+        for pattern in self._patterns:
+            for word in pattern.words():
+                self._by_word.setdefault(word, []).append(pattern)
 
     def alive(self, text: str) -> list[_Pattern]:
-        """The patterns that may match somewhere in a text."""
-        return [pattern for pattern in self._patterns if pattern.could_match(text)]
+        """The patterns that may match somewhere in a text; nearly as fast for a thousand as for one."""
+        words = self._by_word.keys() & {"", *text.split()}
+        maybe = dict.fromkeys(pattern for word in words for pattern in self._by_word[word])
+        return [pattern for pattern in self._patterns if pattern in maybe and pattern.could_match(text)]
 
     def in_text(self, text: str, patterns: Sequence[_Pattern] | None = None) -> list[str]:
         """Ids of the rules whose symptom stands in a text; of several that match, those that say most of it."""

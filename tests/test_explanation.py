@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sftdoctor.explanation import explain
+from sftdoctor.explanation import Symptoms, explain
 from sftdoctor.model import Rule, Severity
 from sftdoctor.ruleset import load_rules
 from sftdoctor.symptoms import anchors
@@ -130,3 +130,10 @@ def test_what_a_pattern_matches_contains_an_anchor(line: str) -> None:
 @given(st.text())
 def test_no_log_is_a_crash(log: str) -> None:
     explain(log.splitlines(keepends=True), (rule(r"a.{0,20}b"),))
+
+
+@given(st.from_regex(re.compile(PATTERN), fullmatch=True), st.text(), st.text())
+def test_a_pattern_is_alive_wherever_it_matches(line: str, before: str, after: str) -> None:
+    rules = (rule(PATTERN), replace(rule("(?i)qq"), id="CFG002"), replace(rule("none of these words"), id="CFG003"))
+    alive = [pattern.id for pattern in Symptoms(rules).alive(f"{before}{line}{after}")]
+    assert alive[:2] == ["CFG001", "CFG002"]
