@@ -105,8 +105,8 @@ def _others(told: Sequence[Raised], chain: Sequence[Raised]) -> tuple[Raised, ..
     shown = {str(raised) for raised in chain}
     found: dict[str, Raised] = {}
     for raised in told:
-        if raised.kind and raised.whole and str(raised) not in shown and not follows(raised):
-            found.setdefault(str(raised), raised)
+        if raised.kind and raised.whole and str(raised) not in shown:
+            found.setdefault(str(raised), replace(raised, secondary=raised.secondary or follows(raised)))
     return tuple(found.values())
 
 

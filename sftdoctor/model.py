@@ -575,7 +575,7 @@ class Raised:
     line: int = 0
     """Line of the log, from 1."""
     secondary: bool = False
-    """Whether it was raised, and ignored, while the process was ending."""
+    """Whether it only follows from another one: raised while the process ended, or told by a launcher."""
     whole: bool = True
     """Whether it began a line; False where it is only spoken of in one."""
     before: str = ""

@@ -44,7 +44,7 @@ def confirm(explanation: Explanation, settings: Settings, rules: Sequence[Rule],
     """
     named = bool(settings.python or settings.pins or settings.snapshot)
     if not named:
-        prefix = _prefix(explanation.root)
+        prefix = _prefix(explanation)
         if prefix is not None:
             settings = replace(settings, python=str(prefix))
         elif not _scripts(explanation.root) or _active(settings, progress) is None:
@@ -90,18 +90,30 @@ def _judged(root: Raised | None, settings: Settings, progress: Progress) -> Repo
         return Checker(replace(settings, paths=tuple(scripts), arguments=()), progress).check()
 
 
-def _prefix(root: Raised | None) -> Path | None:
-    """The environment that holds the files of the frames, where they are on this machine and say what the log shows."""
-    if root is None:
-        return None
-    paths = [Path(frame.path) for frame in reversed(root.frames[-NEWEST_FIRST:]) if _is_the_same(frame)]
+def _prefix(explanation: Explanation) -> Path | None:
+    """The environment that holds the files of the frames, where they are on this machine and say what the log shows.
+
+    The error's own frames are asked first, then those of others of the log, such as the launcher's.
+    """
+    for raised in (explanation.root, *explanation.chain, *explanation.others):
+        if raised is not None and (prefix := _prefix_of(raised)):
+            return prefix
+    return None
+
+
+def _prefix_of(raised: Raised) -> Path | None:
+    paths = [Path(frame.path) for frame in reversed(raised.frames[-NEWEST_FIRST:]) if _is_the_same(frame)]
     # ImportError says where the module lies that lacks the name
-    paths += [Path(found) for found in _FILE.findall(root.message) if Path(found).is_file()]
+    paths += [Path(found) for found in _FILE.findall(raised.message) if Path(found).is_file()]
     for path in paths:
         if package_of(str(path)):
             folder = next(one for one in path.parents if one.name in ("site-packages", "dist-packages"))
-            return next((one for one in folder.parents if (one / "pyvenv.cfg").is_file()), None)
+            return next(filter(_is_environment, folder.parents), None)
     return None
+
+
+def _is_environment(folder: Path) -> bool:
+    return (folder / "pyvenv.cfg").is_file() or (folder / "conda-meta").is_dir()
 
 
 _FILE = re.compile(r"\((/[^()\s]{1,400}\.py)\)")

@@ -71,6 +71,17 @@ def test_the_line_that_failed_is_linked_where_the_script_is_not_at_hand(healthy:
     assert finding.location is None
 
 
+def test_the_environment_is_found_by_the_launchers_frames(broken: Path) -> None:
+    module = next(broken.glob("lib*/python3*/site-packages/trl/trainer.py"))
+    line = module.read_text().splitlines()[0]
+    log = f"""TypeError: prepare_model_for_kbit_training() {KEYWORD}
+Traceback (most recent call last):
+  File "{module}", line 1, in <module>
+    {line}
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError: """
+    assert causes(sftdoctor.explain(log)) == [("API021", True)]
+
+
 def test_another_break_of_the_same_kind_is_not_the_cause(broken: Path) -> None:
     found = sftdoctor.explain("TypeError: Trainer.__init__() got an unexpected keyword argument 'other'", python=broken)
     assert causes(found) == [("API002", False)]

@@ -136,14 +136,15 @@ def _print_rest(explanation: Explanation, console: Console) -> None:
         console.print(Text("Also in the log:", "bold"))
     for finding in explanation.also[:MOST_ALSO]:
         console.print(_head(finding))
-    if explanation.others:
+    others = [raised for raised in explanation.others if not raised.secondary]
+    if others:
         console.print()
         console.print(Text("Other errors in it:", "bold"))
-    for raised in explanation.others[-MOST_OTHERS:]:
+    for raised in others[-MOST_OTHERS:]:
         line = f"line {raised.line:,}: " if raised.line else ""
         console.print(indent(as_text(clean(line + _brief(raised), 200)), 2))
-    if len(explanation.others) > MOST_OTHERS:
-        console.print(Text(f"  … and {len(explanation.others) - MOST_OTHERS} before", "dim"))
+    if len(others) > MOST_OTHERS:
+        console.print(Text(f"  … and {len(others) - MOST_OTHERS} before", "dim"))
 
 
 def _steps(explanation: Explanation, given: Sequence[str]) -> list[tuple[str, str]]:
