@@ -1,0 +1,181 @@
+"""Command lines: argparse, and the dataclass parsers of transformers and trl."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sftdoctor.link.index import Library
+from sftdoctor.link.linker import link
+from sftdoctor.link.parsers import plain, read_options
+from sftdoctor.model import Scenario, Script, Workload
+from tests.link.worlds import World, told
+
+NOTHING = Scenario("a run", "a run", ())
+LIBRARIES = World(
+    {
+        "transformers": """
+            import dataclasses
+            from argparse import ArgumentParser
+            @dataclasses.dataclass
+            class TrainingArguments:
+                output_dir: str = None
+                eval_strategy: str = "no"
+                logging: bool = True
+                betas: list = None
+                def __post_init__(self):
+                    pass
+            class HfArgumentParser(ArgumentParser):
+                def __init__(self, dataclass_types=None, **kwargs):
+                    super().__init__(**kwargs)
+                def parse_args_into_dataclasses(self, args=None, return_remaining_strings=False): ...
+                def parse_dict(self, args, allow_extra_keys=False): ...
+            class Trainer:
+                def __init__(self, args): pass
+        """,
+        "trl": """
+            from transformers import HfArgumentParser
+            class TrlParser(HfArgumentParser):
+                def parse_args_and_config(self, args=None, return_remaining_strings=False): ...
+        """,
+    }
+)
+HEAD = "from transformers import HfArgumentParser, Trainer, TrainingArguments\nfrom trl import TrlParser\n"
+PARSE = HEAD + "args, = HfArgumentParser(TrainingArguments).parse_args_into_dataclasses()\n"
+BRANCH = "if args.eval_strategy == 'steps':\n    Trainer(tokenizer=1, args=args)"
+ARGPARSE = "import argparse\nfrom transformers import Trainer\np = argparse.ArgumentParser()\n"
+MODE = "p.add_argument('--mode', default='new')\n"
+OLD = "if args.mode == 'old':\n    Trainer(tokenizer=1, args=args)"
+OWN = """
+import dataclasses
+@dataclasses.dataclass
+class Mine:
+    rank: int = 8
+mine, args = HfArgumentParser((Mine, TrainingArguments)).parse_args_into_dataclasses()
+"""
+
+
+def found(tmp_path: Path, source: str, *arguments: str) -> tuple[str, ...]:
+    environment = LIBRARIES.environment(tmp_path / "target")
+    script = Script(str(tmp_path / "train.py"), source, arguments=arguments)
+    return told(link(Library(environment), environment, Workload(NOTHING, (script,))))
+
+
+LINES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "all are fields": (PARSE, ("--output_dir", "out", "--eval_strategy=no"), ()),
+    "one is gone": (PARSE, ("--evaluation_strategy", "no"), ("API013 evaluation_strategy certain",)),
+    "two are": (PARSE, ("--x", "1", "--y"), ("API013 x certain", "API013 y certain")),
+    "the beginning of one": (PARSE, ("--out", "x"), ()),
+    "hyphens": (PARSE, ("--output-dir", "x"), ()),
+    "switched off": (PARSE, ("--no_logging",), ()),
+    "nothing is known of the command line": (PARSE, (), ()),
+    "several words": (PARSE, ("--betas", "1", "2", "--output_dir", "x"), ()),
+    "numbers below zero": (PARSE, ("--betas", "-1", "-0.5"), ()),
+    "the script's own": (HEAD + OWN, ("--rank", "4", "--output_dir", "x"), ()),
+    "neither's": (HEAD + OWN, ("--rang", "4"), ("API013 rang certain",)),
+    "what is left is wanted": (
+        HEAD + "HfArgumentParser(TrainingArguments).parse_args_into_dataclasses(return_remaining_strings=True)",
+        ("--mine", "4"),
+        (),
+    ),
+    "add_argument": (
+        HEAD
+        + "p = HfArgumentParser([TrainingArguments])\np.add_argument('--mine', default=1)\n"
+        + "args, more = p.parse_args_into_dataclasses()\nargs.mine\nmore.mine\n",
+        ("--mine", "4"),
+        ("API005 mine certain",),
+    ),
+    "a field that the class has no more": (PARSE + "args.old", ("--output_dir", "x"), ("API005 old certain",)),
+    "a value decides a branch": (PARSE + BRANCH, ("--eval_strategy", "no"), ()),
+    "and the other way": (PARSE + BRANCH, ("--eval_strategy", "steps"), ("API002 tokenizer certain",)),
+    "a value that is not known": (PARSE + BRANCH, (), ("API002 tokenizer possible",)),
+    "given in the call": (
+        HEAD + "HfArgumentParser(TrainingArguments).parse_args_into_dataclasses(['--old', 'x'])",
+        (),
+        ("API013 old certain",),
+    ),
+    "classes that are not known": (
+        HEAD + "import os\nHfArgumentParser(os.x).parse_args_into_dataclasses()",
+        ("--old", "x"),
+        (),
+    ),
+    "a dictionary": (
+        HEAD + "args, = HfArgumentParser(TrainingArguments).parse_dict({})\nargs.old",
+        (),
+        ("API005 old certain",),
+    ),
+    "argparse, a value": (
+        ARGPARSE + MODE + "args = p.parse_args()\n" + OLD,
+        ("--mode", "old"),
+        ("API002 tokenizer certain",),
+    ),
+    "argparse, a default": (
+        ARGPARSE + MODE + "p.add_argument('--x')\nargs = p.parse_args()\n" + OLD,
+        ("--x", "1"),
+        (),
+    ),
+    "argparse, a switch": (
+        ARGPARSE
+        + "p.add_argument('--old', action='store_true')\nargs, rest = p.parse_known_args()\n"
+        + "if args.old:\n    Trainer(tokenizer=1, args=args)",
+        ("--old",),
+        ("API002 tokenizer certain",),
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "arguments", "wanted"), LINES.values(), ids=LINES)
+def test_command_lines(source: str, arguments: tuple[str, ...], wanted: tuple[str, ...], tmp_path: Path) -> None:
+    assert found(tmp_path, source, *arguments) == wanted
+
+
+CONFIGS = {
+    "all are fields": ({"output_dir": "x", "env": {"A": "1"}}, ()),
+    "one is gone": ({"output_dir": "x", "evaluation_strategy": "no"}, ("API013 evaluation_strategy certain",)),
+    "no mapping": (["output_dir"], ()),
+}
+
+
+@pytest.mark.parametrize(("config", "wanted"), CONFIGS.values(), ids=CONFIGS)
+def test_config_files(config: object, wanted: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(json.dumps(config))
+    source = HEAD + "args, = TrlParser(TrainingArguments).parse_args_and_config()\n"
+    assert found(tmp_path, source, "--config", str(path)) == wanted
+
+
+@pytest.mark.parametrize("text", [None, "", "a: [", "!!python/object:os.system {}", "\x00", "&a [*a, *a]"])
+def test_config_files_that_are_none(text: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    if text is not None:
+        path.write_text(text)
+    source = HEAD + "args, = TrlParser(TrainingArguments).parse_args_and_config()\n"
+    assert found(tmp_path, source, "--config", str(path)) == ()
+
+
+NAMES = ["lr", "learning_rate", "log", "logging_steps", "output_dir"]
+
+
+@given(st.lists(st.tuples(st.sampled_from([*NAMES, "learn", "out", "old", "l"]), st.sampled_from(["1", "x y", ""]))))
+def test_options_are_read_as_argparse_reads_them(pairs: list[tuple[str, str]]) -> None:
+    words = [word for name, value in pairs for word in (f"--{name}", value)]
+    parser = argparse.ArgumentParser(exit_on_error=False, add_help=False)
+    for name in NAMES:
+        parser.add_argument(f"--{name}")
+    options, _ = read_options(words, {name: name for name in NAMES}, config=False)
+    try:
+        known, _ = parser.parse_known_args(words)
+    except (argparse.ArgumentError, SystemExit):  # "--l" may mean several
+        assert any(name == "l" for name, _ in pairs)
+        return
+    assert options.known == {name: value for name, value in vars(known).items() if value is not None}
+
+
+@pytest.mark.parametrize(("word", "value"), [("True", True), ("no", False), ("3", 3), ("1e-4", 1e-4), ("x", "x")])
+def test_words_as_values(word: str, value: object) -> None:
+    assert plain(word) == value

@@ -1,0 +1,108 @@
+"""The user's own code: scripts and the modules beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sftdoctor.link.index import Library
+from sftdoctor.link.linker import link
+from sftdoctor.link.locate import Locator
+from sftdoctor.link.scripts import Beside
+from sftdoctor.model import Scenario, Script, Workload
+from tests.link.worlds import World, read_worlds, told
+
+NOTHING = Scenario("a run", "a run", ())
+LIB = World({"lib": "def f(x): pass", "datasets": "def load(x): pass"})
+
+
+@pytest.mark.parametrize("row", read_worlds("scripts"))
+def test_scripts(row: World, tmp_path: Path) -> None:
+    assert told(row.link(tmp_path)) == row.expected
+
+
+def link_files(tmp_path: Path, files: dict[str, str], script: str) -> list[str]:
+    """Link a script that lies among other files; each finding with where it is."""
+    for name, text in files.items():
+        path = tmp_path / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    path = tmp_path / "project" / script
+    environment = LIB.environment(tmp_path / "target")
+    workload = Workload(NOTHING, (Script(str(path), path.read_text()),))
+    findings = link(Library(environment), environment, workload).findings
+    return [
+        f"{item.id} {item.cause.name if item.cause else ''} "
+        f"{Path(item.location.path).relative_to(tmp_path / 'project').as_posix()}:{item.location.line}"
+        for item in findings
+        if item.location
+    ]
+
+
+BESIDE = {
+    "a module beside the script": (
+        {"train.py": "import helper\nhelper.go()", "helper.py": "import lib\ndef go():\n    lib.f(1, y=2)"},
+        ["API002 y helper.py:3"],
+    ),
+    "its own names are known": (
+        {"train.py": "from helper import gone", "helper.py": "x = 1"},
+        ["API001 gone train.py:1"],
+    ),
+    "it stands before an installed one": (
+        {"train.py": "import lib\nlib.f(1, y=2)", "lib.py": "def f(x, y): pass"},
+        [],
+    ),
+    "a folder of data does not": (
+        {"train.py": "import datasets\ndatasets.load(1, y=2)", "datasets/data.txt": ""},
+        ["API002 y train.py:2"],
+    ),
+    "a package of the project": (
+        {"pyproject.toml": "", "src/a.py": "import lib\ndef go():\n    lib.f()", "src/__init__.py": "",
+         "scripts/train.py": "from src.a import go\ngo()"},
+        ["API006 x src/a.py:3"],
+    ),
+    "nothing above the project": (
+        {"other.py": "x = 1", "inner/pyproject.toml": "", "inner/train.py": "import other"},
+        ["API003 other inner/train.py:1"],
+    ),
+    "part of a package sees its modules by their full names": (
+        {"pkg/__init__.py": "", "pkg/lib.py": "", "pkg/train.py": "from pkg import lib as own\nimport lib\nlib.f(y=1)"},
+        ["API002 y pkg/train.py:3"],
+    ),
+    "what a helper has and nobody uses": (
+        {"train.py": "import helper\nhelper.go()",
+         "helper.py": "import lib\ndef go(): pass\ndef old():\n    lib.f(1, y=2)"},
+        [],
+    ),
+    "what a helper hands to a library": (
+        {"train.py": "import lib\nfrom helper import step\nlib.f(step)",
+         "helper.py": "import lib\ndef step(x):\n    lib.f(1, y=2)"},
+        ["API002 y helper.py:3"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "wanted"), BESIDE.values(), ids=BESIDE)
+def test_modules_beside(files: dict[str, str], wanted: list[str], tmp_path: Path) -> None:
+    script = next(name for name in files if name.endswith("train.py"))
+    assert link_files(tmp_path, files, script) == wanted
+
+
+def test_a_module_that_comes_beside_is_seen(tmp_path: Path) -> None:
+    environment = LIB.environment(tmp_path / "target")
+    script = tmp_path / "train.py"
+    workload = Workload(NOTHING, (Script(str(script), "import lib\nlib.f(1, y=2)"),))
+    before = told(link(Library(environment, tmp_path / "cache"), environment, workload))
+    (tmp_path / "lib.py").write_text("def f(x, y): pass")
+    after = told(link(Library(environment, tmp_path / "cache"), environment, workload))
+    assert (before, after) == (("API002 y certain",), ())
+
+
+def test_where_modules_are_found(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("x = 1")
+    beside = Beside(Locator(LIB.environment(tmp_path / "target")), tmp_path)
+    own, lib = beside.find("own"), beside.find("lib")
+    assert own and own.own and own.distribution == ""
+    assert lib and not lib.own and lib.distribution == "lib"
+    assert beside.find("nowhere") is None and beside.find("os") is None
