@@ -51,6 +51,7 @@ def call_expression(machine: Machine, frame: Frame, node: ast.Call) -> Value:
     special = machine.special(frame, node, strip(callee), args)
     if special is not None:
         return special
+    frame.call = node
     machine.hedged = isinstance(callee, Likely | MaybeUnbound)
     try:
         return invoke(machine, frame, callee, args, node)

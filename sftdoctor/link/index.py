@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 from sftdoctor.link import static
 from sftdoctor.link.locate import Locator
 from sftdoctor.link.machine import Machine
+from sftdoctor.link.memory import Stamps, identity
 from sftdoctor.link.native.standard import signature_of
 from sftdoctor.link.scripts import Beside
 from sftdoctor.link.signatures import Signature
@@ -61,7 +63,13 @@ class Library:
         self.cache = cache
         self.locator = Locator(environment)
         self.trees = Trees()
+        self.stamps = Stamps()
         self._static = Machine(environment, self.locator, trees=self.trees)
+
+    @cached_property
+    def identity(self) -> str:
+        """What identifies these modules, and the linker that follows them."""
+        return identity(self.environment, self.stamps)
 
     def machine(self, script: Path | None = None) -> Machine:
         """A fresh machine over these modules, and those beside a script."""

@@ -59,8 +59,8 @@ def _link(library: Library, environment: Environment, source: str, script: Scrip
     """Link one program, from memory where it was linked before."""
     folder = library.cache / "links" if library.cache else None
     said = (source, script.path, repr(script.arguments), _beside(script)) if script else (source,)
-    key = memory.fingerprint(environment, *said) if folder else ""
-    known = memory.recall(folder, key) if folder else None
+    key = memory.key_of(library.identity, *said) if folder else ""
+    known = memory.recall(folder, key, library.stamps) if folder else None
     if known is not None:
         return LinkResult(*known)
     machine = library.machine(Path(script.path) if script else None)

@@ -77,6 +77,8 @@ class Machine:
         """The command line that the script gets; empty where that is not known."""
         self.own_functions: list[Function] = []
         """Every function that the user's own modules define."""
+        self.uncalled = False
+        """Whether a function is followed that nothing was seen to call."""
         self.own_fields: set[str] = set()
         """The fields of the user's own dataclasses."""
         self._main: Module | None = None
@@ -522,20 +524,35 @@ class Machine:
         Raises:
             Raised: As broken does, for the first of the problems.
         """
+        frame, node = self._asker(frame, node)
         script = self.is_script(frame.module)
         if describe.same_distribution(frame, callee) and not script:
             # a library fits itself; where it seems not to, it is we who follow it too coarsely, unless it passes on
             # the fields of a dataclass of the user's
             problems = [p for p in problems if p.kind == "unexpected-keyword" and p.name in self.own_fields]
+            users = next((outer for outer in reversed(self.frames) if self.is_script(outer.module)), frame)
+            frame, node = users, users.call or node
         for problem in problems if script else problems[:1]:
             kind = "override-mismatch" if describe.is_override(frame, callee) else problem.kind
             self.broken(kind, "TypeError", f"{called}() {problem.message}", problem.name, frame, node, callee=callee)
         return UNKNOWN
 
+    def _asker(self, frame: Frame, node: ast.AST | None) -> tuple[Frame, ast.AST | None]:
+        """Who really makes a call: the caller of a decorator's wrapper, which only passes on what it was given."""
+        for outer in reversed(self.frames):
+            if outer is frame:
+                continue
+            if frame.function is None or frame.function.wrapped is None or outer.call is None:
+                break
+            frame, node = outer, outer.call
+        return frame, node
+
     def unbound(self, frame: Frame, node: ast.Name) -> Value:
         """A name that nothing binds."""
         if frame.module.state == "opaque" or (frame.kind == "function" and frame.module.state == "running"):
             return UNKNOWN
+        if self.uncalled:
+            return UNKNOWN  # bound under a condition, no doubt, and whoever calls this looks at it first
         detail = describe.would_bind(frame.module, node.id)
         return self.broken(
             "unbound-name",

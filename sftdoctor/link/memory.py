@@ -20,45 +20,68 @@ MAX_FILES = 400
 """Results kept in one folder; the oldest go first."""
 
 
-def fingerprint(environment: Environment, *texts: str) -> str:
-    """What identifies an environment and the programs that are linked against it.
+class Stamps:
+    """Size and time of files, each asked of the disk once: a hundred scripts rest on the same thousand modules."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def of(self, path: str) -> str:
+        """What tells whether a file has changed; "-" where there is none."""
+        if path not in self._known:
+            self._known[path] = _stamp(path)
+        return self._known[path]
+
+
+def identity(environment: Environment, stamps: Stamps) -> str:
+    """What identifies an environment, and the linker.
 
     Args:
         environment: The target's facts.
-        texts: Everything else that a result hangs on: the scenario, the scripts, the version of sftdoctor.
+        stamps: Asked about the records of what is installed.
     """
     digest = hashlib.sha256(f"{FORMAT}|{_linker()}|{environment.python}|{environment.complete}".encode())
     for name, distribution in sorted(environment.distributions.items()):
         digest.update(f"|{name}={distribution.version}@{distribution.root}={distribution.numpy}".encode())
-        digest.update(_stamp(Path(distribution.metadata or "", "RECORD")).encode())
-    for part in (environment.paths, environment.owners, environment.modules, environment.markers, texts):
+        digest.update(stamps.of(f"{distribution.metadata or ''}/RECORD").encode())
+    for part in (environment.paths, environment.owners, environment.modules, environment.markers):
         digest.update(repr(part if not isinstance(part, dict) else sorted(part.items())).encode())
     return digest.hexdigest()
+
+
+def key_of(environment: str, *texts: str) -> str:
+    """Under what the result of a program is kept.
+
+    Args:
+        environment: Its identity.
+        texts: Everything else that the result hangs on: the program, its path, its command line.
+    """
+    return hashlib.sha256(f"{environment}|{texts!r}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @lru_cache(maxsize=1)
 def _linker() -> str:
     """What identifies the linker itself: another one may find something else."""
     folder = Path(__file__).parent
-    return "|".join(f"{path.name}{_stamp(path)}" for path in sorted(folder.rglob("*.py")))
+    return "|".join(f"{path.name}{_stamp(str(path))}" for path in sorted(folder.rglob("*.py")))
 
 
-def _stamp(path: Path) -> str:
+def _stamp(path: str) -> str:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return "-"
     return f"{found.st_size}.{found.st_mtime_ns}"
 
 
-def recall(folder: Path, key: str) -> tuple[tuple[Finding, ...], tuple[NotJudged, ...]] | None:
+def recall(folder: Path, key: str, stamps: Stamps) -> tuple[tuple[Finding, ...], tuple[NotJudged, ...]] | None:
     """What was found under that key; None where nothing was kept, it is damaged, or a file it rests on has changed."""
     try:
         path = folder / f"{key}.json"
         if path.stat().st_size > MAX_SIZE:
             return None
         data = json.loads(path.read_text("utf-8"))
-        if any(_stamp(Path(name)) != stamp for name, stamp in data["files"].items()):
+        if any(stamps.of(name) != stamp for name, stamp in data["files"].items()):
             return None
         findings = tuple(_finding(item) for item in data["findings"])
         return findings, tuple(NotJudged(**item) for item in data["not_judged"])
@@ -73,7 +96,7 @@ def keep(
     data = {
         "findings": [_plain(asdict(item)) for item in findings],
         "not_judged": [asdict(item) for item in not_judged],
-        "files": {name: _stamp(Path(name)) for name in files},
+        "files": {name: _stamp(name) for name in files},
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

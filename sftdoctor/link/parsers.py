@@ -178,10 +178,12 @@ def _instance(
     fields = signatures.dataclass_fields(cls)
     if fields is None:
         return UNKNOWN
-    given = {field.name: values[field.name] for field in fields if field.init and field.name in values}
-    if not known:
-        given = {field.name: UNKNOWN for field in fields if field.init} | given
-    return calls.construct(machine, frame, cls, Arguments([], given, False, known), node)
+    given = {
+        field.name: values.get(field.name, UNKNOWN)
+        for field in fields
+        if field.init and (field.name in values or not known or not field.has_default)
+    }
+    return calls.construct(machine, frame, cls, Arguments([], given), node)
 
 
 # ---------------------------------------------------------------- words

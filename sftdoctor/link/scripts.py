@@ -171,7 +171,7 @@ def _follow(machine: Machine, function: Function, named: set[str]) -> None:
         function.owner is not None or function.name in named or bool(getattr(function.node, "decorator_list", ()))
     )
     machine.doubt = LIKELY if expected else POSSIBLE
-    machine.running = True
+    machine.running = machine.uncalled = True
     try:
         calls.run_function(machine, function, _some_arguments(machine, function))
     except Raised as raised:
@@ -179,7 +179,7 @@ def _follow(machine: Machine, function: Function, named: set[str]) -> None:
     except Left:
         pass
     finally:
-        machine.doubt = outer
+        machine.doubt, machine.uncalled = outer, False
 
 
 def _some_arguments(machine: Machine, function: Function) -> Arguments:

@@ -29,6 +29,8 @@ class Frame:
     globals: frozenset[str] = frozenset()
     returned: list[Value] = field(default_factory=list)
     line: int = 0
+    call: ast.Call | None = None
+    """The call that is being followed."""
     handling: list[Raised] = field(default_factory=list)
     future_annotations: bool = False
     exits: list[dict[str, Value]] = field(default_factory=list)

@@ -12,6 +12,7 @@ import pytest
 from sftdoctor.link import memory
 from sftdoctor.link.index import Library
 from sftdoctor.link.linker import LinkResult, link
+from sftdoctor.link.memory import Stamps
 from sftdoctor.model import Environment, Scenario, Script, Workload
 from tests.link.worlds import World, told
 
@@ -84,9 +85,9 @@ def test_a_module_that_comes_is_seen(again: Again, environment: Environment, tmp
 )
 def test_what_a_result_hangs_on(change: dict[str, object], environment: Environment) -> None:
     changed = replace(environment, **change)  # type: ignore[arg-type]
-    assert memory.fingerprint(changed, "text") != memory.fingerprint(environment, "text")
-    assert memory.fingerprint(environment, "other") != memory.fingerprint(environment, "text")
-    assert memory.fingerprint(environment, "text") == memory.fingerprint(replace(environment), "text")
+    same = memory.identity(environment, Stamps())
+    assert memory.identity(changed, Stamps()) != same == memory.identity(replace(environment), Stamps())
+    assert memory.key_of(same, "text") != memory.key_of(same, "other") != memory.key_of("another", "other")
 
 
 @pytest.mark.parametrize(
@@ -112,5 +113,5 @@ def test_the_folder_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         memory.keep(tmp_path, f"key{number}", (), (), ())
         os.utime(tmp_path / f"key{number}.json", ns=(number, number))
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["key3", "key4", "key5"]
-    assert memory.recall(tmp_path, "key5") == ((), ())
-    assert memory.recall(tmp_path, "key0") is None
+    assert memory.recall(tmp_path, "key5", Stamps()) == ((), ())
+    assert memory.recall(tmp_path, "key0", Stamps()) is None
