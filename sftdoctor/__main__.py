@@ -1,10 +1,13 @@
 """`python -m sftdoctor` and the console script."""
 
+import gc
 import sys
 
 
 def main() -> None:
     """Run the command line and end the process with its status."""
+    if sys.argv[1:2] == ["check"] and "--watch" not in sys.argv:
+        gc.disable()  # it follows one run and ends: what it leaves behind is not worth the search
     try:
         from sftdoctor.cli import main as run
     except KeyboardInterrupt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import containers, expressions, lazy, parsers, signatures
+from sftdoctor.link import classes, containers, expressions, lazy, parsers, signatures
 from sftdoctor.link.state import POSSIBLE, Frame, Left
 from sftdoctor.link.values import (
     NONE,
@@ -253,6 +253,11 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
         return UNKNOWN
     if cls.made_otherwise:
         return UNKNOWN
+    missing = classes.missing_methods(cls) if cls.abstract else []
+    if missing:
+        how = "without an implementation for" if machine.locator.python >= (3, 12) else "with"
+        message = f"Can't instantiate abstract class {cls.name} {how} abstract method {missing[0].name!r}"
+        machine.broken("abstract-method", "TypeError", message, missing[0].name, frame, node, callee=missing[0])
     signature = signatures.of_class(cls)
     if signature is not None:
         problems = signatures.misfits(signature, args)

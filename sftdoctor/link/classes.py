@@ -129,6 +129,7 @@ def _decorate(machine: Machine, frame: Frame, node: ast.expr, decorator: Value, 
     """What a decorator makes of a function."""
     name = decorator_name(node)
     if isinstance(target, Function):
+        target.abstract |= name in ("abstractmethod", "abstractproperty")
         if name in METHOD_KINDS:
             target.kind = METHOD_KINDS[name]
             return target
@@ -164,6 +165,7 @@ def define_class(machine: Machine, frame: Frame, node: ast.ClassDef) -> Value:
             cls.open = True
             maker = meta.lookup("__call__")[1] if isinstance(meta, Class) else None
             cls.made_otherwise = not isinstance(meta, Class) or (maker is not None and maker.module is not None)
+        cls.abstract |= keyword.arg == "metaclass" and isinstance(meta, Class) and meta.name == "ABCMeta"
     linearize(cls)
     body = Frame(
         frame.module,
@@ -257,6 +259,7 @@ def linearize(cls: Class) -> None:
         cls.open = True
     cls.open |= any(base.open for base in known)
     cls.made_otherwise |= any(base.made_otherwise for base in known)
+    cls.abstract |= any(base.abstract or (base.module is None and base.name == "ABC") for base in known)
     lanes = [list(base.mro) for base in known] + [list(known)]
     order: list[Class] = [cls]
     while any(lanes):
@@ -277,3 +280,21 @@ def is_subclass(cls: Class, other: Class) -> bool | None:
     if other in cls.mro:
         return True
     return None if cls.open else False
+
+
+def missing_methods(cls: Class) -> list[Function]:
+    """The abstract methods that a class inherits from another distribution and nothing implements."""
+    if not cls.abstract or cls.open or cls.module is None:
+        return []
+    names = [name for base in cls.mro for name, value in base.ns.items() if _is_abstract(value)]
+    found = [strip(cls.lookup(name)[0] or UNKNOWN) for name in dict.fromkeys(names)]
+    return [
+        item
+        for item in found
+        if isinstance(item, Function) and item.abstract and item.module.distribution != cls.module.distribution
+    ]
+
+
+def _is_abstract(value: Value) -> bool:
+    value = strip(value)
+    return isinstance(value, Function) and value.abstract

@@ -140,6 +140,8 @@ class Function(Value):
     attrs: dict[str, Value] = field(default_factory=dict)
     wrapped: Value | None = None
     """What functools.wraps named."""
+    abstract: bool = False
+    """Whether it was decorated with abstractmethod."""
 
     @property
     def name(self) -> str:
@@ -176,6 +178,8 @@ class Class(Value):
     fields: list[Field] | None = None
     """Its own dataclass fields."""
     dataclass_init: bool = True
+    abstract: bool = False
+    """Whether its metaclass refuses to make objects while a method is abstract (ABCMeta)."""
     made_otherwise: bool = False
     """Whether a metaclass decides what calling it gives."""
     instance_names: set[str] | None = None

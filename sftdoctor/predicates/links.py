@@ -14,6 +14,7 @@ KINDS = (
     "missing-module",
     "missing-attribute",
     "missing-argument",
+    "abstract-method",
     "unknown-option",
     "too-many-positionals",
     "override-mismatch",
