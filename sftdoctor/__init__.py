@@ -18,6 +18,8 @@ TYPE_CHECKING = False  # type checkers take it for true; importing typing for it
 if TYPE_CHECKING:
     from sftdoctor.api import check, explain, fix, prove, undo
     from sftdoctor.errors import SftDoctorError
+    from sftdoctor.live.callback import SFTDoctorCallback
+    from sftdoctor.live.look import PreflightError, SFTDoctorWarning, preflight
     from sftdoctor.model import (
         Action,
         Confidence,
@@ -46,9 +48,12 @@ __all__ = [
     "Fix",
     "FixResult",
     "Plan",
+    "PreflightError",
     "Proof",
     "Report",
     "Rule",
+    "SFTDoctorCallback",
+    "SFTDoctorWarning",
     "Safety",
     "Severity",
     "SftDoctorError",
@@ -59,11 +64,18 @@ __all__ = [
     "check",
     "explain",
     "fix",
+    "preflight",
     "prove",
     "undo",
 ]
 
-_FUNCTIONS = ("check", "explain", "fix", "prove", "undo")
+_HOMES = {
+    **dict.fromkeys(("check", "explain", "fix", "prove", "undo"), "api"),
+    "SftDoctorError": "errors",
+    **dict.fromkeys(("PreflightError", "SFTDoctorWarning", "preflight"), "live.look"),
+    "SFTDoctorCallback": "live.callback",
+}
+"""Modules of the names that are no words of the model."""
 
 
 def __getattr__(name: str) -> object:
@@ -71,8 +83,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    home = "api" if name in _FUNCTIONS else "errors" if name == "SftDoctorError" else "model"
-    return getattr(import_module(f"{__name__}.{home}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'model')}"), name)
 
 
 def __dir__() -> list[str]:

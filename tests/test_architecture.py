@@ -42,6 +42,7 @@ KNOWS: dict[str, set[str]] = {
     "testing": {"engine", "explanation", "suppression", "link", "ruleset", "target", "workload"},
     "repair": {"engine", "link", "target", "workload"},
     "proof": {"target"},
+    "live": {"engine", "predicates", "ruleset"},
     # what shows one
     "report": {"fingerprint", "symptoms"},
     "explanation": {"logs", "symptoms"},
@@ -62,7 +63,7 @@ KNOWS: dict[str, set[str]] = {
     },
     "status": set(),
     "streams": {"report"},
-    "__init__": {"api"},
+    "__init__": {"api", "live"},
     "__main__": {"cli"},
 }
 STACK = {"torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets", "numpy", "safetensors"}
@@ -116,9 +117,14 @@ def test_imports_run_one_way(path: Path) -> None:
     assert units <= allowed
 
 
-@pytest.mark.parametrize("path", sources(), ids=name_of)
+@pytest.mark.parametrize("path", [path for path in sources() if unit(path) != "live"], ids=name_of)
 def test_nothing_of_the_stack_is_imported(path: Path) -> None:
     assert not {name.partition(".")[0] for name in imports(path)} & STACK
+
+
+def test_a_live_trainer_is_looked_at_with_what_it_has_imported_itself() -> None:
+    used = {name.partition(".")[0] for path in sources() if unit(path) == "live" for name in imports(path)} & STACK
+    assert used == {"torch"}
 
 
 @pytest.mark.parametrize("path", [path for path in sources() if name_of(path) not in SPEAKERS], ids=name_of)

@@ -11,6 +11,7 @@ from sftdoctor import folders, rulecheck, ruleset
 from sftdoctor.errors import RuleError, UsageError
 from sftdoctor.model import Confidence, Rule, Safety, Severity
 from sftdoctor.predicates import PREDICATES
+from sftdoctor.predicates.live import LIVE, PREFIX
 from sftdoctor.repair.edits import OPERATIONS
 from sftdoctor.ruleset import load_rules, load_scenario, read_rule, read_rules, scenarios, select_rules
 from sftdoctor.workload import VOCABULARY
@@ -268,12 +269,14 @@ def test_no_such_scenario(name: str) -> None:
 
 @pytest.mark.parametrize("rule", load_rules(), ids=lambda rule: rule.id)
 def test_facts_that_a_rule_asks_for_are_known(rule: Rule) -> None:
-    assert _facts_of(rule.fails) <= {*VOCABULARY, *OWN_FACTS}
+    assert _facts_of(rule.fails) <= {*VOCABULARY, *OWN_FACTS, *(PREFIX + name for name in LIVE)}
 
 
 def _facts_of(probe: object) -> set[str]:
     if not isinstance(probe, dict):
         return set()
+    if probe["probe"] == "live":
+        return {PREFIX + name for name in probe["where"]}
     own = set(probe["where"]) if probe["probe"] == "facts" else set()
     nested = [
         part

@@ -34,6 +34,8 @@ torch-build    lacks* (cuda|hip)                        torch was built without 
 driver                                                  NVIDIA driver older than torch's CUDA generation
 facts          where*                                   all lines true of one script (or the scenario) and the model
 model          where*                                   all lines true of config.json ("a.b" goes into tables)
+live           where*                                   all lines true of what preflight measured on a live trainer;
+                                                        never there in a check (names: predicates.live.LIVE)
 problem        kind*, name                              the installation has such a flaw; one each
 core-missing                                            a distribution the scenario needs is not there; one each
 training       outcome | cause, frozen_by, error        the script's training comes to that: trains, no-grad, silent,
@@ -60,6 +62,7 @@ from sftdoctor.predicates import (
     hardware,
     installation,
     links,
+    live,
     logic,
     outside,
     requirements,
@@ -99,5 +102,5 @@ __all__ = [
     "gate",
 ]
 
-_REGISTERED = (code, facts, gradients, hardware, installation, links, logic, outside, requirements, versions)
+_REGISTERED = (code, facts, gradients, hardware, installation, links, live, logic, outside, requirements, versions)
 """Imported so that each registers its predicates."""
