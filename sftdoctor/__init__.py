@@ -74,12 +74,13 @@ _HOMES = {
     "SftDoctorError": "errors",
     **dict.fromkeys(("PreflightError", "SFTDoctorWarning", "preflight"), "live.look"),
     "SFTDoctorCallback": "live.callback",
+    "load_ipython_extension": "notebook",  # what %load_ext looks for
 }
 """Modules of the names that are no words of the model."""
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in __all__ and name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 

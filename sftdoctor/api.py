@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sftdoctor import jobs
+from sftdoctor import jobs, showing
 from sftdoctor.errors import UsageError
 from sftdoctor.logs import read_blocks
 from sftdoctor.model import Explanation, FixResult, Proof, Report
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sftdoctor.repair.transaction import UndoResult
 
 PathLike = str | Path
+showing.register()
 
 
 def check(

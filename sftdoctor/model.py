@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 SCHEMA = 1
+
+
+class Shown:
+    """A word that shows itself, printed and in a notebook, once something has registered how."""
+
+    as_text: ClassVar[dict[type, Callable[[Any], str]]] = {}
+    """Class → what it looks like as text, several lines."""
+    as_html: ClassVar[dict[type, Callable[[Any], str]]] = {}
+    """Class → what it looks like as HTML."""
+
+    def __repr__(self) -> str:
+        view = self.as_text.get(type(self))
+        return view(self) if view else object.__repr__(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """IPython's way to ask for the text."""
+        printer.text(repr(self))
+
+    def _repr_html_(self) -> str | None:
+        """IPython's way to ask for HTML; None where there is none."""
+        view = self.as_html.get(type(self))
+        return view(self) if view else None
 
 
 class Severity(str, Enum):
@@ -322,8 +344,8 @@ class Suppressed:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Shown):
     """Environment + Findings + what could not be judged and why."""
 
     environment: Environment
@@ -505,8 +527,8 @@ class Failure:
     findings: tuple[Finding, ...] = ()
 
 
-@dataclass(frozen=True)
-class Proof:
+@dataclass(frozen=True, repr=False)
+class Proof(Shown):
     """What was trained, where, for how long, what was checked, and its certificate."""
 
     verdict: str
@@ -527,8 +549,8 @@ class Proof:
     certificate: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class FixResult:
+@dataclass(frozen=True, repr=False)
+class FixResult(Shown):
     """What a fix came to."""
 
     outcome: str
@@ -585,8 +607,8 @@ class Raised:
         return f"{self.kind}: {self.message}" if self.message else self.kind
 
 
-@dataclass(frozen=True)
-class Explanation:
+@dataclass(frozen=True, repr=False)
+class Explanation(Shown):
     """What a traceback or log says, matched against the rules."""
 
     findings: tuple[Finding, ...] = ()

@@ -42,10 +42,11 @@ KNOWS: dict[str, set[str]] = {
     "testing": {"engine", "explanation", "suppression", "link", "ruleset", "target", "workload"},
     "repair": {"engine", "link", "target", "workload"},
     "proof": {"target"},
-    "live": {"engine", "predicates", "ruleset"},
+    "live": {"engine", "predicates", "ruleset", "showing"},
     # what shows one
     "report": {"fingerprint", "symptoms"},
     "explanation": {"logs", "symptoms"},
+    "showing": {"report"},
     # the doors
     "settings": set(),
     "arguments": {"settings"},
@@ -53,7 +54,8 @@ KNOWS: dict[str, set[str]] = {
     "checker": {"baseline", "engine", "fingerprint", "link", "reading", "settings", "suppression"},
     "scene": {"checker", "explanation", "logs", "reading", "settings"},
     "jobs": {"checker", "explanation", "fingerprint", "proof", "reading", "repair", "scene", "settings"},
-    "api": {"jobs", "logs", "repair", "settings"},
+    "api": {"jobs", "logs", "repair", "settings", "showing"},
+    "notebook": {"arguments", "cli", "jobs", "reading", "report", "settings", "showing", "streams"},
     "throwaway": {"repair", "target"},
     "demo_text": {"demo", "report", "throwaway"},
     "demo": {"demo_text", "jobs", "proof", "repair", "report", "settings", "throwaway"},
@@ -63,7 +65,7 @@ KNOWS: dict[str, set[str]] = {
     },
     "status": set(),
     "streams": {"report"},
-    "__init__": {"api", "live"},
+    "__init__": {"api", "live", "notebook"},
     "__main__": {"cli"},
 }
 STACK = {"torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets", "numpy", "safetensors"}

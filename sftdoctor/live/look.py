@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Literal
 
+from sftdoctor import showing
 from sftdoctor.engine import judge
 from sftdoctor.errors import SftDoctorError, UsageError
 from sftdoctor.model import (
@@ -33,6 +34,7 @@ from sftdoctor.predicates.live import PREFIX
 from sftdoctor.ruleset import load_rules
 
 OnError = Literal["raise", "warn", "return"]
+showing.register()
 STACK = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets")
 
 
