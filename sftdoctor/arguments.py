@@ -131,10 +131,14 @@ def _judgement(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-cache", action="store_true", help="neither use nor write the cache")
 
 
-def _format(parser: argparse.ArgumentParser) -> None:
+def _format(parser: argparse.ArgumentParser, names: Sequence[str] = FORMATS) -> None:
     group = parser.add_argument_group("output")
-    group.add_argument("--format", choices=FORMATS, help="default: text")
+    group.add_argument("--format", choices=names, help="default: text")
     group.add_argument("--output", metavar="FILE", help="write the report to FILE instead of stdout")
+
+
+def _block(parser: argparse.ArgumentParser) -> None:
+    _format(parser, (*FORMATS, "markdown"))
 
 
 def _verbose(parser: argparse.ArgumentParser) -> None:
@@ -192,7 +196,7 @@ COMMANDS: dict[str, tuple[str, tuple[Adder, ...]]] = {
         (_log, _target, _rules_folder, _verbose, _format),
     ),
     "rules": ("list the rules, show one's page, run the cases they carry", (_words, _rules_folder, _format)),
-    "env": ("what to paste into a bug report", (_target, _format)),
+    "env": ("what to paste into a bug report", (_target, _block)),
     "snapshot": ("record a target", (_target, _format)),
     "diff": ("what differs between two targets", (_two, _format)),
     "demo": ("break three environments, then check, fix and prove each", ()),

@@ -220,16 +220,19 @@ def env(settings: Settings, _: Words) -> int:
     """sftdoctor env."""
     from sftdoctor import report as views
     from sftdoctor.reading import read_target
+    from sftdoctor.target.machine import machine_of
     from sftdoctor.target.pip_view import ask_pip
 
     with _progress() as progress:
         environment = read_target(settings, progress)
         pip = ask_pip(environment)
-    said = (pip.version, pip.distributions) if pip is not None else ()
+    version, listed = (pip.version, pip.distributions) if pip is not None else (None, None)
+    block = views.environment.env_block(environment, version, listed, machine_of(environment))
+    shown = views.environment.env_markdown(block) if settings.format == "markdown" else block
     _show(
         settings,
-        lambda: views.json_report.env_to_dict(environment, *said),
-        lambda console: console.out(views.environment.env_block(environment, *said), end="", highlight=False),
+        lambda: views.json_report.env_to_dict(environment, version, listed),
+        lambda console: console.out(shown, end="", highlight=False),
     )
     return DONE
 

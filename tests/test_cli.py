@@ -18,6 +18,7 @@ from sftdoctor.model import Confidence, Finding, Severity, Verdict
 from sftdoctor.status import DONE, FAILED, FOUND, status
 from tests.report import samples
 from tests.report.test_json_report import validate
+from tests.stacks import make_stack
 
 SFTDOCTOR = (sys.executable, "-m", "sftdoctor")
 ROOT = Path(__file__).parent.parent
@@ -215,6 +216,16 @@ def test_a_snapshot_is_judged_like_what_it_records_and_does_not_differ(broken: P
     report = json.loads(run("check", "--snapshot", "a.json", "--format", "json", cwd=tmp_path).stdout)
     assert report["target"]["kind"] == "snapshot"
     assert report["environment"]["distributions"]["peft"] == "0.5.0"
+
+
+def test_env_where_torch_cannot_be_imported(tmp_path: Path) -> None:
+    stack = make_stack(tmp_path / "venv")
+    torch = next(stack.glob("lib/python*/site-packages/torch/__init__.py"))
+    torch.write_text("raise ImportError('libcudart.so.12: cannot open shared object file')\n", encoding="utf-8")
+    done = run("env", "--python", stack, "--format", "markdown", cwd=tmp_path)
+    assert done.returncode == DONE
+    assert "- torch: 2.6.0\n" in done.stdout and "- memory: " in done.stdout
+    assert done.stdout.startswith("<details>\n") and done.stdout.endswith("</details>\n")
 
 
 def test_two_environments_that_differ_are_one(broken: Path, healthy: Path, tmp_path: Path) -> None:

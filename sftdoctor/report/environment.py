@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +14,20 @@ from packaging.version import InvalidVersion, Version
 from sftdoctor import __version__
 from sftdoctor.model import SCHEMA, Accelerator, Environment
 from sftdoctor.report.plain import clean
+from sftdoctor.report.redact import redact
 
 ASKED_FOR = (
     *("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers"),
     *("huggingface-hub", "safetensors", "numpy", "triton", "flash-attn", "deepspeed", "unsloth", "vllm"),
+    *("liger-kernel", "kernels", "xformers", "torchao", "diffusers", "pip"),
 )
-"""Distributions that the issue templates of the stack ask for."""
-MAY_BE_MISSING = ("triton", "flash-attn", "deepspeed", "unsloth", "vllm")
+"""Distributions that the issue templates of the stack ask for: what `transformers env`, `trl env`, `accelerate env` and
+`python -m bitsandbytes` print (transformers 5.23, trl 1.16, accelerate 1.15, bitsandbytes 0.50), and what is often
+behind a failure."""
+ALWAYS = ASKED_FOR[:11]
+"""Those whose absence is worth a line too."""
+TO_FILL_IN = ("a GPU is used in the script", "distributed or parallel set-up in the script")
+"""What transformers asks besides, and nobody but the user knows."""
 NOTHING = "–"
 
 
@@ -30,23 +38,34 @@ class Difference:
     what: str
     a: str
     b: str
+    kind: str = "other packages"
+    """machine, stack or other packages."""
 
 
-def env_block(environment: Environment, pip: str | None = None, listed: Mapping[str, str] | None = None) -> str:
-    """The facts that a bug report needs, as Markdown; the user's home folder is not named.
+def env_block(
+    environment: Environment,
+    pip: str | None = None,
+    listed: Mapping[str, str] | None = None,
+    machine: Mapping[str, str] | None = None,
+) -> str:
+    """The facts that a bug report needs, without tokens, users' names and private addresses.
 
     Args:
         environment: The target.
         pip: Version of the pip that was asked too; None where none was.
         listed: What it lists, name → version.
+        machine: What target.machine read; empty where the target was recorded elsewhere.
 
     Returns:
         Lines "- name: value".
     """
-    lines = [f"- sftdoctor: {__version__}", *(f"- {name}: {value}" for name, value in _facts(environment).items())]
+    machine = machine or {}
+    facts = {"sftdoctor": __version__, **_facts(environment)}
+    facts |= {name: clean(value) for name, value in machine.items() if not name.startswith("$")}
+    lines = [f"- {name}: {value}" for name, value in facts.items()]
     for name in ASKED_FOR:
         found = environment.distributions.get(name)
-        if found or name not in MAY_BE_MISSING:
+        if found or name in ALWAYS:
             editable = " (editable)" if found and found.editable else ""
             lines.append(f"- {name}: {clean(found.version) if found else 'not installed'}{editable}")
     if pip is not None:
@@ -55,7 +74,22 @@ def env_block(environment: Environment, pip: str | None = None, listed: Mapping[
     for problem in environment.problems:
         lines.append(f"- problem: {clean(problem.kind)} {clean(problem.name)} {tidy(problem.path)}".rstrip())
     lines += [f"- not known: {clean(gap.what)}: {clean(gap.reason)}" for gap in environment.not_judged]
-    return "\n".join(lines) + "\n"
+    lines += [f"- {clean(name, 80)}: {clean(value)}" for name, value in machine.items() if name.startswith("$")]
+    lines += [f"- {question}: <fill in>" for question in TO_FILL_IN]
+    return redact("\n".join(lines)) + "\n"
+
+
+def env_markdown(block: str) -> str:
+    """The same, folded up, as an issue on GitHub or GitLab shows it; whatever stands in it stays text.
+
+    Args:
+        block: What env_block gives.
+
+    Returns:
+        Markdown with one block of code.
+    """
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", block)), default=0))
+    return f"<details>\n<summary>Environment</summary>\n\n{fence}text\n{block}{fence}\n\n</details>\n"
 
 
 def against_pip(environment: Environment, listed: Mapping[str, str]) -> tuple[Difference, ...]:
@@ -123,13 +157,20 @@ def differences(a: Environment, b: Environment) -> tuple[Difference, ...]:
     """
     ours, theirs = _facts(a), _facts(b)
     found = [
-        Difference(name, ours[name], theirs[name]) for name in ours if name != "target" and ours[name] != theirs[name]
+        Difference(name, ours[name], theirs[name], "machine")
+        for name in ours
+        if name != "target" and ours[name] != theirs[name]
     ]
     for name in sorted({*a.distributions, *b.distributions}, key=_stack_first):
         left, right = a.version(name) or NOTHING, b.version(name) or NOTHING
         if left != right:
-            found.append(Difference(name, left, right))
+            found.append(Difference(name, left, right, "stack" if name in ASKED_FOR else "other packages"))
     return tuple(found)
+
+
+def alike(a: Environment, b: Environment) -> int:
+    """Number of distributions that two environments have in the same version."""
+    return sum(b.version(name) == one.version for name, one in a.distributions.items())
 
 
 def _stack_first(name: str) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sftdoctor.model import Environment
-from sftdoctor.report.environment import differences, tidy
+from sftdoctor.report.environment import NOTHING, alike, differences, tidy
 from sftdoctor.report.plain import clean, count
 from sftdoctor.report.style import as_text
 
@@ -27,9 +27,19 @@ def render_differences(a: tuple[str, Environment], b: tuple[str, Environment], c
     grid = Table.grid(padding=(0, 3, 0, 0))
     for _ in range(3):
         grid.add_column(overflow="fold")
-    grid.add_row(Text(""), as_text(Text(tidy(a[0]), "bold")), as_text(Text(tidy(b[0]), "bold")))
+    grid.add_row(Text(""), *(as_text(Text(tidy(name), "bold")) for name, _ in (a, b)))
+    kind = ""
     for one in found:
-        grid.add_row(clean(one.what), as_text(Text(clean(one.a), "red")), as_text(Text(clean(one.b), "green")))
+        if one.kind != kind:
+            kind = one.kind
+            grid.add_row(Text(""))
+            grid.add_row(Text(kind, "bold cyan"))
+        grid.add_row(as_text(f"  {clean(one.what)}"), _side(one.a), _side(one.b))
     console.print(grid)
     console.print()
-    console.print(Text(count(len(found), "difference"), "dim"))
+    console.print(Text(f"{count(len(found), 'difference')}; {count(alike(a[1], b[1]), 'package')} alike", "dim"))
+
+
+def _side(value: str) -> Text:
+    """One side of a difference; what is not there steps back."""
+    return as_text(Text(clean(value), "dim" if value == NOTHING else ""))

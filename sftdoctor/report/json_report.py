@@ -29,6 +29,7 @@ from sftdoctor.model import (
     Severity,
 )
 from sftdoctor.report.environment import against_pip
+from sftdoctor.report.redact import redact_all
 
 JSON = dict[str, Any]
 
@@ -96,7 +97,7 @@ def environment_to_dict(environment: Environment) -> JSON:
 
 
 def env_to_dict(environment: Environment, pip: str | None = None, listed: Mapping[str, str] | None = None) -> JSON:
-    """A target as `env --format json` prints it.
+    """A target as `env --format json` prints it, without tokens, users' names and private addresses.
 
     Args:
         environment: Its facts.
@@ -104,11 +105,12 @@ def env_to_dict(environment: Environment, pip: str | None = None, listed: Mappin
         listed: What it lists, name → version.
     """
     differing = [{"what": one.what, "here": one.a, "there": one.b} for one in against_pip(environment, listed or {})]
-    return {
+    said: JSON = {
         "schema": SCHEMA,
         "environment": environment_to_dict(environment),
         "pip": {"version": pip, "differences": differing} if pip is not None else None,
     }
+    return {key: redact_all(value) for key, value in said.items()}
 
 
 def finding_to_dict(finding: Finding) -> JSON:

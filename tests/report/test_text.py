@@ -236,6 +236,24 @@ def test_env_block_names_what_is_asked_for_and_no_home(monkeypatch: pytest.Monke
     assert "/somewhere" not in block
 
 
+def test_env_block_tells_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = {
+        "platform": "Linux-6.8",
+        "accelerate config": "hub_token: hf_abcdefghijklmnopqrst",
+        "$HF_ENDPOINT": "https://bob:pw@hub.corp.example/x",
+        "$LD_LIBRARY_PATH": f"/home/bob/lib {samples.HOSTILE}",
+    }
+    block = environment.env_block(samples.environment(), machine=machine)
+    assert "- platform: Linux-6.8\n" in block and "- $HF_ENDPOINT: https://<hidden>\n" in block
+    assert "- a GPU is used in the script: <fill in>\n" in block
+    assert not any(word in block for word in ("hf_abc", "bob", "corp", "\x1b", "\u202e"))
+
+
+def test_env_markdown_cannot_be_left() -> None:
+    folded = environment.env_markdown("- x: ```` </details> @someone\n")
+    assert folded.splitlines()[3] == "`````text" and folded.count("`````") == 2
+
+
 def other() -> Environment:
     return samples.environment(python="3.12.1", accelerators=(samples.GPU,), distributions={})
 
@@ -247,7 +265,8 @@ def test_diff_shows_what_differs_side_by_side() -> None:
     assert ["works", "fails"] in rows
     assert ["Python", "3.11.7", "3.12.1"] in rows
     assert ["peft", "0.5.0", "–"] in rows
-    assert said.endswith("6 differences\n")
+    assert ["machine"] in rows and ["stack"] in rows
+    assert said.endswith("6 differences; 0 packages alike\n")
 
 
 def test_diff_of_the_same_is_empty() -> None:
