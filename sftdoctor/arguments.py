@@ -145,6 +145,14 @@ def _verbose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="every finding in full, with its evidence")
 
 
+def _watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--watch", action="store_true", help="judge again whenever a PATH is saved, until Ctrl-C")
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--apply", action="store_true", help="also offer a tool that carries the plan out")
+
+
 def _timeout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", metavar="SECONDS", type=float, help="end the proof after this long (default: 600)")
 
@@ -187,7 +195,7 @@ def _two(parser: argparse.ArgumentParser) -> None:
 _CHECK: tuple[Adder, ...] = (_paths, _target, _workload, _judgement, _rules_folder, _verbose, _format)
 _PAGES: tuple[Adder, ...] = (_rules_folder, _verbose, _format)
 COMMANDS: dict[str, tuple[str, tuple[Adder, ...]]] = {
-    "check": ("judge the environment, and scripts, configs or folders where given", (*_CHECK, _baseline)),
+    "check": ("judge the environment, and scripts, configs or folders where given", (*_CHECK, _baseline, _watch)),
     "fix": ("show the plan of repair; with --apply carry it out and prove it", (*_CHECK, _fix, _timeout)),
     "undo": ("put back exactly what an earlier fix changed", (_undo,)),
     "prove": ("train a real LoRA SFT step in the target", (_python, _quantization, _timeout, _rules_folder, _format)),
@@ -199,5 +207,6 @@ COMMANDS: dict[str, tuple[str, tuple[Adder, ...]]] = {
     "env": ("what to paste into a bug report", (_target, _block)),
     "snapshot": ("record a target", (_target, _format)),
     "diff": ("what differs between two targets", (_two, _format)),
+    "mcp": ("offer check, explain and the plan of repair to agents (MCP)", (_serve,)),
     "demo": ("break three environments, then check, fix and prove each", ()),
 }

@@ -71,6 +71,32 @@ Words = dict[str, Any]
 
 def check(settings: Settings, _: Words) -> int:
     """sftdoctor check."""
+    return _watched(settings) if settings.watch else _checked(settings)
+
+
+def _watched(settings: Settings) -> int:
+    """Check, and check again whenever a file is saved; Ctrl-C is the way to end it."""
+    from sftdoctor.watching import rounds
+
+    if not settings.paths:
+        raise UsageError("--watch needs a file", "Name the script: sftdoctor check train.py --watch")
+    answer = DONE
+    try:
+        for number in rounds((*settings.paths, *filter(None, (settings.model, settings.pins)))):
+            if number > 1 and sys.stdout.isatty():
+                _write("\033[2J\033[H", None)  # an empty screen
+            try:
+                answer = _checked(settings)
+            except SftDoctorError as error:  # a script that is half written, say
+                _complain(f"error: {error.message}", error.hint)
+                answer = FAILED
+            _complain("watching; Ctrl-C ends it")
+    except KeyboardInterrupt:
+        return answer
+    return answer
+
+
+def _checked(settings: Settings) -> int:
     from sftdoctor import jobs
     from sftdoctor import report as views
 
@@ -278,6 +304,14 @@ def _side(name: str) -> Environment:
         return read_target(side, progress)
 
 
+def mcp(settings: Settings, _: Words) -> int:
+    """sftdoctor mcp."""
+    from sftdoctor.agents import make_server
+
+    make_server(apply=settings.apply).run("stdio")
+    return DONE
+
+
 def demo(settings: Settings, _: Words) -> int:
     """sftdoctor demo."""
     from sftdoctor.demo import run_demo
@@ -292,7 +326,8 @@ def demo(settings: Settings, _: Words) -> int:
 
 
 COMMANDS: dict[str, Callable[[Settings, Words], int]] = {
-    function.__name__: function for function in (check, fix, undo, prove, explain, rules, env, snapshot, diff, demo)
+    function.__name__: function
+    for function in (check, fix, undo, prove, explain, rules, env, snapshot, diff, mcp, demo)
 }
 
 

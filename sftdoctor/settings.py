@@ -42,6 +42,7 @@ class Settings:
     format: str = "text"
     output: str | None = None
     verbose: bool = False
+    watch: bool = False
     apply: bool = False
     unsafe: bool = False
     keep: tuple[str, ...] = ()

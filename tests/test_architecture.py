@@ -59,7 +59,10 @@ KNOWS: dict[str, set[str]] = {
     "throwaway": {"repair", "target"},
     "demo_text": {"demo", "report", "throwaway"},
     "demo": {"demo_text", "jobs", "proof", "repair", "report", "settings", "throwaway"},
+    "agents": {"api", "report"},
+    "watching": set(),
     "cli": {
+        *{"agents", "watching"},
         *{"arguments", "baseline", "demo", "demo_text", "jobs", "logs", "reading", "repair", "report"},
         *{"status", "streams", "ruleset", "settings", "symptoms", "target", "testing", "throwaway"},
     },
