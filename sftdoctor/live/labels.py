@@ -17,7 +17,10 @@ ENOUGH = 8
 """Labels from which on something can be said of them."""
 NEAR_END = 3
 """An end token stands among the last so many tokens: some templates write a line break after it."""
-_POSITION_TABLES = ("wpe", "embed_positions", "position_embeddings")
+LEARNED_POSITIONS = ("gpt2", "gpt_neo")
+"""Model types that look positions up in a table and count padding (others with a table count by the mask)."""
+NOT_TEXT = ("pixel", "image", "video", "audio", "input_features")
+"""A batch with such a key may hold ids that stand for no word, and that the model replaces."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Tally:
     left_padded: int = 0
     largest: int = 0
     outside: int = 0
+    labels_outside: int = 0
     ahead: int = 0
     aligned: int = 0
     labelled: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -71,11 +75,14 @@ def measure(trainer: Any, rows: Rows) -> Values:
         return values
     tokens = read_tokens(trainer)
     limit = _limit(trainer)
-    size = _embedding_rows(trainer.model)
+    only_text = not any(word in str(key) for key in rows.groups[0].batch for word in NOT_TEXT)
+    size = _embedding_rows(trainer.model) if only_text else None
     tally = Tally()
     for number, group in enumerate(rows.groups):
         for sequence in sequences(group):
             _count(tally, number, sequence, tokens, limit, size)
+    if has_own_loss(trainer):
+        tally.outside -= tally.labels_outside
     if not tally.sequences:
         return values
     values |= {
@@ -85,7 +92,8 @@ def measure(trainer: Any, rows: Rows) -> Values:
         "double_start_percent": percent(tally.double_start, tally.sequences),
         "unknown_percent": percent(tally.unknown, tally.tokens),
         "left_padded_percent": percent(tally.left_padded, tally.sequences),
-        "learned_positions": _has_position_table(trainer.model) and "position_ids" not in rows.groups[0].batch,
+        "learned_positions": "position_ids" not in rows.groups[0].batch
+        and getattr(getattr(trainer.model, "config", None), "model_type", "") in LEARNED_POSITIONS,
     }
     if size is not None:
         values["embedding_rows"] = size
@@ -96,14 +104,15 @@ def measure(trainer: Any, rows: Rows) -> Values:
 
 def _about_labels(trainer: Any, tally: Tally, tokens: Tokens) -> Values:
     empty = sum(count == 0 for count in tally.labelled.values())
+    share = {"unlabelled_percent": percent(empty, len(tally.labelled))} if tally.labelled else {}
+    if has_own_loss(trainer):  # which may read them in its own way
+        return share
     is_ahead = tally.supervised >= ENOUGH and tally.ahead >= 0.95 * tally.supervised > 2 * tally.aligned
     values: Values = {
         "supervised_percent": percent(tally.supervised, tally.tokens - tally.sequences),
         "padding_percent": percent(tally.on_padding, tally.supervised),
         "labels_ahead": is_ahead,
     }
-    if tally.labelled:
-        values["unlabelled_percent"] = percent(empty, len(tally.labelled))
     if tokens.ends and not is_ahead:
         values |= {
             "end_token": tokens.text,
@@ -113,7 +122,18 @@ def _about_labels(trainer: Any, tally: Tally, tokens: Tokens) -> Values:
     for asked in ("completion", "assistant"):
         if getattr(trainer.args, f"{asked}_only_loss", None) is True:
             values["mask_asked"] = asked
-    return values
+    return values | share
+
+
+def has_own_loss(trainer: Any) -> bool:
+    """Whether the loss is neither transformers' nor trl's."""
+    return getattr(trainer, "compute_loss_func", None) is not None or is_own(trainer, "compute_loss")
+
+
+def is_own(trainer: Any, method: str) -> bool:
+    """Whether a method is neither transformers' nor trl's."""
+    owner = next((kind for kind in type(trainer).__mro__ if method in vars(kind)), None)
+    return owner is not None and owner.__module__.partition(".")[0] not in ("transformers", "trl")
 
 
 def _count(tally: Tally, group: int, one: TokenRow, tokens: Tokens, limit: int | None, size: int | None) -> None:
@@ -151,7 +171,9 @@ def _count_labels(tally: Tally, group: int, one: TokenRow, size: int | None) -> 
     tally.aligned += int((counts & (labels == one.ids)).sum())
     tally.ahead += int((counts[:-1] & (labels[:-1] == one.ids[1:])).sum())
     if size is not None:
-        tally.outside += int((counts & ((labels < 0) | (labels >= size))).sum())
+        outside = int((counts & ((labels < 0) | (labels >= size))).sum())
+        tally.labels_outside += outside
+        tally.outside += outside
 
 
 def _count_end(tally: Tally, ids: torch.Tensor, labels: torch.Tensor, tokens: Tokens) -> None:
@@ -209,11 +231,6 @@ def _embedding_rows(model: Any) -> int | None:
     except (AttributeError, NotImplementedError):
         return None
     weight = getattr(table, "weight", None)
-    return int(weight.shape[0]) if isinstance(weight, torch.Tensor) and weight.ndim == 2 and len(weight) else None
-
-
-def _has_position_table(model: Any) -> bool:
-    return any(
-        isinstance(module, torch.nn.Embedding) and name.rsplit(".", 1)[-1] in _POSITION_TABLES
-        for name, module in model.named_modules()
-    )
+    # a quantised table is packed, a divided one is a part
+    whole = isinstance(weight, torch.Tensor) and weight.is_floating_point() and weight.ndim == 2 and len(weight)
+    return int(weight.shape[0]) if whole else None

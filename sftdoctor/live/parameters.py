@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -49,6 +49,9 @@ def measure(trainer: Any, adapter: Adapter) -> Values:
     named = list(model.named_parameters())
     trained = [(name, tensor) for name, tensor in named if tensor.requires_grad]
     values: Values = {
+        "trained_in": _types(tensor for _, tensor in trained),
+        "kept_in": _types(tensor for _, tensor in named if not tensor.requires_grad),
+        "devices": ", ".join(sorted({str(tensor.device) for _, tensor in named})),
         "trainable": sum(weights(tensor) for _, tensor in trained),
         "parameters": sum(weights(tensor) for _, tensor in named),
         "trained_tensors": len(trained),
@@ -66,6 +69,14 @@ def measure(trainer: Any, adapter: Adapter) -> Values:
         **_quantization(model, adapter),
         **_optimizer(trainer, trained),
     }
+
+
+def _types(tensors: Iterable[Any]) -> str:
+    """ "float32, uint8": the types of some tensors, the one with most weights first."""
+    sizes: Counter[str] = Counter()
+    for tensor in tensors:
+        sizes[str(tensor.dtype).removeprefix("torch.")] += weights(tensor)
+    return ", ".join(name for name, _ in sizes.most_common())
 
 
 def find_adapter(model: Any) -> Adapter:
@@ -90,6 +101,8 @@ def find_adapter(model: Any) -> Adapter:
         elif hasattr(module, "prompt_encoder") and hasattr(module, "peft_config"):
             holders = [module.prompt_encoder]
         else:
+            if _brings_its_own(module):
+                every.update(map(id, module.parameters()))
             continue
         chosen = _active(module)
         for key, tensor in _entries(holders):
@@ -97,6 +110,12 @@ def find_adapter(model: Any) -> Adapter:
             if chosen is None or key in chosen:
                 active.add(id(tensor))
     return Adapter(frozenset(active), frozenset(every - active), tuple(modules))
+
+
+def _brings_its_own(module: Any) -> bool:
+    """Whether it is a module of peft's that wraps nothing, such as the classifier of an X-LoRA."""
+    wraps = ("base_layer", "original_module", "base_model", "model")
+    return type(module).__module__.startswith("peft.") and not any(hasattr(module, name) for name in wraps)
 
 
 def _active(module: Any) -> set[str] | None:
@@ -163,13 +182,21 @@ def _quantization(model: Any, adapter: Adapter) -> Values:
 
 def _layer_weights(model: Any, adapter: Adapter) -> Iterator[tuple[str, Any]]:
     """The matrices of the base's layers (what stands in lists of modules), without embeddings, head and adapter."""
-    inside = [name for name, module in model.named_modules() if isinstance(module, torch.nn.ModuleList)]
-    outermost = tuple(f"{name}." for name in inside if not any(name.startswith(f"{other}.") for other in inside))
     own = adapter.active | adapter.others
-    for name, tensor in model.named_parameters():
-        # a 4-bit weight is a column of bytes, (n, 1)
-        if name.startswith(outermost) and tensor.ndim >= 2 and id(tensor) not in own:
-            yield name, tensor
+    for prefix, layers in layer_lists(model):
+        for name, tensor in layers.named_parameters(prefix):
+            # a 4-bit weight is a column of bytes, (n, 1)
+            if tensor.ndim >= 2 and id(tensor) not in own:
+                yield name, tensor
+
+
+def layer_lists(model: Any) -> list[tuple[str, Any]]:
+    """The lists of layers of a model by name: lists of modules that lie in no other such list (as experts do)."""
+    found: list[tuple[str, Any]] = []
+    for name, module in model.named_modules():  # outer ones first
+        if isinstance(module, torch.nn.ModuleList) and not any(name.startswith(f"{outer}.") for outer, _ in found):
+            found.append((name, module))
+    return found
 
 
 def _is_quantized(tensor: Any) -> bool:

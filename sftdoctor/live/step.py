@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from sftdoctor.live.labels import ENOUGH, IGNORED
-from sftdoctor.live.parameters import Adapter, Values, is_divided
+from sftdoctor.live.labels import ENOUGH, IGNORED, is_own
+from sftdoctor.live.parameters import Adapter, Values, is_divided, layer_lists
 from sftdoctor.live.restore import eager
 from sftdoctor.live.rows import Rows, collate, said, sequences
 
@@ -44,19 +44,13 @@ def why_not(trainer: Any, values: Values) -> str:
         return "some tensors have no values (meta device)"
     if values.get("ids_outside"):
         return "the batch holds token ids that the model has no row for"
-    if _is_own(trainer, "training_step") or _is_own(trainer, "get_batch_samples"):
+    if is_own(trainer, "training_step") or is_own(trainer, "get_batch_samples"):
         return "the trainer has a training step of its own"
     if _makes_batches(trainer):
         return f"{type(trainer).__name__} generates its batches while it trains"
     if getattr(trainer.args, "use_liger_kernel", False) and not getattr(trainer, "is_in_train", False):
         return "Liger kernels are put in when the training begins: use SFTDoctorCallback"
     return ""
-
-
-def _is_own(trainer: Any, method: str) -> bool:
-    """Whether a method is neither transformers' nor trl's."""
-    owner = next((kind for kind in type(trainer).__mro__ if method in vars(kind)), None)
-    return owner is not None and owner.__module__.partition(".")[0] not in ("transformers", "trl")
 
 
 def _makes_batches(trainer: Any) -> bool:
@@ -213,9 +207,8 @@ def _holders(model: Any) -> list[Any]:
 
 
 def _leaves(model: Any) -> Iterator[tuple[Any, Any]]:
-    """Each layer (what stands in the longest list of modules) with the first module in it that has weights."""
-    lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
-    for layer in max(lists, key=len, default=()):
+    """Each layer with the first module in it that has weights."""
+    for layer in (layer for _, layers in layer_lists(model) for layer in layers):
         leaf = next((m for m in layer.modules() if m._parameters and not list(m.children())), None)
         if leaf is not None:
             yield layer, leaf

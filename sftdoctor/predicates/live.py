@@ -21,6 +21,9 @@ LIVE: Mapping[str, str] = {
     "base_trained_example": "name of one of their tensors",
     "trainable_float16": "number of trained weights in float16",
     "trainable_bfloat16": "number of trained weights in bfloat16",
+    "trained_in": "types of the trained weights",
+    "kept_in": "types of the frozen weights",
+    "devices": "where the weights lie",
     "mixed_precision": '"no", "fp16" or "bf16": what accelerate was told',
     "meta": "number of tensors on the meta device: they have no values",
     "meta_example": "name of one of them",
@@ -48,7 +51,7 @@ LIVE: Mapping[str, str] = {
     "embedding_rows": "rows of the embedding table",
     "ids_outside": "number of token ids, or labels, for which the model has no row",
     "left_padded_percent": "percentage of the rows that are padded on the left",
-    "learned_positions": "whether the model looks positions up in a table (GPT-2, OPT), and the batch brings none",
+    "learned_positions": "whether the model looks positions up in a table (GPT-2), and the batch brings none",
     "labels_ahead": "whether the labels are the tokens shifted by one, which the model shifts once more",
     "mask_asked": '"completion" or "assistant": what the arguments ask to train on alone',
     # one tiny forward and backward
