@@ -231,6 +231,6 @@ def _embedding_rows(model: Any) -> int | None:
     except (AttributeError, NotImplementedError):
         return None
     weight = getattr(table, "weight", None)
-    # a quantised table is packed, a divided one is a part
-    whole = isinstance(weight, torch.Tensor) and weight.is_floating_point() and weight.ndim == 2 and len(weight)
-    return int(weight.shape[0]) if whole else None
+    if not isinstance(weight, torch.Tensor) or not weight.is_floating_point() or weight.ndim != 2:
+        return None  # a quantised table is packed, a divided one is a part
+    return int(weight.shape[0]) or None

@@ -58,7 +58,7 @@ def _notes(values: Values, adapter: Adapter) -> tuple[str, ...]:
     share = f" ({100 * trainable / total:.3g} %)" if total else ""
     parts = [f"trains {number_in_words(trainable)} of {number_in_words(total)} weights{share}"]
     if values.get("trained_in"):
-        kept = f" over {values['kept_in']}" if values["kept_in"] else ""
+        kept = f" over {values['kept_in']}" if values["kept_in"] not in ("", values["trained_in"]) else ""
         parts[0] += f" in {values['trained_in']}{kept}, on {values['devices']}"
     if adapter.modules:
         parts.append(f"adapter on {adapter.kinds()}")

@@ -24,17 +24,28 @@ warnings.simplefilter("ignore")
 import numpy as np
 import torch
 from datasets import Dataset, IterableDataset
-from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from peft import (
+    IA3Config,
+    LoraConfig,
+    PeftModel,
+    PromptTuningConfig,
+    get_peft_model,
+    prepare_model_for_kbit_training,
+)
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForCausalLM,
     BitsAndBytesConfig,
     DataCollatorForLanguageModeling,
+    DataCollatorWithPadding,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    LlamaForSequenceClassification,
     PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
     Trainer,
     TrainingArguments,
 )
@@ -43,6 +54,8 @@ from trl import (
     DPOTrainer,
     GRPOConfig,
     GRPOTrainer,
+    KTOConfig,
+    KTOTrainer,
     RewardConfig,
     RewardTrainer,
     SFTConfig,
@@ -304,8 +317,6 @@ def healthy_head_alone(folder):
 
 @trainer_case
 def healthy_reward(folder):
-    from transformers import LlamaForSequenceClassification
-
     config = LlamaConfig(vocab_size=64, num_hidden_layers=2, pad_token_id=0, eos_token_id=2, num_labels=1, **SIZE)
     args = RewardConfig(output_dir=str(folder / "out"), max_length=64, **COMMON)
     return RewardTrainer(
@@ -359,6 +370,108 @@ def healthy_moe(folder):
         vocab_size=64, num_hidden_layers=2, num_local_experts=4, pad_token_id=0, eos_token_id=2, **SIZE
     )
     return sft(folder, MixtralForCausalLM(config))
+
+
+@trainer_case
+def healthy_reentrant(folder):
+    return sft(folder, llama(), **REENTRANT)
+
+
+@trainer_case
+def healthy_neftune(folder):
+    return sft(folder, llama(), neftune_noise_alpha=5.0)
+
+
+@trainer_case
+def healthy_prompt_tuning(folder):
+    config = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
+    return plain(folder, get_peft_model(llama(), config), ids(random_rows()), gradient_checkpointing=True)
+
+
+@trainer_case
+def healthy_ia3(folder):
+    config = IA3Config(task_type="CAUSAL_LM", target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"])
+    return plain(folder, get_peft_model(llama(), config), ids(random_rows()))
+
+
+@trainer_case
+def healthy_new_tokens(folder):
+    """Tokens that were added, with rows for them that are trained beside the adapter."""
+    made = tokenizer()
+    made.add_tokens(["<tool>", "</tool>"])
+    made.add_tokens([f"<extra{number}>" for number in range(10)])
+    model = llama()
+    model.resize_token_embeddings(len(made))
+    added = list(range(len(made) - 12, len(made)))
+    data = Dataset.from_dict({"text": [f"<tool> {text} </tool>" for text in texts()["text"]]})
+    return sft(folder, model, data, lora={**LORA, "trainable_token_indices": added}, processing_class=made)
+
+
+@trainer_case
+def healthy_embedding_lora(folder):
+    return sft(folder, llama(), lora={**LORA, "target_modules": ["embed_tokens", "q_proj"]})
+
+
+@trainer_case
+def healthy_bias(folder):
+    return sft(folder, llama(attention_bias=True), lora={**LORA, "bias": "all"})
+
+
+class ShiftedLoss(Trainer):
+    """A loss of one's own, over labels that are shifted already."""
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        labels = inputs.pop("labels")
+        logits = model(**inputs).logits
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-1)
+        return (loss, logits) if return_outputs else loss
+
+
+@trainer_case
+def healthy_loss_of_its_own(folder):
+    rows = random_rows()
+    return plain(folder, llama(), ids(rows, [[*row[1:], -1] for row in rows]), maker=ShiftedLoss)
+
+
+@trainer_case
+def healthy_seq2seq(folder):
+    config = T5Config(
+        vocab_size=64, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, eos_token_id=2, decoder_start_token_id=0
+    )
+    rows = random_rows()
+    return plain(folder, T5ForConditionalGeneration(config), ids(rows, [row[8:] for row in rows]))
+
+
+@trainer_case
+def healthy_classifier(folder):
+    config = LlamaConfig(vocab_size=64, num_hidden_layers=2, pad_token_id=0, eos_token_id=2, num_labels=3, **SIZE)
+    rows = [row[: 6 + index % 9] for index, row in enumerate(random_rows())]
+    data = Dataset.from_dict({"input_ids": rows, "labels": [index % 3 for index in range(len(rows))]})
+    collator = DataCollatorWithPadding(tokenizer())
+    return plain(folder, LlamaForSequenceClassification(config), data, collator)
+
+
+@trainer_case
+def healthy_kto(folder):
+    data = Dataset.from_list(
+        [{"prompt": words(5, i), "completion": " " + words(6, i), "label": i % 2 == 0} for i in range(16)]
+    )
+    args = KTOConfig(output_dir=str(folder / "out"), max_length=64, **COMMON)
+    return KTOTrainer(
+        model=llama(), args=args, train_dataset=data, processing_class=tokenizer(), peft_config=LoraConfig(**LORA)
+    )
+
+
+class Stream(torch.utils.data.IterableDataset):
+    """A stream of which nobody knows whether it can be read twice."""
+
+    def __iter__(self):
+        return iter([{"input_ids": row, "labels": list(row)} for row in random_rows(40)])
+
+
+@trainer_case
+def healthy_stream(folder):
+    return plain(folder, llama(), Stream())
 
 
 # -- the model -----------------------------------------------------------------------------------------------------
