@@ -41,6 +41,9 @@ class Tally:
     sequences: int = 0
     tokens: int = 0
     supervised: int = 0
+    """Labels that count, wherever they stand."""
+    learned: int = 0
+    """Those of them that stand on no padding."""
     on_padding: int = 0
     responses: int = 0
     """Sequences of which a part is masked and the end counts: prompt and response."""
@@ -109,7 +112,7 @@ def _about_labels(trainer: Any, tally: Tally, tokens: Tokens) -> Values:
         return share
     is_ahead = tally.supervised >= ENOUGH and tally.ahead >= 0.95 * tally.supervised > 2 * tally.aligned
     values: Values = {
-        "supervised_percent": percent(tally.supervised, tally.tokens - tally.sequences),
+        "supervised_percent": percent(tally.learned, tally.tokens - tally.sequences),
         "padding_percent": percent(tally.on_padding, tally.supervised),
         "labels_ahead": is_ahead,
     }
@@ -167,6 +170,7 @@ def _count_labels(tally: Tally, group: int, one: TokenRow, size: int | None) -> 
     if one.row is not None:
         tally.labelled[group, one.row] = tally.labelled.get((group, one.row), 0) + supervised
     tally.supervised += supervised
+    tally.learned += int((counts & one.real)[1:].sum())
     tally.on_padding += int((counts & ~one.real).sum())
     tally.aligned += int((counts & (labels == one.ids)).sum())
     tally.ahead += int((counts[:-1] & (labels[:-1] == one.ids[1:])).sum())

@@ -62,6 +62,7 @@ def preflight(
     """Look at a live trainer before its first step: parameters, adapter, data, labels, one tiny forward and backward.
 
     Everything is put back: gradients, random numbers, modes, buffers, hooks, counters. The data loader is not touched.
+    Where several processes train together each must call it, as each must call train().
 
     Args:
         trainer: A transformers or trl trainer, before train() or within it.

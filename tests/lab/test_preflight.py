@@ -26,12 +26,12 @@ USES_IN_THE_STACK = ("rich", "packaging", "pyyaml")
 Answers = dict[str, dict[str, Any]]
 
 
-def ask(python: Path, folder: Path, requests: tuple[str, ...]) -> Answers:
-    """Run the trainers in a stack's interpreter."""
+def ask(python: Path, folder: Path, requests: tuple[str, ...], *launcher: str) -> Answers:
+    """Run the trainers in a stack's interpreter, by a launcher (the words between it and the script) where wanted."""
     # what sftdoctor itself needs is there already: transformers needs packaging and pyyaml, trl (by typer) rich
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [str(python), str(TRAINERS), str(folder), *requests],
+        [str(python), *launcher, str(TRAINERS), str(folder), *requests],
         capture_output=True,
         text=True,
         timeout=900,
@@ -86,6 +86,19 @@ def test_a_run_does_not_notice(newest: Path, tmp_path: Path, name: str) -> None:
     requests = (f"trajectory:{name}:with", f"trajectory:{name}:without")
     found = ask(newest, tmp_path, requests)
     with_it, without = (found[request] for request in requests)
+    assert "failed" not in with_it and without["logs"]
+    del with_it["request"], without["request"]
+    assert with_it == without
+
+
+@pytest.mark.lab
+def test_two_processes_do_not_notice(newest: Path, tmp_path: Path) -> None:
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    found = []
+    for how in ("with", "without"):  # each in processes of its own, as torchrun starts them
+        (tmp_path / how).mkdir()
+        found += ask(newest, tmp_path / how, (f"trajectory:healthy_sft_lora_4bit:{how}",), *launcher).values()
+    with_it, without = found
     assert "failed" not in with_it and without["logs"]
     del with_it["request"], without["request"]
     assert with_it == without

@@ -72,6 +72,7 @@ TEMPLATE = (
 )
 SIZE = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4, "num_key_value_heads": 2}
 LORA = {"r": 4, "lora_dropout": 0.1, "target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM"}
+RANK = os.environ.get("RANK", "0")
 BUILDERS = {}
 TRAINED = set()
 
@@ -890,7 +891,7 @@ def answer(request, folder):
 def main(root, requests):
     torch.set_num_threads(1)
     for number, request in enumerate(requests):
-        folder = Path(root, f"{number}")
+        folder = Path(root, f"{number}.{RANK}")
         folder.mkdir()
         torch.manual_seed(1)
         random.seed(1)
@@ -899,7 +900,8 @@ def main(root, requests):
             said = answer(request, folder)
         except Exception:
             said = {"failed": traceback.format_exc()}
-        print("ANSWER " + json.dumps({"request": request, **said}, default=str), flush=True)
+        if RANK == "0":
+            print("ANSWER " + json.dumps({"request": request, **said}, default=str), flush=True)
 
 
 if __name__ == "__main__":
