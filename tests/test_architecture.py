@@ -42,7 +42,7 @@ KNOWS: dict[str, set[str]] = {
     "testing": {"engine", "explanation", "suppression", "link", "ruleset", "target", "workload"},
     "repair": {"engine", "link", "target", "workload"},
     "proof": {"target"},
-    "live": {"engine", "predicates", "ruleset", "showing"},
+    "live": {"engine", "predicates", "report", "ruleset", "showing"},
     # what shows one
     "report": {"fingerprint", "symptoms"},
     "explanation": {"logs", "symptoms"},

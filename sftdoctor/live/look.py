@@ -31,6 +31,7 @@ from sftdoctor.model import (
     Workload,
 )
 from sftdoctor.predicates.live import PREFIX
+from sftdoctor.report.plain import clean
 from sftdoctor.ruleset import load_rules
 
 OnError = Literal["raise", "warn", "return"]
@@ -136,8 +137,8 @@ def _tell(report: Report, on_error: OnError) -> None:
 
 def in_words(finding: Finding) -> str:
     """One finding in two or three lines."""
-    lines = [f"{finding.id}  {finding.title}", f"    {finding.message}"]
-    lines += [f"    fix: {fix.summary}" for fix in finding.fixes[:2]]
+    lines = [f"{finding.id}  {clean(finding.title)}", f"    {clean(finding.message)}"]
+    lines += [f"    fix: {clean(fix.summary)}" for fix in finding.fixes[:2]]
     return "\n".join(lines)
 
 

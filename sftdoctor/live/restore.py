@@ -86,8 +86,7 @@ def _counters(trainer: Any) -> Iterator[None]:
         yield
     finally:
         for live, attributes in before:
-            live.clear()
-            live.update(attributes)
+            _put_back(live, attributes)
         for container, content in copies:
             _refill(container, content)
 
@@ -102,6 +101,15 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
         return False
     items = value.values() if isinstance(value, dict) else value
     return all(_is_plain(item, depth + 1) for item in items)
+
+
+def _put_back(live: dict[str, Any], attributes: Mapping[str, Any]) -> None:
+    """Gives an object its old attributes back; what did not change is not touched, since others may be reading it."""
+    for name in live.keys() - attributes.keys():
+        del live[name]
+    for name, value in attributes.items():
+        if name not in live or live[name] is not value:
+            live[name] = value
 
 
 def _refill(container: Any, content: Any) -> None:
@@ -122,8 +130,7 @@ def _config(model: Any) -> Iterator[None]:
         yield
     finally:
         for config, old in zip(configs, before, strict=True):
-            config.clear()
-            config.update(old)
+            _put_back(config, old)
 
 
 @contextmanager
@@ -134,8 +141,7 @@ def _modules(model: Any) -> Iterator[None]:
         yield
     finally:
         for live, (attributes, contents) in before:
-            live.clear()
-            live.update(attributes)
+            _put_back(live, attributes)
             for name, content in contents.items():
                 _refill(live[name], content)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -41,6 +42,7 @@ def test_every_measured_fact_is_of_use() -> None:
 def test_a_finding_in_words() -> None:
     fix = Fix("config", Safety.MANUAL, "load it with is_trainable=True")
     finding = Finding("MDL101", "x", Severity.ERROR, Confidence.CERTAIN, "Nothing", "None of 3.", fixes=(fix,))
+    assert "\x1b" not in in_words(replace(finding, message="RuntimeError: \x1b[31mred"))
     assert in_words(finding) == "MDL101  Nothing\n    None of 3.\n    fix: load it with is_trainable=True"
 
 
