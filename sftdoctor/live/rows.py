@@ -14,7 +14,7 @@ MOST_ROWS = 64
 """Rows that are looked at, spread over the whole data."""
 MOST_SECONDS = 0.5
 """After this long no further batch is made; the first always is."""
-LARGEST_GROUP = 8
+GROUP = 8
 """Rows of one batch that is only looked at."""
 
 
@@ -54,11 +54,10 @@ def read_rows(trainer: Any) -> Rows:
     rows = _rows(_as_loaded(trainer, dataset))
     if rows is None:
         return Rows(reason="the training data is a stream that may be readable only once")
-    size = max(1, min(LARGEST_GROUP, int(getattr(trainer.args, "per_device_train_batch_size", 1) or 1)))
     groups: list[Group] = []
     until = time.perf_counter() + MOST_SECONDS
     total = len(dataset) if hasattr(dataset, "__len__") else None
-    while chunk := tuple(islice(rows, size)):
+    while chunk := tuple(islice(rows, GROUP)):
         try:
             groups.append(Group(chunk, collate(trainer, chunk)))
         except Exception as error:

@@ -17,7 +17,7 @@ from sftdoctor.live.restore import eager
 from sftdoctor.live.rows import Rows, collate, said, sequences
 
 ROWS = 2
-"""Rows of the batch: two, so that one may be padded."""
+"""Rows of the batch, where the trainer takes as many: two, so that one may be padded."""
 FLOAT16_SCALE = 1024.0
 """What the loss is multiplied with in float16, as a gradient scaler does, so that small gradients do not vanish."""
 _NO_GRADIENT = re.compile(r"does not require grad and does not have a grad_fn")
@@ -132,7 +132,8 @@ def _batch(trainer: Any, rows: Rows) -> Any:
                 size[1] += int(one.real.sum())
         ranked += [(labels < ENOUGH, length, group.rows[row]) for row, (labels, length) in sizes.items()]
     ranked.sort(key=lambda entry: entry[:2])
-    chosen = [row for *_, row in ranked[:ROWS]] or list(rows.groups[0].rows[:ROWS])
+    number = min(ROWS, int(getattr(trainer.args, "per_device_train_batch_size", ROWS) or 1))
+    chosen = [row for *_, row in ranked[:number]] or list(rows.groups[0].rows[:number])
     return trainer._prepare_inputs(collate(trainer, chosen))
 
 
