@@ -32,6 +32,8 @@ in a notebook:
 """
 KERNELS_OWN = ("check", "fix", "prove", "env", "snapshot")
 """Commands whose target, unless one is named, is the environment of the kernel."""
+KERNELS_FRAMES = ("IPython.", "ipykernel.")
+"""Modules that run a cell; their frames above it say nothing."""
 TARGETS = ("--python", "--pins", "--snapshot")
 
 
@@ -136,7 +138,7 @@ def aimed(words: Sequence[str]) -> list[str]:
 
 
 def why(rules: str | None = None) -> Explanation:
-    """Explain the last traceback of this process.
+    """Explain the last traceback of this process, in the environment of its interpreter.
 
     Args:
         rules: Folder with more rules.
@@ -150,8 +152,11 @@ def why(rules: str | None = None) -> Explanation:
     error = getattr(sys, "last_value", None)
     if error is None:
         raise UsageError("nothing was raised in this kernel yet", "Run the cell that fails, then ask why.")
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    return jobs.explain(lines, Settings(rules=rules))
+    start = error.__traceback__
+    while start is not None and str(start.tb_frame.f_globals.get("__name__")).startswith(KERNELS_FRAMES):
+        start = start.tb_next
+    lines = "".join(traceback.format_exception(type(error), error, start)).splitlines()
+    return jobs.explain(lines, Settings(rules=rules, python=sys.executable))
 
 
 def stale_modules(environment: Environment) -> tuple[Stale, ...]:

@@ -33,9 +33,9 @@ def _report_html(report: Report) -> str:
 
 
 def _explanation(explanation: Explanation) -> str:
-    from sftdoctor.report.rules_text import render_explanation
+    from sftdoctor.report.explanation_text import render
 
-    return _drawn(lambda console: render_explanation(explanation, console))
+    return _drawn(lambda console: render(explanation, console))
 
 
 def _fix(result: FixResult) -> str:

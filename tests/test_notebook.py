@@ -87,7 +87,7 @@ def test_a_session(run: Run, stack: Path) -> None:
     )
     assert "API021" in shown(check, "text/html") and "This run will break" in shown(check, "text/html")
     assert "peft 0.5.0" in shown(check) and "Restart" not in shown(check)
-    assert "API021" in shown(why) and "peft>=0.8.0" in shown(why)
+    assert "API021" in shown(why) and "peft>=0.8.0" in shown(why) and "interactiveshell" not in shown(why)
     assert shown(alone).startswith("breaks ['API021'")
     assert "API021" in shown(table, "text/html") and "This run will break" in shown(table)
     assert "What happens" in shown(healthy)
