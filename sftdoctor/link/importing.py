@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import calls, lazy, static
-from sftdoctor.link.state import POSSIBLE, Frame, Raised
+from sftdoctor.link.state import POSSIBLE, Frame, Raised, Try
 from sftdoctor.link.values import UNKNOWN, Arguments, Const, Function, MaybeUnbound, Module, Seq, Value, strip, text
 
 EVERY_MODULE = {"__name__", "__file__", "__path__", "__dict__", "__doc__", "__spec__", "__loader__", "__package__"}
@@ -194,7 +194,7 @@ def member(machine: Machine, module: Module, name: str, frame: Frame | None = No
 
 def _module_getattr(machine: Machine, frame: Frame, module: Module, getter: Function, name: str) -> Value | None:
     """PEP 562: ask the module's own `__getattr__`."""
-    machine.catching.append([("AttributeError",)])
+    machine.catching.append(Try([("AttributeError",)]))
     try:
         return calls.invoke(machine, frame, getter, Arguments([Const(name)]), None)
     except Raised as raised:

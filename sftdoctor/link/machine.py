@@ -13,7 +13,7 @@ from sftdoctor.link.locate import Found, Locator
 from sftdoctor.link.native import builtin, standard
 from sftdoctor.link.signatures import Misfit, Scope, scope_of
 from sftdoctor.link.skeleton import Trees
-from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Exhausted, Frame, Left, Raised
+from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Exhausted, Frame, Left, Raised, Try
 from sftdoctor.link.values import (
     UNKNOWN,
     Arguments,
@@ -67,7 +67,7 @@ class Machine:
         self.running = False
         """Whether a run is being followed (breaks are noted and passed by), not an import (they end it)."""
         self.frames: list[Frame] = []
-        self.catching: list[list[tuple[str, ...] | None]] = []
+        self.catching: list[Try] = []
         self.memo: dict[object, Value] = {}
         self.events: list[Event] = []
         self.not_judged: dict[str, NotJudged] = {}
@@ -480,7 +480,21 @@ class Machine:
 
     def catches(self, raised: Raised) -> bool:
         """Whether a try around this line takes the exception for sure."""
-        return any(statements.matches(caught, raised) for handlers in self.catching for caught in handlers)
+        return any(
+            statements.matches(caught, raised) and not self._is_last_resort(held, caught, raised)
+            for held in self.catching
+            for caught in held.handlers
+        )
+
+    def _is_last_resort(self, held: Try, caught: tuple[str, ...] | None, raised: Raised) -> bool:
+        """Whether a handler of the user's takes whatever goes wrong in a function below: the run is over all the same.
+
+        What an import lacks is another matter: there a handler far above may well stand for an optional package.
+        """
+        if held.users is None or raised.event is None or raised.event.kind in MENDED:
+            return False
+        broad = caught == () or (caught is not None and not {"Exception", "BaseException"}.isdisjoint(caught))
+        return broad and self.frame is not held.users and self.is_script(self.frame.module)
 
     def broken(
         self,

@@ -37,6 +37,16 @@ class Frame:
     """The names at each break or continue that an unknown branch of the innermost loop may take."""
 
 
+@dataclass(eq=False, slots=True)
+class Try:
+    """A try (or suppress) that is being followed."""
+
+    handlers: list[tuple[str, ...] | None]
+    """Names of the exceptions that each handler takes; () for all of them, None where that is not known."""
+    users: Frame | None = None
+    """Where the user's own code has it: a handler there that takes everything is no fallback for a call far below."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """A place in the code that is followed."""

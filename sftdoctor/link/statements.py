@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sftdoctor.link import classes, expressions, importing, scripts
 from sftdoctor.link.guards import condition
-from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Raised
+from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Raised, Try
 from sftdoctor.link.values import (
     NONE,
     UNKNOWN,
@@ -381,7 +381,8 @@ def _match(machine: Machine, frame: Frame, node: ast.Match) -> None:
 def _try(machine: Machine, frame: Frame, node: ast.Try) -> None:
     own = machine.is_script(frame.module)
     handlers = [handler for handler in node.handlers if not (own and scripts.ends_run(handler))]
-    machine.catching.append([_caught(machine, frame, handler) for handler in handlers])
+    caught = [_caught(machine, frame, handler) for handler in handlers]
+    machine.catching.append(Try(caught, frame if own else None))
     pending: Raised | Left | None = None
     handled: Raised | None = None
     try:
@@ -506,7 +507,7 @@ def _with(machine: Machine, frame: Frame, node: ast.With | ast.AsyncWith) -> Non
         if item.optional_vars is not None:
             entered = value if isinstance(value, Instance) and "__enter__" in value.cls.ns else UNKNOWN
             assign(machine, frame, item.optional_vars, entered)
-    machine.catching.append(suppressed)
+    machine.catching.append(Try(suppressed))
     try:
         execute(machine, frame, node.body)
     except Raised as raised:
