@@ -5,8 +5,21 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
-FORMATS = ("text", "json")
+PLAIN = ("text", "json", "markdown")
+REPORTS = ("text", "json", "sarif", "github", "gitlab", "junit", "markdown", "html")
 LEVELS = ("error", "warning", "never")
+LANGUAGES = ("en", "zh")
+SHELLS = ("bash", "zsh", "fish")
+COMPLETED = "completed"
+"""Attribute of a type function that names the words to offer for it."""
+GATES = {
+    "github": "GitHub Actions",
+    "gitlab": "GitLab CI",
+    "pre-commit": "pre-commit",
+    "docker": "a container image",
+    "slurm": "the nodes of a Slurm job",
+    "kubernetes": "a Kubernetes job",
+}
 QUANTIZATIONS = ("nf4", "fp4", "int8", "none")
 
 SUMMARY = """\
@@ -23,6 +36,57 @@ examples:
   sftdoctor explain train.log          what does this traceback mean?
   sftdoctor check --pins requirements.txt --python-version 3.11
 """
+
+COMMAND_EXAMPLES = {
+    "check": """\
+  sftdoctor check train.py --python .venv
+  sftdoctor check --pins uv.lock --gpu A100 --fail-on warning
+  sftdoctor check --format text --format sarif=out.sarif --format html=report.html
+""",
+    "fix": """\
+  sftdoctor fix train.py            show the plan
+  sftdoctor fix train.py --apply    carry it out and prove it
+  sftdoctor fix --keep torch        any package may change but torch
+""",
+    "undo": """\
+  sftdoctor undo    the last fix
+""",
+    "prove": """\
+  sftdoctor prove --python .venv
+  sftdoctor prove --quantization nf4 --timeout 300
+""",
+    "explain": """\
+  sftdoctor explain train.log
+  python train.py 2>&1 | sftdoctor explain
+""",
+    "rules": """\
+  sftdoctor rules API021
+  sftdoctor rules test API021
+""",
+    "env": """\
+  sftdoctor env --python .venv
+""",
+    "snapshot": """\
+  sftdoctor snapshot --output works.json
+""",
+    "diff": """\
+  sftdoctor diff works.json .venv
+""",
+    "mcp": """\
+  sftdoctor mcp
+  sftdoctor mcp --apply    with a tool that carries the plan out
+""",
+    "init": """\
+  sftdoctor init train.py --gpu A100            show what would be written
+  sftdoctor init train.py --gpu A100 --apply    write it
+  sftdoctor init --slurm --kubernetes --apply
+""",
+    "completion": """\
+  eval "$(sftdoctor completion bash)"           in ~/.bashrc; zsh in ~/.zshrc
+  sftdoctor completion zsh > ~/.zfunc/_sftdoctor
+  sftdoctor completion fish > ~/.config/fish/completions/sftdoctor.fish
+""",
+}
 
 Adder = Callable[[argparse.ArgumentParser], None]
 
@@ -58,7 +122,7 @@ def parse(argv: Sequence[str], version: str) -> tuple[argparse.Namespace, tuple[
 
 
 def _front(version: str) -> argparse.ArgumentParser:
-    listing = "\n".join(f"  {name:<9} {summary}" for name, (summary, _) in COMMANDS.items())
+    listing = "\n".join(f"  {name:<10}  {summary}" for name, (summary, _) in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="sftdoctor",
         usage="sftdoctor [-h] [--version] COMMAND ...",
@@ -72,13 +136,25 @@ def _front(version: str) -> argparse.ArgumentParser:
     return parser
 
 
+def whole() -> argparse.ArgumentParser:
+    """One parser with all commands below it, for what walks them; parse() makes only the one that it needs."""
+    parser = argparse.ArgumentParser(prog="sftdoctor", description=SUMMARY)
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    commands = parser.add_subparsers(metavar="COMMAND")
+    for name, (summary, adders) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        for add in adders:
+            add(command)
+    return parser
+
+
 def _command(name: str) -> argparse.ArgumentParser:
     """The parser of one command; it leaves out what was not given, so that defaults can come from pyproject.toml."""
     summary, adders = COMMANDS[name]
     parser = argparse.ArgumentParser(
         prog=f"sftdoctor {name}",
         description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=STATUSES,
+        epilog=f"examples:\n{COMMAND_EXAMPLES[name]}\n{STATUSES}" if name in COMMAND_EXAMPLES else STATUSES,
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -131,14 +207,34 @@ def _judgement(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-cache", action="store_true", help="neither use nor write the cache")
 
 
-def _format(parser: argparse.ArgumentParser, names: Sequence[str] = FORMATS) -> None:
-    group = parser.add_argument_group("output")
-    group.add_argument("--format", choices=names, help="default: text")
-    group.add_argument("--output", metavar="FILE", help="write the report to FILE instead of stdout")
+def _format(*names: str) -> Adder:
+    """The options of a command that prints in these formats."""
+
+    def wanted(word: str) -> tuple[str, str | None]:
+        name, sign, file = word.partition("=")
+        if name not in names or (sign and not file):
+            raise argparse.ArgumentTypeError(f"{word!r} is none of {', '.join(names)} (or NAME=FILE)")
+        return name, file or None
+
+    setattr(wanted, COMPLETED, names)
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        group = parser.add_argument_group("output")
+        text = f"{', '.join(names)} (default: text); with =FILE it goes there; may be repeated"
+        group.add_argument("--format", type=wanted, action="append", metavar="NAME[=FILE]", help=text)
+        group.add_argument("--output", metavar="FILE", help="write the report to FILE instead of stdout")
+        parser.set_defaults(formats=names)
+
+    return add
 
 
-def _block(parser: argparse.ArgumentParser) -> None:
-    _format(parser, (*FORMATS, "markdown"))
+def _output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", metavar="FILE", help="write to FILE instead of stdout")
+
+
+def _language(parser: argparse.ArgumentParser) -> None:
+    text = "language of titles, remedies and the text report (default: en)"
+    parser.add_argument("--lang", choices=LANGUAGES, help=text)
 
 
 def _verbose(parser: argparse.ArgumentParser) -> None:
@@ -187,26 +283,53 @@ def _words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="*", metavar="ID", default=[], help=text)
 
 
+def _shell(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=SHELLS, help="the shell")
+
+
+def _gates(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what to write, beside [tool.sftdoctor] (default: the CI workflow)")
+    for name in GATES:
+        text = f"a gate for {GATES[name]}"
+        group.add_argument(f"--{name}", dest="gates", action="append_const", const=name, help=text)
+    group.add_argument("--pins", metavar="FILE", help="versions that CI judges (default: the lock file that is here)")
+    group.add_argument("--python-version", metavar="X.Y", help="Python that the pins are for")
+    parser.add_argument("--apply", action="store_true", help="write it; without it the diff is shown")
+
+
 def _two(parser: argparse.ArgumentParser) -> None:
     for name in ("a", "b"):
         parser.add_argument(name, metavar=name.upper(), help="snapshot file, interpreter or venv folder")
 
 
-_CHECK: tuple[Adder, ...] = (_paths, _target, _workload, _judgement, _rules_folder, _verbose, _format)
-_PAGES: tuple[Adder, ...] = (_rules_folder, _verbose, _format)
+_PLAIN = _format(*PLAIN)
+_RULES = (_rules_folder, _language)
+_REPORT = _format(*REPORTS)
+_JUDGE: tuple[Adder, ...] = (_paths, _target, _workload, _judgement, *_RULES, _verbose)
 COMMANDS: dict[str, tuple[str, tuple[Adder, ...]]] = {
-    "check": ("judge the environment, and scripts, configs or folders where given", (*_CHECK, _baseline, _watch)),
-    "fix": ("show the plan of repair; with --apply carry it out and prove it", (*_CHECK, _fix, _timeout)),
-    "undo": ("put back exactly what an earlier fix changed", (_undo,)),
-    "prove": ("train a real LoRA SFT step in the target", (_python, _quantization, _timeout, _rules_folder, _format)),
-    "explain": (
-        "a traceback or training log: the cause and the remedy",
-        (_log, _target, _rules_folder, _verbose, _format),
+    "check": (
+        "judge the environment, and scripts, configs or folders where given",
+        (*_JUDGE, _REPORT, _baseline, _watch),
     ),
-    "rules": ("list the rules, show one's page, run the cases they carry", (_words, _rules_folder, _format)),
-    "env": ("what to paste into a bug report", (_target, _block)),
-    "snapshot": ("record a target", (_target, _format)),
-    "diff": ("what differs between two targets", (_two, _format)),
+    "fix": (
+        "show the plan of repair; with --apply carry it out and prove it",
+        (*_JUDGE, _PLAIN, _fix, _timeout),
+    ),
+    "undo": ("put back exactly what an earlier fix changed", (_undo,)),
+    "prove": (
+        "train a real LoRA SFT step in the target",
+        (_python, _quantization, _timeout, *_RULES, _PLAIN),
+    ),
+    "explain": ("a traceback or training log: the cause and the remedy", (_log, _target, *_RULES, _verbose, _PLAIN)),
+    "rules": ("list the rules, show one's page, run the cases they carry", (_words, *_RULES, _PLAIN)),
+    "env": ("what to paste into a bug report", (_target, _PLAIN)),
+    "snapshot": ("record a target", (_target, _output)),
+    "diff": ("what differs between two targets", (_two, _format("text", "json"))),
     "mcp": ("offer check, explain and the plan of repair to agents (MCP)", (_serve,)),
+    "init": (
+        "write the configuration and a gate: CI, containers, clusters",
+        (_paths, _workload, _gates),
+    ),
+    "completion": ("print the completion script of a shell", (_shell,)),
     "demo": ("break three environments, then check, fix and prove each", ()),
 }

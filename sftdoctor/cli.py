@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 from sftdoctor import __version__
 from sftdoctor.arguments import parse
 from sftdoctor.errors import SftDoctorError, UsageError
+from sftdoctor.outputs import in_its_language, show, write
 from sftdoctor.status import DONE, FAILED, FOUND, INTERRUPTED, status
 
 if TYPE_CHECKING:
@@ -53,16 +54,16 @@ def _run(argv: Sequence[str]) -> int:
     try:
         options, rest = parse(argv, __version__)
     except SystemExit as leave:  # --help, --version or bad usage, said already
-        _write("", None)
+        write("", None)
         return int(leave.code or 0)
     except BrokenPipeError:  # nobody reads the help (Python 3.10 says so at once)
-        _write("", None)
+        write("", None)
         return DONE
     from sftdoctor.settings import make_settings
 
     given = vars(options)
     command = given.pop("command")
-    settings = make_settings(given, rest, Path.cwd())
+    settings = in_its_language(make_settings(given, rest, Path.cwd()))
     return COMMANDS[command](settings, given)
 
 
@@ -84,7 +85,7 @@ def _watched(settings: Settings) -> int:
     try:
         for number in rounds((*settings.paths, *filter(None, (settings.model, settings.pins)))):
             if number > 1 and sys.stdout.isatty():
-                _write("\033[2J\033[H", None)  # an empty screen
+                write("\033[2J\033[H", None)  # an empty screen
             try:
                 answer = _checked(settings)
             except SftDoctorError as error:  # a script that is half written, say
@@ -99,19 +100,20 @@ def _watched(settings: Settings) -> int:
 def _checked(settings: Settings) -> int:
     from sftdoctor import jobs
     from sftdoctor import report as views
+    from sftdoctor.reading import asked_rules
 
     with _progress() as progress:
         report = jobs.check(settings, progress)
         if settings.write_baseline:
             from sftdoctor.baseline import baseline_text
 
-            _write(baseline_text(report.findings), settings.baseline)
+            write(baseline_text(report.findings), settings.baseline)
             progress(f"{len(report.findings)} findings are written to {settings.baseline}")
             report = jobs.accepted(report)
-    _show(
+    show(
         settings,
-        lambda: views.json_report.to_dict(report),
         lambda console: views.text.render(report, console, given=settings.given, verbose=settings.verbose),
+        lambda: views.views.of_check(report, lambda: asked_rules(settings), jobs.edited, settings.given),
     )
     return status(report, settings.fail_on)
 
@@ -123,10 +125,10 @@ def fix(settings: Settings, _: Words) -> int:
 
     with _progress() as progress:
         result = jobs.fix(settings, progress)
-    _show(
+    show(
         settings,
-        lambda: views.json_report.fix_to_dict(result),
         lambda console: views.repair_text.render_fix(result, console, given=settings.given),
+        lambda: views.views.of_fix(result),
     )
     if result.outcome == "refused":
         return FAILED
@@ -142,9 +144,8 @@ def undo(settings: Settings, words: Words) -> int:
         result = transaction.undo(
             words.get("id"), force=words.get("force", False), on_event=lambda event: progress(event.text)
         )
-    _show(
+    show(
         settings,
-        None,
         lambda console: views.repair_text.render_undo(
             result.journal, result.restored, result.reason, result.drift, console
         ),
@@ -159,10 +160,10 @@ def prove(settings: Settings, _: Words) -> int:
 
     with _progress() as progress:
         proof = jobs.prove(settings, progress)
-    _show(
+    show(
         settings,
-        lambda: views.json_report.proof_to_dict(proof),
         lambda console: views.proof_text.render(proof, console),
+        lambda: views.views.of_proof(proof),
     )
     return {"passed": DONE, "failed": FOUND}.get(proof.verdict, FAILED)
 
@@ -180,12 +181,12 @@ def explain(settings: Settings, words: Words) -> int:
         return rules(settings, {"words": [name]})
     with _progress() as progress, _log(name) as stream:
         explanation = jobs.explain(read_blocks(stream, reading(stream, progress)), settings, progress)
-    _show(
+    show(
         settings,
-        lambda: views.json_report.explanation_to_dict(explanation),
         lambda console: views.explanation_text.render(
             explanation, console, given=settings.given, verbose=settings.verbose
         ),
+        lambda: views.views.of_explanation(explanation),
     )
     return FOUND if explanation.findings else DONE
 
@@ -215,13 +216,15 @@ def rules(settings: Settings, words: Words) -> int:
     if testing:
         return _test_rules(settings, chosen)
 
+    page = bool(named) and len(chosen) == 1
+
     def draw(console: Console) -> None:
-        if named and len(chosen) == 1:
+        if page:
             views.rules_text.render_page(chosen[0], console)
         else:
             views.rules_text.render_list(chosen, console)
 
-    _show(settings, lambda: {"schema": 1, "rules": [views.json_report.rule_to_dict(rule) for rule in chosen]}, draw)
+    show(settings, draw, lambda: views.views.of_rules(chosen, page=page))
     return DONE
 
 
@@ -234,10 +237,10 @@ def _test_rules(settings: Settings, chosen: Sequence[Rule]) -> int:
         for rule in chosen:
             progress(f"testing {rule.id}")
             results += run_cases(rule)
-    _show(
+    show(
         settings,
-        lambda: views.json_report.results_to_dict(results),
         lambda console: views.rules_text.render_results(results, console),
+        lambda: views.views.of_results(results),
     )
     return DONE if all(result.passed for result in results) else FOUND
 
@@ -254,11 +257,13 @@ def env(settings: Settings, _: Words) -> int:
         pip = ask_pip(environment)
     version, listed = (pip.version, pip.distributions) if pip is not None else (None, None)
     block = views.environment.env_block(environment, version, listed, machine_of(environment))
-    shown = views.environment.env_markdown(block) if settings.format == "markdown" else block
-    _show(
+    show(
         settings,
-        lambda: views.json_report.env_to_dict(environment, version, listed),
-        lambda console: console.out(shown, end="", highlight=False),
+        lambda console: console.out(block, end="", highlight=False),
+        lambda: {
+            "json": lambda: views.json_report.dumps(views.json_report.env_to_dict(environment, version, listed)),
+            "markdown": lambda: views.environment.env_markdown(block),
+        },
     )
     return DONE
 
@@ -275,7 +280,7 @@ def snapshot(settings: Settings, _: Words) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "snapshot.json")
         save_snapshot(environment, path)
-        _write(path.read_text(encoding="utf-8"), settings.output)
+        write(path.read_text(encoding="utf-8"), None if settings.output == "-" else settings.output)
     return DONE
 
 
@@ -285,10 +290,10 @@ def diff(settings: Settings, words: Words) -> int:
 
     a, b = ((words[name], _side(words[name])) for name in ("a", "b"))
     found = views.environment.differences(a[1], b[1])
-    _show(
+    show(
         settings,
-        lambda: views.environment.differences_to_dict(a, b),
         lambda console: views.environment_text.render_differences(a, b, console),
+        lambda: {"json": lambda: views.json_report.dumps(views.environment.differences_to_dict(a, b))},
     )
     return FOUND if found else DONE
 
@@ -312,22 +317,44 @@ def mcp(settings: Settings, _: Words) -> int:
     return DONE
 
 
+def init(settings: Settings, words: Words) -> int:
+    """sftdoctor init."""
+    from sftdoctor import gate
+    from sftdoctor import report as views
+
+    gates = tuple(words.get("gates", ()))
+    made = gate.draft(settings, gates, Path.cwd())
+    if settings.apply:
+        gate.write(made)
+    given = (*settings.given, *(f"--{name}" for name in gates))
+    show(settings, lambda console: views.repair_text.render_init(made.plan, console, settings.apply, given=given))
+    return DONE
+
+
+def completion(_: Settings, words: Words) -> int:
+    """sftdoctor completion."""
+    from sftdoctor.completion import script
+
+    write(script(words["shell"]), None)
+    return DONE
+
+
 def demo(settings: Settings, _: Words) -> int:
     """sftdoctor demo."""
     from sftdoctor.demo import run_demo
 
     with _progress() as progress:
 
-        def write(text: str) -> None:
+        def tell(text: str) -> None:
             progress.pause()
-            _write(text, None)
+            write(text, None)
 
-        return run_demo(write, progress)
+        return run_demo(tell, progress)
 
 
 COMMANDS: dict[str, Callable[[Settings, Words], int]] = {
     function.__name__: function
-    for function in (check, fix, undo, prove, explain, rules, env, snapshot, diff, mcp, demo)
+    for function in (check, fix, undo, prove, explain, rules, env, snapshot, diff, mcp, init, completion, demo)
 }
 
 
@@ -335,27 +362,6 @@ def _progress() -> Progress:
     from sftdoctor.report.progress import Progress
 
     return Progress(sys.stderr)
-
-
-def _show(settings: Settings, make_json: Callable[[], dict[str, Any]] | None, draw: Callable[[Console], None]) -> None:
-    """Write the report in the wanted format where it is wanted."""
-    if settings.format == "json" and make_json is not None:
-        from sftdoctor.report.json_report import dumps
-
-        _write(dumps(make_json()), settings.output)
-        return
-    from sftdoctor.report.style import rendered
-
-    _write(rendered(sys.stdout, draw, plain=settings.output is not None), settings.output)
-
-
-def _write(text: str, output: str | None) -> None:
-    from sftdoctor import streams
-
-    if output is not None and output != "-":
-        streams.write_file(text, Path(output))
-    else:
-        streams.write(text, sys.stdout)
 
 
 def _complain(message: str, hint: str = "") -> None:

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from sftdoctor.model import Action, FixResult, Proof, Report, Severity, Verdict
-from sftdoctor.report.plain import clean, clean_lines, count
+from sftdoctor.report.language import count
+from sftdoctor.report.plain import clean, clean_lines
 from sftdoctor.report.style import rows
 
 if TYPE_CHECKING:

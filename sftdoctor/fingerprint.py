@@ -63,6 +63,9 @@ def _place(place: Place | None) -> list[str]:
 
 def _relative(path: str, base: str) -> str:
     """The path as seen from the base, with forward slashes; as it is where it lies outside."""
-    full = os.path.realpath(path)
+    try:
+        full = os.path.realpath(path)
+    except ValueError:  # no name that a file could have: NUL bytes, lone surrogates
+        return path
     inside = full.startswith(base.rstrip(os.sep) + os.sep)
     return (os.path.relpath(full, base) if inside else path).replace(os.sep, "/")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sftdoctor.errors import UsageError
-from sftdoctor.model import Explanation, Failure, Finding, FixResult, Plan, Proof, Report, TargetKind
+from sftdoctor.errors import RepairError, UsageError
+from sftdoctor.model import Edit, Explanation, Failure, Finding, FixResult, Plan, Proof, Report, TargetKind
 from sftdoctor.reading import Progress, cache_of, read_rules, read_target, silent
 from sftdoctor.settings import Settings
 
@@ -32,6 +33,18 @@ def check(settings: Settings, progress: Progress = silent) -> Report:
     from sftdoctor.checker import Checker
 
     return Checker(settings, progress).check()
+
+
+def edited(edit: Edit) -> tuple[str, str] | None:
+    """The text of a script before and after an edit; None where it cannot be made. The file stays as it is."""
+    from sftdoctor.repair.edits import decode, edit_source, read_script
+
+    path = edit.location.path
+    try:
+        old = read_script(Path(path))
+        return decode(old, path)[0], decode(edit_source(old, edit), path)[0]
+    except RepairError:
+        return None
 
 
 def accepted(report: Report) -> Report:

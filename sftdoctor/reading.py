@@ -79,7 +79,7 @@ def read_rules(settings: Settings, *, pages: bool = False) -> tuple[Rule, ...]:
     """Load all rules, those of --rules among them.
 
     Args:
-        settings: rules and no_cache are looked at.
+        settings: rules, lang and no_cache are looked at.
         pages: Whether their texts and cases are wanted; judging needs neither.
     """
     from sftdoctor.ruleset import load_rules
@@ -87,7 +87,24 @@ def read_rules(settings: Settings, *, pages: bool = False) -> tuple[Rule, ...]:
     if settings.rules and not Path(settings.rules).is_dir():
         raise UsageError(f"--rules {settings.rules} is no folder", "Name a folder that holds rule files (*.toml).")
     extra = Path(settings.rules) if settings.rules else None
-    return load_rules(extra, pages=pages, cached=not settings.no_cache)
+    rules = load_rules(extra, pages=pages, cached=not settings.no_cache)
+    if settings.lang == "en":
+        return rules
+    from sftdoctor.catalogue import load_catalogue, translated
+
+    return translated(rules, load_catalogue(settings.lang))
+
+
+def asked_rules(settings: Settings) -> tuple[Rule, ...]:
+    """The rules that a check with these settings reports on, with their pages."""
+    from sftdoctor.ruleset import is_named
+
+    return tuple(
+        rule
+        for rule in read_rules(settings, pages=True)
+        if (not settings.select or is_named(rule.id, rule.name, settings.select))
+        and not is_named(rule.id, rule.name, settings.ignore)
+    )
 
 
 def read_work(settings: Settings) -> Workload:

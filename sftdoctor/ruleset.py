@@ -31,7 +31,7 @@ DEFAULT_SCENARIO = "sft-lora-4bit"
 LARGEST_FILE = 1_000_000
 """Bytes. A rule file is a page or two."""
 MOST_FILES = 20_000
-NOT_RULES = ("scenarios", "data")
+NOT_RULES = ("scenarios", "data", "lang")
 """Folders under rules/ that hold no rules."""
 _CHECKER = ("rulecheck.py", "rulefile.py", "symptoms.py")
 """Modules whose change, like that of any predicate, makes what is kept worthless."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,10 @@ class Settings:
     offline: bool = False
     no_cache: bool = False
     fail_on: str = "error"
-    format: str = "text"
+    outputs: tuple[tuple[str, str | None], ...] = (("text", None),)
+    """Formats, each with the file that it goes to; None for standard output."""
     output: str | None = None
+    lang: str = "en"
     verbose: bool = False
     watch: bool = False
     apply: bool = False
@@ -59,10 +61,11 @@ LISTS = ("select", "ignore", "keep", "quantization")
 SWITCHES = ("offline", "no_cache")
 CHOICES = {
     "fail_on": ("error", "warning", "never"),
-    "format": ("text", "json"),
+    "format": ("text", "json", "sarif", "github", "gitlab", "junit", "markdown", "html"),
+    "lang": ("en", "zh"),
     "quantization": ("nf4", "fp4", "int8", "none"),
 }
-WORDS = (*FILES, "python", "python_version", "scenario", "gpu", "fail_on", "format")
+WORDS = (*FILES, "python", "python_version", "scenario", "gpu", "fail_on", "format", "lang")
 TARGETS = ("python", "pins", "snapshot")
 REPEATED = ("python", "pins", "python_version", "snapshot", "model", "scenario", "gpu", "rules")
 
@@ -87,6 +90,10 @@ def make_settings(options: Mapping[str, Any], arguments: tuple[str, ...], folder
             given[name] = split_ids(given[name])
     given["paths"] = tuple(given.get("paths", ()))
     configured = read_configuration(folder)
+    common = configured.pop("format", None)
+    # what the configuration says is for all commands: one that lacks the format prints text
+    alone = [(common, None)] if common in options.get("formats", ()) else [("text", None)]
+    given["outputs"] = _outputs(options.get("format", alone), options.get("output"))
     if any(name in given for name in TARGETS):
         configured = {name: value for name, value in configured.items() if name not in TARGETS}
     if "ignore" in given:
@@ -101,6 +108,24 @@ def make_settings(options: Mapping[str, Any], arguments: tuple[str, ...], folder
             "--python-version belongs to --pins", "An interpreter and a snapshot say themselves which Python they are."
         )
     return merged
+
+
+def _outputs(wanted: Sequence[tuple[str, str | None]], output: str | None) -> tuple[tuple[str, str | None], ...]:
+    """Where each format goes: --output is the file of the one that names none itself; "-" is standard output."""
+    loose = [name for name, file in wanted if file is None]
+    if len(loose) > 1:
+        raise UsageError(
+            f"--format {' and '.join(loose)} would both go to the same place",
+            f"Give all but one a file: --format {loose[1]}=FILE.",
+        )
+    if output is not None and not loose:
+        raise UsageError("--output is for a format without a file of its own", "Leave it out, or add --format text.")
+    outputs = tuple((name, file or output) for name, file in wanted)
+    files = [None if file == "-" else file for _, file in outputs]
+    for file in files:
+        if files.count(file) > 1:
+            raise UsageError(f"two formats would go to {file or 'standard output'}", "Name another file for one.")
+    return tuple((name, file) for (name, _), file in zip(outputs, files, strict=True))
 
 
 def split_ids(values: Iterable[str]) -> tuple[str, ...]:

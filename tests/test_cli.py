@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from sftdoctor import arguments
 from sftdoctor.model import Confidence, Finding, Severity, Verdict
 from sftdoctor.status import DONE, FAILED, FOUND, status
 from tests.report import samples
@@ -84,6 +86,16 @@ BAD_INPUT = [
     (["check", "--gpu", "Voodoo 2"], "Voodoo 2"),
     (["check", "--format", "xml"], "xml"),
     (["check", "--fail-on", "nonsense"], "nonsense"),
+    (["check", "--lang", "fr"], "fr"),
+    (["check", "--format", "text", "--format", "json"], "json=FILE"),
+    (["check", "--format", "html=folder"], "folder"),
+    (["fix", "--format", "sarif"], "sarif"),
+    (["prove", "--format", "junit=x.xml"], "junit"),
+    (["explain", "--format", "html"], "html"),
+    (["rules", "--format", "github"], "github"),
+    (["init"], "no pinned versions"),
+    (["init", "--apply", "--github", "--pins", "a\nb"], "a\\nb"),
+    (["completion", "tcsh"], "tcsh"),
     (["rules", "NOPE"], "NOPE"),
     (["rules", "test", "NOPE"], "NOPE"),
     (["rules", "test", "--rules", "rules"], "API999.toml"),
@@ -149,6 +161,42 @@ def test_json_is_valid_and_alone_on_stdout(broken: Path, tmp_path: Path) -> None
     assert (done.returncode, report["verdict"]) == (FOUND, "breaks")
     assert report["environment"]["distributions"]["peft"] == "0.5.0"
     assert "API021" in [finding["id"] for finding in report["findings"]]
+
+
+def test_several_formats_at_once_go_where_they_are_wanted(broken: Path, tmp_path: Path) -> None:
+    named = [name for name in arguments.REPORTS if name != "text"]
+    files = [word for name in named for word in ("--format", f"{name}=out.{name}")]
+    done = run("check", "--python", broken, "--format", "text", *files, cwd=tmp_path)
+    assert (done.returncode, done.stdout.count("API021")) == (FOUND, 2)
+    for name in named:
+        assert "API021" in (tmp_path / f"out.{name}").read_text("utf-8"), name
+    validate("check", json.loads((tmp_path / "out.json").read_text("utf-8")))
+
+
+def test_nothing_is_printed_where_a_file_cannot_be_written(broken: Path, tmp_path: Path) -> None:
+    done = run("check", "--python", broken, "--format", "text", "--format", "html=no/where.html", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (FAILED, "")
+    assert "no/where.html" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["fix", "--offline"],
+        ["prove"],
+        ["explain", "a.log"],
+        ["rules"],
+        ["rules", "API021"],
+        ["rules", "test", "API021"],
+    ],
+)
+def test_other_commands_speak_markdown_too(words: list[str], broken: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text("FooError: never seen before\n")
+    target = ["--python", str(broken)] if words[0] in ("fix", "prove") else []
+    done = run(*words, *target, "--format", "markdown", cwd=tmp_path)
+    assert done.returncode in (DONE, FOUND), done.stderr
+    assert re.search(r"^(##|```)", done.stdout)
+    assert "<sub>sftdoctor" in done.stdout
 
 
 def test_a_plan_that_needs_the_network_says_so(broken: Path, tmp_path: Path) -> None:

@@ -129,7 +129,11 @@ def test_paths_and_options_may_mix(
         ["prove", "--", "x"],
         ["check", "--python", "x", "--pins", "y"],
         ["check", "--form", "json"],
-        ["check", "--format", "sarif"],
+        ["check", "--format", "xml"],
+        ["check", "--format", "json="],
+        ["fix", "--format", "sarif"],
+        ["explain", "--format", "junit=x.xml"],
+        ["snapshot", "--format", "json"],
         ["undo", "a", "b"],
         ["nonsense"],
         [],
@@ -140,6 +144,46 @@ def test_bad_usage_ends_with_two(argv: list[str], capsys: pytest.CaptureFixture[
         parse(argv, "0")
     assert leave.value.code == 2
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "outputs"),
+    [
+        ([], (("text", None),)),
+        (["--output", "x"], (("text", "x"),)),
+        (["--output", "-"], (("text", None),)),
+        (["--format", "html", "--output", "x"], (("html", "x"),)),
+        (["--format", "text", "--format", "sarif=a.sarif"], (("text", None), ("sarif", "a.sarif"))),
+        (["--format", "json=a=b", "--format", "text", "--output", "x"], (("json", "a=b"), ("text", "x"))),
+        (["--format", "json=-"], (("json", None),)),
+    ],
+)
+def test_each_format_goes_where_it_is_wanted(
+    argv: list[str], outputs: tuple[tuple[str, str | None], ...], tmp_path: Path
+) -> None:
+    assert settings(tmp_path, "check", *argv).outputs == outputs
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--format", "text", "--format", "json"], "text and json would both"),
+        (["--format", "json=x", "--output", "y"], "--output is for"),
+        (["--format", "json=x", "--format", "sarif=x"], "two formats would go to x"),
+        (["--format", "json=-", "--format", "text"], "two formats would go to standard output"),
+        (["--format", "json=x", "--format", "text", "--output", "x"], "two formats would go to x"),
+    ],
+)
+def test_two_formats_never_share_a_place(argv: list[str], words: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=words):
+        settings(tmp_path, "check", *argv)
+
+
+def test_a_configured_format_holds_where_the_command_has_it(tmp_path: Path) -> None:
+    folder = configured(tmp_path, "format = 'sarif'")
+    assert settings(folder, "check").outputs == (("sarif", None),)
+    assert settings(folder, "check", "--format", "json").outputs == (("json", None),)
+    assert settings(folder, "explain").outputs == (("text", None),)
 
 
 def test_python_version_needs_pins(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""Reports as text and as JSON. Sees the model alone: what is printed, and where, is the command line's business.
+"""Reports in every format. Sees the model alone: what is printed, and where, is the command line's business.
 
-Each part is imported on first use, so that JSON costs no rich.
+Each part is imported on first use, so that JSON costs no rich and text no XML.
 """
 
 from __future__ import annotations
@@ -13,22 +13,36 @@ if TYPE_CHECKING:
         environment,
         environment_text,
         explanation_text,
+        github,
+        gitlab,
+        html,
         json_report,
+        junit,
+        markdown,
         proof_text,
         repair_text,
         rules_text,
+        sarif,
         text,
+        views,
     )
 
 __all__ = [
     "environment",
     "environment_text",
     "explanation_text",
+    "github",
+    "gitlab",
+    "html",
     "json_report",
+    "junit",
+    "markdown",
     "proof_text",
     "repair_text",
     "rules_text",
+    "sarif",
     "text",
+    "views",
 ]
 
 

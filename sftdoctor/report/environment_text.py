@@ -8,7 +8,8 @@ from rich.text import Text
 
 from sftdoctor.model import Environment
 from sftdoctor.report.environment import NOTHING, alike, differences, tidy
-from sftdoctor.report.plain import clean, count
+from sftdoctor.report.language import count
+from sftdoctor.report.plain import clean
 from sftdoctor.report.style import as_text
 
 

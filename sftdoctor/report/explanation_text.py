@@ -12,7 +12,8 @@ from rich.text import Text
 
 from sftdoctor.model import Explanation, Finding, Raised, Rule
 from sftdoctor.report.environment import env_block
-from sftdoctor.report.plain import clean, count, short_path
+from sftdoctor.report.language import count, say
+from sftdoctor.report.plain import clean, short_path
 from sftdoctor.report.rules_text import render_body, render_page
 from sftdoctor.report.style import as_text, indent, print_commands, rows, titled
 from sftdoctor.report.text import MARKS, fix_line, print_finding
@@ -105,23 +106,29 @@ def _print_causes(explanation: Explanation, console: Console) -> None:
     """Several causes: each with its remedies, none with its page."""
     console.print()
     number = len(explanation.findings)
-    order = ". What was found there comes first:" if any(map(_is_there, explanation.findings)) else ":"
-    console.print(as_text(f"What is seen in the log has {number} known causes{order}"))
+    if any(map(_is_there, explanation.findings)):
+        said = say("What is seen in the log has {n} known causes. What was found there comes first:", n=number)
+    else:
+        said = say("What is seen in the log has {n} known causes:", n=number)
+    console.print(as_text(said))
     for finding in explanation.findings:
         console.print()
         if _is_there(finding):
             print_finding(finding, console)
             continue
         console.print(_head(finding))
-        fixes = [("or" if at else "fix", fix_line(fix)) for at, fix in enumerate(finding.fixes)]
-        console.print(indent(rows([*fixes, *(("evidence", clean(url)) for url in finding.evidence[:1])])))
+        fixes = [(say("or") if at else say("fix"), fix_line(fix)) for at, fix in enumerate(finding.fixes)]
+        console.print(indent(rows([*fixes, *((say("evidence"), clean(url)) for url in finding.evidence[:1])])))
 
 
 def _print_unknown(explanation: Explanation, console: Console) -> None:
     read = count(explanation.lines, "line")
-    said = "no rule matches this error" if explanation.exception else "there is no error in it that a rule matches"
+    if explanation.exception:
+        said = say("Not known: no rule matches this error ({read} read).", read=read)
+    else:
+        said = say("Not known: there is no error in it that a rule matches ({read} read).", read=read)
     console.print()
-    console.print(as_text(Text(f"Not known: {said} ({read} read).", "bold")))
+    console.print(as_text(Text(said, "bold")))
     for note in explanation.notes:
         console.print(as_text(clean(note)))
     if explanation.environment is not None:
@@ -150,14 +157,14 @@ def _print_rest(explanation: Explanation, console: Console) -> None:
 def _steps(explanation: Explanation, given: Sequence[str]) -> list[tuple[str, str]]:
     target = "".join(f" {shlex.quote(word)}" for word in given)
     if not explanation.findings:
-        steps = [(f"sftdoctor check{target}", "judge the environment itself")]
+        steps = [(f"sftdoctor check{target}", say("judge the environment itself"))]
         if explanation.environment is None:
-            steps.append(("sftdoctor env --python ENV", "what to paste into a bug report"))
+            steps.append(("sftdoctor env --python ENV", say("what to paste into a bug report")))
         return steps
     script = next((shlex.quote(short_path(one.location.path)) for one in explanation.findings if one.location), "")
     if script or any(finding.fixes and finding.cause for finding in explanation.findings):
-        return [(f"sftdoctor fix {script}{target}".replace("  ", " "), "show the repair")]
-    steps = [(f"sftdoctor check YOUR_SCRIPT.py{target}", "is it so there, and what else would break?")]
+        return [(f"sftdoctor fix {script}{target}".replace("  ", " "), say("show the repair"))]
+    steps = [(f"sftdoctor check YOUR_SCRIPT.py{target}", say("is it so there, and what else would break?"))]
     if len(explanation.findings) > 1:
-        steps.append((f"sftdoctor rules {explanation.findings[0].id}", "one of them in full"))
+        steps.append((f"sftdoctor rules {explanation.findings[0].id}", say("one of them in full")))
     return steps

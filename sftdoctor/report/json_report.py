@@ -34,9 +34,10 @@ from sftdoctor.report.redact import redact_all
 JSON = dict[str, Any]
 
 
-def dumps(value: JSON) -> str:
-    """One JSON text, ASCII only, so that every stream can carry it."""
-    return json.dumps(_plain(value), indent=1, allow_nan=False) + "\n"
+def dumps(value: JSON | list[JSON]) -> str:
+    """One JSON text, ASCII only, so that every stream can carry it; "##", by which a CI runner knows commands, is
+    spelled with an escape."""
+    return json.dumps(_plain(value), indent=1, allow_nan=False).replace("##", "#\\u0023") + "\n"
 
 
 def to_dict(report: Report) -> JSON:
@@ -262,6 +263,11 @@ def rule_to_dict(rule: Rule) -> JSON:
         "evidence": [asdict(evidence) for evidence in rule.evidence],
         "cases": [{"name": case.name, "expect": case.expect} for case in rule.cases],
     }
+
+
+def rules_to_dict(rules: Sequence[Rule]) -> JSON:
+    """Rules as `rules --format json` lists them."""
+    return {"schema": SCHEMA, "rules": [rule_to_dict(rule) for rule in rules]}
 
 
 def results_to_dict(results: Sequence[CaseResult]) -> dict[str, Any]:

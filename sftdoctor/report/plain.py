@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 LIMIT = 600
@@ -11,6 +12,7 @@ LIMIT = 600
 _HARMFUL: dict[int, str | None] = dict.fromkeys(
     (*range(0x20), *range(0x7F, 0xA0), 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF)
 )
+_HARMFUL.update(dict.fromkeys(range(0xE0000, 0xE0080)))  # tags: letters that nobody sees
 _HARMFUL.update(dict.fromkeys(range(0xD800, 0xE000), "\ufffd"))
 _HARMFUL.update(dict.fromkeys(map(ord, "\t\n\r\v\f\x85\u2028\u2029"), " "))
 
@@ -30,8 +32,14 @@ def clean(text: object, limit: int = LIMIT) -> str:
     Returns:
         One line without control, direction and zero-width characters.
     """
-    line = str(text)[: 4 * limit].translate(_HARMFUL)
+    line = tame(str(text)[: 4 * limit].translate(_HARMFUL))
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def tame(text: str) -> str:
+    """Take from a text what a CI runner that reads the output would obey: a line that starts with "::", "##[error]",
+    "##vso[…]" (actions/runner, ActionCommand.cs; Azure Pipelines' logging commands)."""
+    return re.sub(r"##(?=\w{0,40}\[)", "# #", re.sub(r"^(\s*):(?=:)", r"\1: ", text, flags=re.MULTILINE))
 
 
 def clean_lines(text: str, limit: int = 400) -> list[str]:
@@ -51,6 +59,15 @@ def spell(text: str, encoding: str) -> str:
     return text
 
 
+def can_carry(stream: object, text: str) -> bool:
+    """Whether the encoding of a stream has all characters of a text."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
 def short_path(path: str) -> str:
     """A path as people say it: relative to the working directory, else with ~ for the home folder."""
     for base, prefix in ((Path.cwd(), ""), (Path.home(), "~")):
@@ -61,8 +78,3 @@ def short_path(path: str) -> str:
         if str(rest) != ".":
             return str(Path(prefix) / rest) if prefix else str(rest)
     return path
-
-
-def count(number: int, noun: str) -> str:
-    """ "1 error", "2 errors"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sftdoctor.model import Proof
+from sftdoctor.report import words
+from sftdoctor.report.language import say
 from sftdoctor.report.plain import clean, clean_lines
 from sftdoctor.report.style import as_text, indent
-from sftdoctor.report.text import print_finding
+from sftdoctor.report.text import SIGN_STYLES, print_finding
 
-HEADLINES = {
-    "passed": ("✓", "bold green", "Proved: a real LoRA SFT step runs here"),
-    "failed": ("✗", "bold red", "The proof failed"),
-    "not-possible": ("?", "bold magenta", "No proof is possible here"),
-}
 TRACEBACK_LINES = 12
 
 
@@ -28,25 +23,25 @@ def render(proof: Proof, console: Console) -> None:
         proof: What was trained and checked.
         console: Where to.
     """
-    mark, style, words = HEADLINES[proof.verdict]
-    console.print(as_text(Text(f"{mark} {words}", style).append(f"  {proof.seconds:.0f} s", "dim")))
+    sign, said = words.PROOFS[proof.verdict]
+    console.print(as_text(Text(f"{sign} {say(said)}", SIGN_STYLES[sign]).append(f"  {proof.seconds:.0f} s", "dim")))
     if proof.reason:
         console.print(indent(as_text(clean(proof.reason)), 2))
     for run in proof.runs or (proof,):
         _print_run(run, console)
     for line in proof.not_settled:
-        console.print(indent(as_text(f"not settled here: {clean(line)}"), 2))
+        console.print(indent(as_text(say("not settled here: {what}", what=clean(line))), 2))
 
 
 def _print_run(run: Proof, console: Console) -> None:
-    mark, style, _ = HEADLINES[run.verdict]
+    sign = words.PROOFS[run.verdict][0]
     figures = [f"{run.quantization} on {run.device}"]
     if run.seconds_per_step is not None:
         figures.append(f"{run.seconds_per_step:.2f} s a step")
     if run.peak_memory_bytes:
         figures.append(f"{run.peak_memory_bytes / 2**20:.0f} MiB at the peak")
     console.print()
-    console.print(as_text(Text.assemble((f"  {mark} ", style), clean(" · ".join(figures)))))
+    console.print(as_text(Text.assemble((f"  {sign} ", SIGN_STYLES[sign]), clean(" · ".join(figures)))))
     if run.checks:
         console.print(indent(_checks(run), 4))
     if run.reason and run.verdict != "passed":
@@ -67,15 +62,5 @@ def _checks(run: Proof) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for check in run.checks:
         mark = Text("✓", "green") if check.passed else Text("✗", "bold red")
-        grid.add_row(mark, clean(check.name.replace("_", " ")), as_text(_value(check.value)))
+        grid.add_row(mark, clean(check.name.replace("_", " ")), as_text(words.value_of(check.value)))
     return grid
-
-
-def _value(value: Any) -> str:
-    if value is None or value is True:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, (list, tuple)):
-        return clean(" → ".join(_value(item) or str(item) for item in value), 200)
-    return clean(value, 200)

@@ -9,18 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.model import Action, FixResult, Plan, Safety, TargetKind, Verdict
-from sftdoctor.report import proof_text
-from sftdoctor.report.plain import clean, clean_lines, short_path
+from sftdoctor.model import Action, FixResult, Plan, Safety, TargetKind
+from sftdoctor.report import proof_text, words
+from sftdoctor.report.language import say
+from sftdoctor.report.plain import clean, clean_lines
 from sftdoctor.report.style import as_text, indent, print_commands, rows
-from sftdoctor.report.text import tally, target_line
+from sftdoctor.report.text import SIGN_STYLES, target_line
 
-OUTCOMES = {
-    "applied": ("✓", "bold green", "Repaired"),
-    "undone": ("✗", "bold red", "Undone: everything is as it was"),
-    "refused": ("✗", "bold red", "Refused: nothing was changed"),
-    "planned": ("→", "bold", "The plan; nothing has been changed yet"),
-}
 STYLES = {Safety.SAFE: "green", Safety.UNSAFE: "yellow", Safety.MANUAL: "magenta"}
 DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -35,16 +30,16 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
     """
     console.print(target_line(result.before.environment, console.width))
     console.print()
-    mark, style, words = _headline(result)
+    sign, said = words.outcome(result)
     reason = f": {clean(result.reason)}" if result.reason else ""
-    console.print(as_text(Text(f"{mark} {words}{reason}", style)))
+    console.print(as_text(Text(f"{sign} {say(said)}{reason}", SIGN_STYLES[sign])))
     render_plan(result.plan, console)
     if result.after:
         console.print()
-        before, after = (tally(report) or "nothing found" for report in (result.before, result.after))
+        before, after = (words.tally(report) or say("nothing found") for report in (result.before, result.after))
         pairs = [
-            ("before", f"{result.before.verdict.value}: {before}"),
-            ("after", f"{result.after.verdict.value}: {after}"),
+            (say("before"), f"{result.before.verdict.value}: {before}"),
+            (say("after"), f"{result.after.verdict.value}: {after}"),
         ]
         console.print(rows(pairs, 8))
     if result.proof:
@@ -54,16 +49,6 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
     if steps:
         console.print()
         print_commands(console, steps)
-
-
-def _headline(result: FixResult) -> tuple[str, str, str]:
-    if result.outcome == "nothing-to-do":
-        if result.before.verdict is Verdict.CLEAN:
-            return "✓", "bold green", "Nothing to repair"
-        if result.before.verdict is Verdict.UNKNOWN:
-            return "?", "bold magenta", "Nothing to repair in what could be judged"
-        return "!", "bold yellow", "There is no repair to offer for what was found"
-    return OUTCOMES[result.outcome]
 
 
 def render_plan(plan: Plan, console: Console) -> None:
@@ -78,20 +63,10 @@ def render_plan(plan: Plan, console: Console) -> None:
             _print_edit(action, console)
     if plan.left_out:
         console.print()
-        texts = dict.fromkeys(f"{step(left.action)}: {clean(left.reason)}" for left in plan.left_out)
-        console.print(Text(f"Left out ({len(texts)}):"))
+        texts = dict.fromkeys(f"{words.step(left.action)}: {clean(left.reason)}" for left in plan.left_out)
+        console.print(Text(say("Left out ({n}):", n=len(texts))))
         for text in texts:
             console.print(indent(as_text(text), 2))
-
-
-def step(action: Action) -> str:
-    """ "peft 0.5.0 → 0.17.1", "peft → 0.17.1" where it was missing, or a file's name."""
-    name = clean(short_path(action.name) if action.kind == "edit" else action.name, 200)
-    if action.kind == "edit":
-        return f"edit {name}"
-    if action.new is None:
-        return f"remove {name} {clean(action.old)}" if action.old else name
-    return f"{name} {clean(action.old)} → {clean(action.new)}" if action.old else f"{name} → {clean(action.new)}"
 
 
 def _steps(actions: Sequence[Action]) -> Table:
@@ -101,12 +76,12 @@ def _steps(actions: Sequence[Action]) -> Table:
     grid.add_column(overflow="fold")
     for action in actions:
         why = ": ".join(filter(None, (" ".join(action.findings), action.reason)))
-        grid.add_row(as_text(Text(step(action), "bold")), _safety(action), as_text(clean(why)))
+        grid.add_row(as_text(Text(words.step(action), "bold")), _safety(action), as_text(clean(why)))
     return grid
 
 
 def _safety(action: Action) -> Text:
-    return Text(action.safety.value, STYLES[action.safety])
+    return Text(say(action.safety.value), STYLES[action.safety])
 
 
 def _print_edit(action: Action, console: Console) -> None:
@@ -116,16 +91,35 @@ def _print_edit(action: Action, console: Console) -> None:
         console.print(Text(f"    {line}", DIFF_STYLES.get(line[:1], "")), soft_wrap=True)
 
 
+def _words(given: Sequence[str]) -> str:
+    return "".join(f" {shlex.quote(word)}" for word in given)
+
+
 def _next(result: FixResult, given: Sequence[str]) -> list[tuple[str, str]]:
-    arguments = "".join(f" {shlex.quote(word)}" for word in given)
+    arguments = _words(given)
     if result.outcome == "applied":
         journal = f" {result.journal}" if result.journal else ""
-        return [(f"sftdoctor undo{journal}", "take it all back")]
+        return [(f"sftdoctor undo{journal}", say("take it all back"))]
     if result.outcome != "planned":
         return []
     if result.before.environment.target.kind is not TargetKind.INTERPRETER:
-        return [("sftdoctor fix --python PATH --apply", "carry such a plan out where the packages are installed")]
-    return [(f"sftdoctor fix{arguments} --apply", "carry it out, check again, prove; undone if the proof fails")]
+        return [("sftdoctor fix --python PATH --apply", say("carry such a plan out where the packages are installed"))]
+    return [(f"sftdoctor fix{arguments} --apply", say("carry it out, check again, prove; undone if the proof fails"))]
+
+
+def render_init(plan: Plan, console: Console, applied: bool, *, given: Sequence[str] = ()) -> None:
+    """Print which files `init` wrote, or would write."""
+    if not plan.actions:
+        sign, said = "✓", "Nothing to write"
+    elif applied:
+        sign, said = "✓", "Written"
+    else:
+        sign, said = "→", "What would be written; nothing has been yet"
+    console.print(as_text(Text(f"{sign} {said}", SIGN_STYLES[sign])))
+    render_plan(plan, console)
+    if plan.actions and not applied:
+        console.print()
+        print_commands(console, [(f"sftdoctor init{_words(given)} --apply", "write it")])
 
 
 def render_undo(journal: str, restored: Sequence[str], reason: str, drift: Sequence[str], console: Console) -> None:

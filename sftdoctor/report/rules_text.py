@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sftdoctor.model import CaseResult, Rule, Severity, without_placeholders
-from sftdoctor.report.plain import clean, clean_lines, count
+from sftdoctor.report.language import count, say
+from sftdoctor.report.plain import clean, clean_lines
 from sftdoctor.report.style import as_text, indent, rows, titled
 from sftdoctor.report.text import MARKS
 from sftdoctor.symptoms import readable
@@ -34,15 +35,16 @@ def render_page(rule: Rule, console: Console) -> None:
     mark, style = MARKS[rule.severity]
     console.print(titled(Text(f"{mark} {clean(rule.id)}", style), Text(clean(rule.heading()), "bold")))
     pairs: list[tuple[str | Text, str | Text]]
-    pairs = [("name", clean(rule.name)), ("severity", f"{rule.severity.value}, {rule.confidence.value}")]
-    pairs += [("applies to", clean(", ".join(f"{name} {value}" for name, value in rule.applies.items())))]
-    pairs += [("you would see", clean(readable(rule.symptom)))] if rule.symptom else []
+    pairs = [(say("name"), clean(rule.name))]
+    pairs += [(say("severity"), f"{say(rule.severity.value)}, {say(rule.confidence.value)}")]
+    pairs += [(say("applies to"), clean(", ".join(f"{name} {value}" for name, value in rule.applies.items())))]
+    pairs += [(say("you would see"), clean(readable(rule.symptom)))] if rule.symptom else []
     pairs += _fixes(rule)
     console.print(indent(rows(pair for pair in pairs if pair[1])))
     render_body(rule, console)
     if rule.evidence:
         console.print()
-        console.print(Text("Evidence", "bold"))
+        console.print(Text(say("Evidence"), "bold"))
     for evidence in rule.evidence:
         console.print(
             indent(as_text(f"{clean(evidence.claim)}: {clean(evidence.method)} ({clean(evidence.checked)})"), 2)
@@ -59,8 +61,8 @@ def _fixes(rule: Rule) -> list[tuple[str | Text, str | Text]]:
     pairs: list[tuple[str | Text, str | Text]] = []
     for fix in rule.fixes:
         what = fix.summary or ", ".join(fix.require) or fix.operation.replace("_", " ")
-        words = clean(without_placeholders(f"{what} ({fix.safety.value}): {fix.reason}"))
-        pairs.append(("or" if pairs else "fix", words))
+        words = clean(without_placeholders(f"{what} ({say(fix.safety.value)}): {fix.reason}"))
+        pairs.append((say("or") if pairs else say("fix"), words))
     return pairs
 
 

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import IO
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.report.plain import clean, spell
+from sftdoctor.report.language import say
+from sftdoctor.report.plain import clean, spell, tame
 
 
 def rendered(stream: IO[str], draw: Callable[[Console], None], *, plain: bool = False) -> str:
@@ -40,7 +42,7 @@ def rendered(stream: IO[str], draw: Callable[[Console], None], *, plain: bool = 
     with console.capture() as capture:
         draw(console)
     text = re.sub(r"[ ]+$", "", capture.get(), flags=re.MULTILINE)
-    return spell(text, "utf-8" if plain else getattr(stream, "encoding", None) or "utf-8")
+    return spell(tame(text), "utf-8" if plain else getattr(stream, "encoding", None) or "utf-8")
 
 
 def rows(pairs: Iterable[tuple[str | Text, str | Text]], label: int = 14) -> Table:
@@ -90,9 +92,10 @@ def print_commands(console: Console, pairs: Sequence[tuple[str, str]], head: str
         head: What stands before the first.
     """
     pairs = [(clean(command), clean(text)) for command, text in pairs]
+    head = say(head)
     widest = max((len(command) for command, _ in pairs), default=0)
-    needed = min(38, max((len(text) for _, text in pairs), default=0))
-    if console.width - len(head) - widest - 4 < needed:
+    needed = min(38, max((cell_len(text) for _, text in pairs), default=0))
+    if console.width - cell_len(head) - widest - 4 < needed:
         console.print(Text(head))
         for command, text in pairs:
             # a command that is broken in two cannot be copied

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 
@@ -10,25 +9,12 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.model import (
-    Environment,
-    Finding,
-    Fix,
-    Location,
-    NotJudged,
-    Place,
-    Report,
-    Safety,
-    Severity,
-    TargetKind,
-    Verdict,
-)
-from sftdoctor.report.environment import devices
-from sftdoctor.report.plain import clean, count, short_path
+from sftdoctor.model import Environment, Finding, Fix, NotJudged, Report, Severity
+from sftdoctor.report import words
+from sftdoctor.report.language import count, say
+from sftdoctor.report.plain import clean
 from sftdoctor.report.style import as_text, indent, print_commands, rows, titled
 
-HEADLINERS = ("trl", "transformers", "peft", "torch")
-"""Distributions that the first line names."""
 IN_FULL = 6
 """Findings of one severity that are shown in full; the next ones get a line."""
 IN_BRIEF = 12
@@ -36,7 +22,10 @@ SUPPRESSED_BY = {"comment": "comments", "ignore": "the configuration", "baseline
 NOT_JUDGED = 4
 """Reasons for not judging that are shown."""
 
-MARKS = {Severity.ERROR: ("✗", "bold red"), Severity.WARNING: ("!", "bold yellow"), Severity.INFO: ("·", "cyan")}
+STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.INFO: "cyan"}
+MARKS = {severity: (words.SIGNS[severity], style) for severity, style in STYLES.items()}
+SAFETIES = {"safe": "green", "unsafe": "yellow", "manual": "magenta"}
+SIGN_STYLES = {"✗": "bold red", "!": "bold yellow", "✓": "bold green", "?": "bold magenta", "→": "bold"}
 
 
 def render(report: Report, console: Console, *, given: Sequence[str] = (), verbose: bool = False) -> None:
@@ -67,7 +56,7 @@ def render(report: Report, console: Console, *, given: Sequence[str] = (), verbo
     if report.not_judged:
         console.print()
         _print_not_judged(report.not_judged, console, verbose)
-    pairs = next_steps(report, given)
+    pairs = words.next_steps(report, given)
     if pairs:
         if not healthy:
             console.print()
@@ -76,11 +65,7 @@ def render(report: Report, console: Console, *, given: Sequence[str] = (), verbo
 
 def target_line(environment: Environment, width: int) -> Text:
     """ ".venv (Python 3.11.7) · trl 0.24.0 · … · no GPU", broken between its parts only."""
-    target = environment.target
-    name = short_path(target.prefix or target.path) if target.kind is TargetKind.INTERPRETER else target.path
-    kind = "" if target.kind is TargetKind.INTERPRETER else f"{target.kind.value}, "
-    versions = [f"{name} {environment.version(name) or 'missing'}" for name in HEADLINERS]
-    parts = [f"{clean(name)} ({kind}Python {clean(environment.python)})", *map(clean, versions), devices(environment)]
+    parts = words.target_parts(environment)
     lines = [parts[0]]
     for part in parts[1:]:
         if len(lines[-1]) + 3 + len(part) <= width:
@@ -92,35 +77,15 @@ def target_line(environment: Environment, width: int) -> Text:
     return text
 
 
-def tally(report: Report) -> str:
-    """ "2 errors, 1 warning"; empty where there is nothing."""
-    numbers = [(report.count(severity), severity) for severity in Severity]
-    return ", ".join(count(number, _noun(severity)) for number, severity in numbers if number)
-
-
-def _noun(severity: Severity) -> str:
-    return "note" if severity is Severity.INFO else severity.value
-
-
 def _verdict_line(report: Report) -> RenderableType:
-    found = tally(report)
-    gaps = f"{len(report.not_judged)} not judged" if report.not_judged else ""
-    notes_alone = len(report.findings) == report.count(Severity.INFO) <= IN_BRIEF  # they stand below, a line each
-    said = ", ".join(filter(None, ("" if notes_alone else found, gaps)))
-    mark, style, words = {
-        Verdict.BREAKS: ("✗", "bold red", "This run will break"),
-        Verdict.AT_RISK: ("!", "bold yellow", "This run may go wrong"),
-        Verdict.CLEAN: ("✓", "bold green", "This run will start: nothing that breaks it was found"),
-        Verdict.UNKNOWN: ("?", "bold magenta", "Whether this run starts could not be judged"),
-    }[report.verdict]
-    if report.verdict is Verdict.CLEAN and any(one.finding.severity is Severity.ERROR for one in report.suppressed):
-        words = "Nothing new was found; what is suppressed may still break this run"
-    joint = ": " if report.verdict is not Verdict.CLEAN else "; "
-    line = Text(f"{mark} {words}{joint}{said}" if said else f"{mark} {words}", style)
+    # notes that are alone stand below, a line each: they need no counting
+    sign = words.VERDICTS[report.verdict][0]
+    line = f"{sign} {words.headline(report, notes=len(report.findings) > IN_BRIEF)}"
     grid = Table.grid(expand=True)
     grid.add_column(ratio=1, overflow="fold")
     grid.add_column(justify="right", no_wrap=True)
-    grid.add_row(line, Text(f" {report.seconds:.{1 if report.seconds >= 0.1 else 2}f} s", "dim"))
+    seconds = Text(f" {report.seconds:.{1 if report.seconds >= 0.1 else 2}f} s", "dim")
+    grid.add_row(Text(line, SIGN_STYLES[sign]), seconds)
     return grid
 
 
@@ -138,79 +103,43 @@ def _print_findings(findings: Sequence[Finding], console: Console, verbose: bool
         console.print(_head(finding))
     rest = len(findings) - full - len(brief)
     if rest > 0:
-        console.print(Text(f"  … and {count(rest, _noun(findings[0].severity))} more: add --verbose", "dim"))
+        more = count(rest, words.noun(findings[0].severity))
+        console.print(Text(say("  … and {more} more: add --verbose", more=more), "dim"))
 
 
 def print_finding(finding: Finding, console: Console, *, verbose: bool = False) -> None:
     """Print one Finding: its head, both places, why, what one would see, the fixes."""
     console.print(_head(finding))
-    console.print(indent(rows(_facts(finding, verbose), _label_width(finding))))
-
-
-def _label_width(finding: Finding) -> int:
-    places = [finding.cause.caller, finding.cause.callee] if finding.cause else []
-    return min(max(14, *(len(_owner(place)) for place in places if place), 0), 26)
-
-
-def _head(finding: Finding) -> Table:
-    mark, style = MARKS[finding.severity]
-    where = f"{place(finding.location)}  " if finding.location else ""
-    doubt = "" if finding.confidence.value == "certain" else f" ({finding.confidence.value})"
-    words = Text.assemble((where, "bold"), clean(finding.title), (doubt, "dim"))
-    return titled(Text(f"{mark} {clean(finding.id, 40)}", style), words)
-
-
-def place(location: Location) -> str:
-    """ "train.py:31", as an editor opens it."""
-    line = "" if location.line is None else f":{location.line}"
-    return clean(short_path(location.path), 200) + line
-
-
-def _facts(finding: Finding, verbose: bool) -> list[tuple[str | Text, str | Text]]:
-    pairs: list[tuple[str | Text, str | Text]] = []
-    cause = finding.cause
-    words = (cause.expression or cause.name) if cause else ""
-    if cause and cause.caller and (cause.caller.path or cause.caller.module or words != cause.caller.distribution):
-        pairs.append((Text(_owner(cause.caller)), _site(cause.caller, words)))
-    if cause and cause.callee and _says_more(cause.callee):
-        pairs.append((Text(_owner(cause.callee)), _site(cause.callee, cause.callee.symbol or cause.name)))
-    if finding.message and finding.message != finding.title:
-        pairs.append(("why", clean(finding.message)))
-    if finding.symptom:
-        pairs.append(("you would see", clean(finding.symptom)))
-    shown = finding.fixes if verbose else finding.fixes[:3]
-    pairs += [("or" if number else "fix", fix_line(fix)) for number, fix in enumerate(shown)]
-    if verbose:
-        pairs += [("evidence", clean(source)) for source in finding.evidence]
-    return pairs
-
-
-def _says_more(place: Place) -> bool:
-    """Whether the line of a place would say more than the name that it starts with."""
-    return place.version is None or bool(
-        place.path or place.module or (place.symbol or place.distribution) != place.distribution
-    )
-
-
-def _owner(place: Place) -> str:
-    return clean(f"{place.distribution} {place.version or 'missing'}", 60)
-
-
-def _site(place: Place, words: str) -> Text:
-    """ "trl/models/utils.py:538  prepare(…)": where, and what is said or looked for there."""
-    where = place.path or place.module
-    line = f":{place.line}" if place.line is not None and where else ""
-    gap = "  " if where and words else ""
-    words = words.removeprefix(f"{place.module}.") if place.module else words
-    return Text.assemble(clean(where, 200) + line, gap, (clean(words, 200), "italic"))
+    said = words.lines(finding, verbose=verbose)
+    owners = [line.label for line in said if line.is_place]
+    width = min(max(14, *map(len, owners), 0), 26)
+    console.print(indent(rows((_row(line) for line in said), width)))
 
 
 def fix_line(fix: Fix) -> Text:
     """What a Fix does and how safe that is."""
-    what = fix.summary or ", ".join(fix.require) or fix.reason
-    what = f"install {what}" if what == ", ".join(fix.require) else what
-    style = {Safety.SAFE: "green", Safety.UNSAFE: "yellow", Safety.MANUAL: "magenta"}[fix.safety]
-    return Text.assemble(clean(what), "  ", (f"({fix.safety.value})", style))
+    return _with_safety(words.fix_words(fix), fix.safety.value)
+
+
+def _with_safety(what: str, safety: str) -> Text:
+    return Text.assemble(what, "  ", (f"({say(safety)})", SAFETIES[safety]))
+
+
+def _row(line: words.Line) -> tuple[str | Text, str | Text]:
+    if line.safety:
+        return line.label, _with_safety(line.text, line.safety)
+    if not line.is_place:
+        return line.label, line.text
+    gap = "  " if line.where and line.text else ""
+    return Text(line.label), Text.assemble(line.where, gap, (line.text, "italic"))
+
+
+def _head(finding: Finding) -> Table:
+    mark, style = MARKS[finding.severity]
+    where = f"{words.place(finding.location)}  " if finding.location else ""
+    doubt = "" if finding.confidence.value == "certain" else f" ({say(finding.confidence.value)})"
+    title = Text.assemble((where, "bold"), clean(finding.title), (doubt, "dim"))
+    return titled(Text(f"{mark} {clean(finding.id, 40)}", style), title)
 
 
 def _print_suppressed(report: Report, console: Console, verbose: bool) -> None:
@@ -223,7 +152,7 @@ def _print_suppressed(report: Report, console: Console, verbose: bool) -> None:
         console.print(as_text(Text(f"Suppressed: {number} ({said}){more}", "dim")))
     for one in report.suppressed if verbose else ():
         finding = one.finding
-        where = f"{place(finding.location)}  " if finding.location else ""
+        where = f"{words.place(finding.location)}  " if finding.location else ""
         reason = f": {one.reason}" if one.reason else ""
         console.print(indent(as_text(clean(f"{finding.id}  {where}{finding.title} ({one.by}{reason})")), 2))
     if report.outlived:
@@ -232,62 +161,13 @@ def _print_suppressed(report: Report, console: Console, verbose: bool) -> None:
 
 
 def _print_not_judged(gaps: Sequence[NotJudged], console: Console, verbose: bool) -> None:
-    by_reason: dict[str, list[str]] = {}
-    for gap in gaps:
-        by_reason.setdefault(gap.reason, []).append(gap.what)
-    console.print(Text(f"Not judged ({len(gaps)}):"))
-    groups = list(by_reason.items())
+    console.print(Text(say("Not judged ({n}):", n=len(gaps))))
+    groups = list(words.gaps(gaps).items())
     shown = len(groups) if verbose else NOT_JUDGED
     for reason, things in groups[:shown]:
         names = things if verbose else things[:4]
-        more = f" and {len(things) - len(names)} more" if len(things) > len(names) else ""
-        console.print(indent(as_text(f"{clean(', '.join(names))}{more}: {clean(reason)}"), 2))
+        more = say(" and {n} more", n=len(things) - len(names)) if len(things) > len(names) else ""
+        console.print(indent(as_text(f"{clean(', '.join(names))}{more}: {reason}"), 2))
     if len(groups) > shown:
-        console.print(Text(f"  … and {count(len(groups) - shown, 'reason')} more: add --verbose", "dim"))
-
-
-def next_steps(report: Report, given: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """What to type next, and what it does.
-
-    Args:
-        report: What was found.
-        given: Words that name the target and the workload.
-
-    Returns:
-        Pairs of command and explanation.
-    """
-    arguments = "".join(f" {shlex.quote(word)}" for word in given)
-    installed = report.environment.target.kind is TargetKind.INTERPRETER
-    steps = []
-    repairs = _repairs(report)
-    if repairs:
-        steps.append((f"sftdoctor fix{arguments}", f"show the plan: {repairs}"))
-        if installed:
-            steps.append(
-                (f"sftdoctor fix{arguments} --apply", "carry it out and prove it; `sftdoctor undo` takes it back")
-            )
-    serious = [finding for finding in report.findings if finding.severity is not Severity.INFO]
-    if serious:
-        steps.append((f"sftdoctor rules {serious[0].id}", "why this happens"))
-    elif installed:
-        python = _option(given, "--python")
-        steps.append((f"sftdoctor prove{python}", "train a real 4-bit LoRA step here"))
-    return steps
-
-
-def _option(given: Sequence[str], name: str) -> str:
-    at = list(given).index(name) if name in given else -1
-    return "".join(f" {shlex.quote(word)}" for word in given[at : at + 2]) if at >= 0 else ""
-
-
-def _repairs(report: Report) -> str:
-    """ "1 package, 2 edits": the first fix of each finding that is more than a note and not left to the user."""
-    first = [
-        next((fix for fix in finding.fixes if fix.safety is not Safety.MANUAL), None)
-        for finding in report.findings
-        if finding.severity is not Severity.INFO
-    ]
-    # two findings that ask for one package are cured by one change
-    distinct = dict.fromkeys((fix.kind, fix.require or (number,)) for number, fix in enumerate(first) if fix)
-    kinds = Counter(kind for kind, _ in distinct)
-    return ", ".join(count(number, "change" if kind == "config" else kind) for kind, number in kinds.items())
+        more = count(len(groups) - shown, "reason")
+        console.print(Text(say("  … and {more} more: add --verbose", more=more), "dim"))

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from sftdoctor.model import FixResult, Plan, Proof, Report, Verdict
+from sftdoctor.explanation import explain
+from sftdoctor.model import CaseResult, FixResult, Plan, Proof, Report, Verdict
 from sftdoctor.report import json_report
+from sftdoctor.report.environment import differences_to_dict
+from sftdoctor.ruleset import load_rules
 from tests.report import samples
 
 FOLDER = Path(json_report.__file__).with_name("schema")
@@ -58,6 +61,23 @@ def test_proofs_are_valid(proof: Proof) -> None:
 )
 def test_fixes_are_valid(result: FixResult) -> None:
     validate("fix", json_report.fix_to_dict(result))
+
+
+def test_rules_explanations_and_cases_are_valid() -> None:
+    rules = load_rules()
+    validate("rules", json_report.rules_to_dict(rules))
+    result = CaseResult("API021", "old peft", "fail", "broken", "no such module")
+    validate("cases", json_report.results_to_dict([result]))
+    log = ["Traceback (most recent call last):", samples.LINK.symptom]
+    for lines in (log, ["nothing known"]):
+        validate("explain", json_report.explanation_to_dict(explain(lines, rules)))
+
+
+def test_environments_and_differences_are_valid() -> None:
+    here, there = samples.environment(), samples.environment(accelerators=(samples.GPU,))
+    validate("env", json_report.env_to_dict(here))
+    validate("env", json_report.env_to_dict(there, "25.0", {"trl": "0.1"}))
+    validate("diff", differences_to_dict(("a", here), ("b", there)))
 
 
 def test_the_keys_of_the_contract() -> None:

@@ -16,6 +16,7 @@ from sftdoctor.model import Environment, FixResult, NotJudged, Report, Target, T
 from sftdoctor.report import environment, environment_text, proof_text, repair_text, rules_text, text
 from sftdoctor.report.plain import clean, spell
 from sftdoctor.report.style import rendered
+from sftdoctor.report.words import next_steps
 from sftdoctor.ruleset import load_rules
 from tests.report import samples
 
@@ -94,6 +95,26 @@ def test_a_terminal_gets_colour_unless_it_says_no(
         monkeypatch.setenv(variable, "1")
     said = drawn(DRAWINGS["broken"], terminal=True)
     assert bool(re.search(r"\x1b\[[\d;]*3\dm", said)) is colour
+
+
+@pytest.mark.parametrize(
+    ("surroundings", "escapes", "colours"),
+    [
+        ({}, False, False),
+        ({"FORCE_COLOR": "1"}, True, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, False, False),
+        ({"CI": "true", "TERM": "dumb"}, False, False),
+    ],
+)
+def test_a_pipe_gets_colour_only_where_it_is_forced(
+    surroundings: dict[str, str], escapes: bool, colours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TERM": "xterm-256color", **surroundings}.items():
+        monkeypatch.setenv(name, value)
+    said = drawn(DRAWINGS["broken"])
+    assert (ESCAPE in said, bool(re.search(r"\x1b\[[\d;]*3\dm", said))) == (escapes, colours)
+    assert ESCAPE not in rendered(Stream(), DRAWINGS["broken"], plain=True)
 
 
 def test_a_broken_one_says_what_breaks_where_why_and_what_to_type() -> None:
@@ -175,13 +196,13 @@ def test_the_first_line_names_the_target(changes: dict[str, object], words: str)
 
 def test_pins_are_not_told_to_apply_or_prove() -> None:
     pins = samples.environment(target=Target(TargetKind.PINS, "requirements.txt", "3.11"))
-    broken = text.next_steps(replace(samples.BROKEN, environment=pins), ("--pins", "requirements.txt"))
+    broken = next_steps(replace(samples.BROKEN, environment=pins), ("--pins", "requirements.txt"))
     assert [command for command, _ in broken] == ["sftdoctor fix --pins requirements.txt", "sftdoctor rules API021"]
-    assert text.next_steps(replace(samples.HEALTHY, environment=pins)) == []
+    assert next_steps(replace(samples.HEALTHY, environment=pins)) == []
 
 
 def test_advice_quotes_what_the_shell_would_split() -> None:
-    command, _ = text.next_steps(samples.BROKEN, ("my train.py; rm -rf",))[0]
+    command, _ = next_steps(samples.BROKEN, ("my train.py; rm -rf",))[0]
     assert command == "sftdoctor fix 'my train.py; rm -rf'"
 
 

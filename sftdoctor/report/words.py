@@ -1,0 +1,262 @@
+"""What a report says, in words without any layout: every format shows these same lines. Standard library only."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sftdoctor.model import (
+    Action,
+    Environment,
+    Finding,
+    Fix,
+    FixResult,
+    Location,
+    NotJudged,
+    Place,
+    Report,
+    Safety,
+    Severity,
+    TargetKind,
+    Verdict,
+)
+from sftdoctor.report.environment import devices
+from sftdoctor.report.language import count, say
+from sftdoctor.report.plain import clean, short_path
+
+HEADLINERS = ("trl", "transformers", "peft", "torch")
+"""Distributions that the first line names."""
+SIGNS = {Severity.ERROR: "✗", Severity.WARNING: "!", Severity.INFO: "·"}
+VERDICTS = {
+    Verdict.BREAKS: ("✗", "This run will break"),
+    Verdict.AT_RISK: ("!", "This run may go wrong"),
+    Verdict.CLEAN: ("✓", "This run will start: nothing that breaks it was found"),
+    Verdict.UNKNOWN: ("?", "Whether this run starts could not be judged"),
+}
+"""Sign and words of the first line."""
+OUTCOMES = {
+    "applied": ("✓", "Repaired"),
+    "undone": ("✗", "Undone: everything is as it was"),
+    "refused": ("✗", "Refused: nothing was changed"),
+    "planned": ("→", "The plan; nothing has been changed yet"),
+}
+PROOFS = {
+    "passed": ("✓", "Proved: a real LoRA SFT step runs here"),
+    "failed": ("✗", "The proof failed"),
+    "not-possible": ("?", "No proof is possible here"),
+}
+
+
+class Line(NamedTuple):
+    """One labelled line about a Finding; all its parts are harmless."""
+
+    label: str
+    """ "why", "fix", or the distribution that a place is in."""
+    text: str
+    where: str = ""
+    """File and line of a place."""
+    is_place: bool = False
+    """Whether it is about a place; the text is then code."""
+    is_output: bool = False
+    """Whether it is what a program would print."""
+    safety: str = ""
+    """safe, unsafe or manual, where it is a fix."""
+
+
+def target_parts(environment: Environment) -> list[str]:
+    """ ".venv (Python 3.11.7)", "trl 0.24.0", …, "no GPU"."""
+    target = environment.target
+    name = short_path(target.prefix or target.path) if target.kind is TargetKind.INTERPRETER else target.path
+    kind = "" if target.kind is TargetKind.INTERPRETER else f"{target.kind.value}, "
+    versions = [f"{name} {environment.version(name) or say('missing')}" for name in HEADLINERS]
+    return [
+        f"{clean(name)} ({kind}Python {clean(environment.python)})",
+        *map(clean, versions),
+        say(devices(environment)),
+    ]
+
+
+def tally(report: Report) -> str:
+    """ "2 errors, 1 warning"; empty where there is nothing."""
+    numbers = [(report.count(severity), severity) for severity in Severity]
+    return ", ".join(count(number, noun(severity)) for number, severity in numbers if number)
+
+
+def noun(severity: Severity) -> str:
+    """What a finding of that severity is called."""
+    return "note" if severity is Severity.INFO else severity.value
+
+
+def gap_count(report: Report) -> str:
+    """ "3 not judged"; empty where everything was."""
+    return say("{n} not judged", n=len(report.not_judged)) if report.not_judged else ""
+
+
+def headline(report: Report, *, notes: bool = True) -> str:
+    """ "This run will break: 2 errors, 1 warning, 3 not judged".
+
+    Args:
+        report: What was found.
+        notes: Whether notes are counted where there is nothing else.
+    """
+    alone = len(report.findings) == report.count(Severity.INFO)
+    said = ", ".join(filter(None, (tally(report) if notes or not alone else "", gap_count(report))))
+    joint = "; " if report.verdict is Verdict.CLEAN else ": "
+    return say(_verdict(report)) + (f"{joint}{said}" if said else "")
+
+
+def _verdict(report: Report) -> str:
+    if report.verdict is Verdict.CLEAN and any(one.finding.severity is Severity.ERROR for one in report.suppressed):
+        return "Nothing new was found; what is suppressed may still break this run"
+    return VERDICTS[report.verdict][1]
+
+
+def place(location: Location) -> str:
+    """ "train.py:31", as an editor opens it."""
+    line = "" if location.line is None else f":{location.line}"
+    return clean(short_path(location.path), 200) + line
+
+
+def lines(finding: Finding, *, verbose: bool = False) -> list[Line]:
+    """Both places, why, what one would see, the fixes.
+
+    Args:
+        finding: What is wrong.
+        verbose: Every fix, and the evidence.
+    """
+    said = _places(finding)
+    if finding.message and finding.message != finding.title:
+        said.append(Line(say("why"), clean(finding.message)))
+    if finding.symptom:
+        said.append(Line(say("you would see"), clean(finding.symptom), is_output=True))
+    shown = finding.fixes if verbose else finding.fixes[:3]
+    said += [
+        Line(say("or" if number else "fix"), fix_words(fix), safety=fix.safety.value)
+        for number, fix in enumerate(shown)
+    ]
+    if verbose:
+        said += [Line(say("evidence"), clean(source)) for source in finding.evidence]
+    return said
+
+
+def _places(finding: Finding) -> list[Line]:
+    cause = finding.cause
+    if cause is None:
+        return []
+    said = []
+    words = cause.expression or cause.name
+    if cause.caller and (cause.caller.path or cause.caller.module or words != cause.caller.distribution):
+        said.append(_site(cause.caller, words))
+    if cause.callee and _says_more(cause.callee):
+        said.append(_site(cause.callee, cause.callee.symbol or cause.name))
+    return said
+
+
+def _says_more(place: Place) -> bool:
+    """Whether the line of a place would say more than the name that it starts with."""
+    return place.version is None or bool(
+        place.path or place.module or (place.symbol or place.distribution) != place.distribution
+    )
+
+
+def _site(place: Place, words: str) -> Line:
+    """ "trl 0.24.0", "trl/models/utils.py:538", "prepare(…)": where, and what is said or looked for there."""
+    where = place.path or place.module
+    number = f":{place.line}" if place.line is not None and where else ""
+    words = words.removeprefix(f"{place.module}.") if place.module else words
+    owner = clean(f"{place.distribution} {place.version or say('missing')}", 60)
+    return Line(owner, clean(words, 200), clean(where, 200) + number, True)
+
+
+def fix_words(fix: Fix) -> str:
+    """What a Fix does."""
+    what = fix.summary or ", ".join(fix.require) or fix.reason
+    return clean(say("install {what}", what=what) if what == ", ".join(fix.require) else what)
+
+
+def gaps(not_judged: Sequence[NotJudged]) -> dict[str, list[str]]:
+    """Reasons for not judging, each with what it kept from being judged."""
+    by_reason: dict[str, list[str]] = {}
+    for gap in not_judged:
+        by_reason.setdefault(clean(gap.reason), []).append(clean(gap.what))
+    return by_reason
+
+
+def next_steps(report: Report, given: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """What to type next, and what it does.
+
+    Args:
+        report: What was found.
+        given: Words that name the target and the workload.
+
+    Returns:
+        Pairs of command and explanation.
+    """
+    arguments = "".join(f" {shlex.quote(word)}" for word in given)
+    installed = report.environment.target.kind is TargetKind.INTERPRETER
+    steps = []
+    repairs = _repairs(report)
+    if repairs:
+        steps.append((f"sftdoctor fix{arguments}", say("show the plan: {repairs}", repairs=repairs)))
+        if installed:
+            what = say("carry it out and prove it; `sftdoctor undo` takes it back")
+            steps.append((f"sftdoctor fix{arguments} --apply", what))
+    serious = [finding for finding in report.findings if finding.severity is not Severity.INFO]
+    if serious:
+        steps.append((f"sftdoctor rules {serious[0].id}", say("why this happens")))
+    elif installed:
+        python = _option(given, "--python")
+        steps.append((f"sftdoctor prove{python}", say("train a real 4-bit LoRA step here")))
+    return steps
+
+
+def _option(given: Sequence[str], name: str) -> str:
+    at = list(given).index(name) if name in given else -1
+    return "".join(f" {shlex.quote(word)}" for word in given[at : at + 2]) if at >= 0 else ""
+
+
+def _repairs(report: Report) -> str:
+    """ "1 package, 2 edits": the first fix of each finding that is more than a note and not left to the user."""
+    first = [
+        next((fix for fix in finding.fixes if fix.safety is not Safety.MANUAL), None)
+        for finding in report.findings
+        if finding.severity is not Severity.INFO
+    ]
+    # two findings that ask for one package are cured by one change
+    distinct = dict.fromkeys((fix.kind, fix.require or (number,)) for number, fix in enumerate(first) if fix)
+    kinds = Counter(kind for kind, _ in distinct)
+    return ", ".join(count(number, "change" if kind == "config" else kind) for kind, number in kinds.items())
+
+
+def step(action: Action) -> str:
+    """ "peft 0.5.0 → 0.17.1", "peft → 0.17.1" where it was missing, or a file's name."""
+    name = clean(short_path(action.name) if action.kind == "edit" else action.name, 200)
+    if action.kind == "edit":
+        return f"edit {name}"
+    if action.new is None:
+        return f"remove {name} {clean(action.old)}" if action.old else name
+    return f"{name} {clean(action.old)} → {clean(action.new)}" if action.old else f"{name} → {clean(action.new)}"
+
+
+def outcome(result: FixResult) -> tuple[str, str]:
+    """Sign and words for what a fix came to."""
+    if result.outcome != "nothing-to-do":
+        return OUTCOMES[result.outcome]
+    if result.before.verdict is Verdict.CLEAN:
+        return "✓", "Nothing to repair"
+    if result.before.verdict is Verdict.UNKNOWN:
+        return "?", "Nothing to repair in what could be judged"
+    return "!", "There is no repair to offer for what was found"
+
+
+def value_of(measured: Any) -> str:
+    """What a Check measured; empty where there is nothing but its outcome."""
+    if measured is None or measured is True:
+        return ""
+    if isinstance(measured, float):
+        return f"{measured:.4g}"
+    if isinstance(measured, (list, tuple)):
+        return clean(" → ".join(value_of(item) or str(item) for item in measured), 200)
+    return clean(measured, 200)
