@@ -5,7 +5,6 @@ The model knows no report, so the doors that hand its words out register this wi
 
 from __future__ import annotations
 
-import html
 import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -29,7 +28,9 @@ def _report(report: Report) -> str:
 
 
 def _report_html(report: Report) -> str:
-    return f"<pre>{html.escape(_report(report))}</pre>"
+    from sftdoctor.report.html import fragment
+
+    return fragment(report)
 
 
 def _explanation(explanation: Explanation) -> str:
