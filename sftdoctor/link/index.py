@@ -73,8 +73,12 @@ class Library:
 
     def machine(self, script: Path | None = None) -> Machine:
         """A fresh machine over these modules, and those beside a script."""
-        locator = Beside(self.locator, script.parent) if script else self.locator
+        locator = self.beside(script) if script else self.locator
         return Machine(self.environment, locator, OPAQUE, self.trees)
+
+    def beside(self, script: Path) -> Beside:
+        """Where a script finds its modules."""
+        return Beside(self.locator, script.parent)
 
     def path(self, module: str) -> Path | None:
         """Where the source of a module lies; None where it has none."""

@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sftdoctor.link import memory, scripts
+from sftdoctor.link import forked, memory, scripts
 from sftdoctor.link.findings import finding, select
 from sftdoctor.link.index import Library
 from sftdoctor.link.locate import parse
 from sftdoctor.link.machine import Machine
-from sftdoctor.link.state import Exhausted, Left
+from sftdoctor.link.state import POSSIBLE, Exhausted, Left
 from sftdoctor.model import Environment, Finding, NotJudged, Script, Workload
 
 DRIVER = "__main__"
+MANY = 3
+"""Scripts from which on it pays to follow the libraries once for all of them."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,9 @@ def link(library: Library, environment: Environment, workload: Workload) -> Link
     Returns:
         What breaks, and what could not be judged.
     """
-    results = [_link(library, environment, _program(workload), None)]
-    results += [_link(library, environment, script.source, script) for script in workload.scripts]
+    programs = (_Program(_program(workload)), *(_Program(script.source, script) for script in workload.scripts))
+    with _uncollected():
+        results = _recalled(library, environment, programs, workload.scenario.entry_points)
     findings: dict[object, Finding] = {}
     not_judged: dict[NotJudged, None] = {}
     for result in results:
@@ -55,47 +58,122 @@ def link(library: Library, environment: Environment, workload: Workload) -> Link
     return LinkResult(tuple(findings.values()), tuple(not_judged))
 
 
-def _link(library: Library, environment: Environment, source: str, script: Script | None) -> LinkResult:
-    """Link one program, from memory where it was linked before."""
+@dataclass(frozen=True)
+class _Program:
+    """What is followed: the scenario's run, or a script of the user's."""
+
+    source: str
+    script: Script | None = None
+
+    @property
+    def path(self) -> str | None:
+        """The script's file."""
+        return self.script.path if self.script else None
+
+
+Followed = tuple[LinkResult, list[str]]
+"""What breaks in one program, and the files that this rests on."""
+
+
+def _recalled(
+    library: Library, environment: Environment, programs: Sequence[_Program], entry_points: Sequence[str]
+) -> list[LinkResult]:
+    """Link programs, from memory where they were linked before."""
     folder = library.cache / "links" if library.cache else None
-    said = (source, script.path, repr(script.arguments), _beside(script)) if script else (source,)
-    key = memory.key_of(library.identity, *said) if folder else ""
-    known = memory.recall(folder, key, library.stamps) if folder else None
-    if known is not None:
-        return LinkResult(*known)
-    machine = library.machine(Path(script.path) if script else None)
-    machine.arguments = script.arguments if script else ()
-    result, files = _follow(machine, environment, source, script)
-    if folder:
-        memory.keep(folder, key, result.findings, result.not_judged, files)
-    return result
+    if folder is None:
+        return [result for result, _ in _link(library, environment, programs, entry_points)[0]]
+    keys = [memory.key_of(library.identity, *_said(program)) for program in programs]
+    known = {key: memory.recall(folder, key, library.stamps) for key in keys}
+    missing = [(key, program) for key, program in zip(keys, programs, strict=True) if known[key] is None]
+    followed, shared = _link(library, environment, [program for _, program in missing], entry_points)
+    for (key, _), (result, files) in zip(missing, followed, strict=True):
+        known[key] = (result.findings, result.not_judged)
+        memory.keep(folder, key, result.findings, result.not_judged, files, shared)
+    if missing:
+        memory.prune(folder)
+    return [LinkResult(*(known[key] or ())) for key in keys]
 
 
-def _follow(
-    machine: Machine, environment: Environment, source: str, script: Script | None
-) -> tuple[LinkResult, list[str]]:
+def _said(program: _Program) -> tuple[str, ...]:
+    """All that the result hangs on beside the environment."""
+    script = program.script
+    return (program.source, script.path, repr(script.arguments), _beside(script)) if script else (program.source,)
+
+
+def _link(
+    library: Library, environment: Environment, programs: Sequence[_Program], entry_points: Sequence[str]
+) -> tuple[list[Followed], list[str]]:
+    """Follow programs; what each gives, and the files that all of the scripts rest on."""
+    many = [program for program in programs if program.script]
+    if len(many) < MANY or not forked.available():
+        return [_alone(library, environment, program) for program in programs], []
+    machine = _prepared(library, entry_points)
+    if machine is None:
+        return [_alone(library, environment, program) for program in programs], []
+
+    def follow(program: _Program) -> Followed:
+        return _upon(machine, library, environment, program)
+
+    given = iter(forked.each(follow, many))
+    shared = machine.files()
+    results = [
+        (next(given) if program.script else None) or _alone(library, environment, program) for program in programs
+    ]
+    machine.release()
+    return results, shared
+
+
+def _prepared(library: Library, entry_points: Sequence[str]) -> Machine | None:
+    """A machine that has imported what most scripts do; None where that breaks, so that the order may matter."""
+    machine = library.machine()
+    last = sorted(entry_points, key=lambda point: point.startswith("trl"))  # it changes what others import after it
+    try:
+        machine.script(DRIVER, parse(driver(last), DRIVER), None)
+    except (Exhausted, RecursionError):
+        return None
+    return None if any(event.doubt < POSSIBLE for event in machine.events) else machine
+
+
+def _upon(machine: Machine, library: Library, environment: Environment, program: _Program) -> Followed:
+    """Follow a script with what the machine has imported; anew where a module beside the script stands before that."""
+    assert program.script
+    beside = library.beside(Path(program.script.path))
+    if any("." not in name and (found := beside.find(name)) and found.own for name in machine.modules):
+        return _alone(library, environment, program)
+    machine.start(beside, program.script.arguments)
+    return _follow(machine, environment, program)
+
+
+def _alone(library: Library, environment: Environment, program: _Program) -> Followed:
+    """Follow one program from the start."""
+    machine = library.machine(Path(program.path) if program.path else None)
+    machine.arguments = program.script.arguments if program.script else ()
+    followed = _follow(machine, environment, program)
+    machine.release()
+    return followed
+
+
+def _follow(machine: Machine, environment: Environment, program: _Program) -> Followed:
     """Follow one program; what breaks, and the files that this rests on."""
-    name, path = (f"__{script.path}__", script.path) if script else (DRIVER, None)
+    path = program.path
+    name = f"__{path}__" if path else DRIVER
     not_judged: list[NotJudged] = []
-    with _uncollected():
-        try:
-            tree = parse(source, path or name)
-            machine.script(name, tree, path)
-            if script:
-                scripts.follow_uncalled(machine, tree)
-        except ValueError as error:
-            not_judged.append(NotJudged(path or name, f"it cannot be parsed: {error}"))
-        except Left as left:
-            not_judged.append(NotJudged(path or name, f"it has a {left.how} outside of what that could leave"))
-        except Exhausted:
-            not_judged.append(NotJudged(f"the rest of {path or 'the run'}", "following it took too many steps"))
-        except RecursionError:
-            not_judged.append(NotJudged(f"the rest of {path or 'the run'}", "it is nested too deeply to be followed"))
-        own = {module: file for module, file in machine.scripts.items() if file}
-        found = tuple(finding(event, environment, own) for event in select(machine.events, DRIVER, own))
-        result = LinkResult(found, (*machine.not_judged.values(), *not_judged)), machine.files()
-        machine.release()
-    return result
+    try:
+        tree = parse(program.source, path or name)
+        machine.script(name, tree, path)
+        if program.script:
+            scripts.follow_uncalled(machine, tree)
+    except ValueError as error:
+        not_judged.append(NotJudged(path or name, f"it cannot be parsed: {error}"))
+    except Left as left:
+        not_judged.append(NotJudged(path or name, f"it has a {left.how} outside of what that could leave"))
+    except Exhausted:
+        not_judged.append(NotJudged(f"the rest of {path or 'the run'}", "following it took too many steps"))
+    except RecursionError:
+        not_judged.append(NotJudged(f"the rest of {path or 'the run'}", "it is nested too deeply to be followed"))
+    own = {module: file for module, file in machine.scripts.items() if file}
+    found = tuple(finding(event, environment, own) for event in select(machine.events, DRIVER, own))
+    return LinkResult(found, (*machine.not_judged.values(), *not_judged)), machine.files()
 
 
 def _beside(script: Script) -> str:

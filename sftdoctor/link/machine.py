@@ -325,6 +325,11 @@ class Machine:
         module.state = "done"
         return module
 
+    def start(self, locator: Locator, arguments: Sequence[str]) -> None:
+        """Make ready for another program that finds imported what was followed so far."""
+        self.locator, self.arguments = locator, tuple(arguments)
+        self.events, self.not_judged, self._seen, self._steps = [], {}, {}, STEPS
+
     def is_opaque(self, name: str) -> bool:
         """Whether a module is looked up, never followed."""
         return any(name == top or name.startswith(f"{top}.") for top in self.opaque_names)

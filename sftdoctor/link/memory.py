@@ -13,10 +13,10 @@ from typing import Any
 
 from sftdoctor.model import Cause, Confidence, Environment, Finding, Location, NotJudged, Place, Severity
 
-FORMAT = 3
+FORMAT = 4
 """Raised when what is kept changes its form."""
 MAX_SIZE = 20_000_000
-MAX_FILES = 400
+MAX_FILES = 4_000
 """Results kept in one folder; the oldest go first."""
 
 
@@ -25,6 +25,22 @@ class Stamps:
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
+        self._lists: dict[Path, bool] = {}
+
+    def hold(self, path: Path) -> bool:
+        """Whether every file of a list that was kept is as it was; each list is looked at once.
+
+        Raises:
+            OSError: The list cannot be read.
+            ValueError: It is damaged.
+        """
+        if path not in self._lists:
+            self._lists[path] = self.same(json.loads(path.read_text("utf-8")))
+        return self._lists[path]
+
+    def same(self, files: dict[str, str]) -> bool:
+        """Whether files are as their stamps say."""
+        return all(self.of(name) == stamp for name, stamp in files.items())
 
     def of(self, path: str) -> str:
         """What tells whether a file has changed; "-" where there is none."""
@@ -81,7 +97,7 @@ def recall(folder: Path, key: str, stamps: Stamps) -> tuple[tuple[Finding, ...],
         if path.stat().st_size > MAX_SIZE:
             return None
         data = json.loads(path.read_text("utf-8"))
-        if any(stamps.of(name) != stamp for name, stamp in data["files"].items()):
+        if not stamps.same(data["files"]) or (data["shared"] and not stamps.hold(folder / data["shared"])):
             return None
         findings = tuple(_finding(item) for item in data["findings"])
         return findings, tuple(NotJudged(**item) for item in data["not_judged"])
@@ -90,26 +106,52 @@ def recall(folder: Path, key: str, stamps: Stamps) -> tuple[tuple[Finding, ...],
 
 
 def keep(
-    folder: Path, key: str, findings: Iterable[Finding], not_judged: Iterable[NotJudged], files: Iterable[str]
+    folder: Path,
+    key: str,
+    findings: Iterable[Finding],
+    not_judged: Iterable[NotJudged],
+    files: Iterable[str],
+    shared: Iterable[str] = (),
 ) -> None:
-    """Keep what was found; a full disk or a forbidden folder only costs time."""
+    """Keep what was found; a full disk or a forbidden folder only costs time.
+
+    Args:
+        folder: Where to.
+        key: As key_of gives it.
+        findings, not_judged: What was found.
+        files: The files that this rests on.
+        shared: Those of them that other results rest on too: their list is kept once.
+    """
+    common = {name: _stamp(name) for name in sorted(shared)}
+    text = json.dumps(common)
+    name = f"files-{hashlib.sha256(text.encode()).hexdigest()[:40]}.json" if common else ""
     data = {
         "findings": [_plain(asdict(item)) for item in findings],
         "not_judged": [asdict(item) for item in not_judged],
-        "files": {name: _stamp(name) for name in files},
+        "files": {file: _stamp(file) for file in files if file not in common},
+        "shared": name,
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f"{key}.{os.getpid()}.part"
-        temporary.write_text(json.dumps(data), "utf-8")
-        temporary.replace(folder / f"{key}.json")
-        _prune(folder)
+        if name and not (folder / name).exists():
+            _write(folder / name, text)
+        _write(folder / f"{key}.json", json.dumps(data))
     except (OSError, ValueError):
         return
 
 
-def _prune(folder: Path) -> None:
-    kept = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    temporary.write_text(text, "utf-8")
+    temporary.replace(path)
+
+
+def prune(folder: Path) -> None:
+    """Let go of the oldest results where there are too many."""
+    try:
+        kept = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    except OSError:
+        return
     for path in kept[:-MAX_FILES]:
         path.unlink(missing_ok=True)
 

@@ -73,3 +73,50 @@ def test_a_budget_that_is_spent_is_said(tmp_path: Path, monkeypatch: pytest.Monk
 def test_modules_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     row = World({"user": "import bad", "bad": "x = ="})
     assert [item.what for item in row.link(tmp_path).not_judged] == ["module bad"]
+
+
+MANY = World(
+    {
+        "trl": "from transformers import Trainer\nclass SFTTrainer(Trainer):\n    def __init__(self, args): pass",
+        "transformers": "class Trainer: pass\nclass Config:\n    names = {}",
+        "peft": "from transformers import Trainer\ndef wrap(model): pass",
+    }
+)
+ENTRY = Scenario("a run", "a run", ("trl:SFTTrainer", "peft:wrap"))
+SCRIPTS = (
+    "from trl import SFTTrainer\nSFTTrainer(args=1, old=2)",
+    "import transformers as t\nt.Config.added = 1\nt.Trainer = None\nfrom trl import SFTTrainer\nSFTTrainer(1)",
+    "import transformers\ntransformers.Trainer\ntransformers.Config.added",
+    "from peft import gone",
+    "x = = 1",
+    "import nowhere",
+)
+
+
+def test_many_scripts_give_what_each_gives_alone(tmp_path: Path) -> None:
+    environment = MANY.environment(tmp_path / "target")
+    scripts = tuple(Script(str(tmp_path / f"{number}.py"), text) for number, text in enumerate(SCRIPTS))
+    together = link(Library(environment), environment, Workload(ENTRY, scripts))
+    alone = [link(Library(environment), environment, Workload(ENTRY, (script,))) for script in scripts]
+    assert sorted(map(str, together.findings)) == sorted(str(item) for one in alone for item in one.findings)
+    assert set(together.not_judged) == {item for one in alone for item in one.not_judged}
+    assert len(told(together)) == 4
+
+
+def test_many_scripts_beside_a_module_of_an_imported_name(tmp_path: Path) -> None:
+    environment = MANY.environment(tmp_path / "target")
+    (tmp_path / "peft.py").write_text("def wrap(model, more): pass")
+    text = "from peft import wrap\nwrap(1, 2)"
+    scripts = tuple(Script(str(tmp_path / f"{number}.py"), f"{text}\n# {number}") for number in range(4))
+    assert link(Library(environment), environment, Workload(ENTRY, scripts)).findings == ()
+
+
+def test_many_scripts_are_kept(tmp_path: Path) -> None:
+    environment = MANY.environment(tmp_path / "target")
+    scripts = tuple(Script(str(tmp_path / "own" / f"{number}.py"), text) for number, text in enumerate(SCRIPTS))
+    first = link(Library(environment, tmp_path / "cache"), environment, Workload(ENTRY, scripts))
+    library = Library(environment, tmp_path / "cache")
+    assert link(library, environment, Workload(ENTRY, scripts)) == first
+    assert library.trees.parsed == 0
+    (tmp_path / "target" / "site-packages" / "peft" / "__init__.py").write_text("gone = 1\ndef wrap(model): pass")
+    assert len(told(link(Library(environment, tmp_path / "cache"), environment, Workload(ENTRY, scripts)))) == 3
