@@ -317,6 +317,8 @@ class Machine:
     def script(self, name: str, tree: ast.Module, path: str | None, distribution: str = "") -> Module:
         """Follow a script of the user (or of a scenario) statement by statement, noting every break."""
         module = Module(name, {"__name__": Const("__main__")}, path, distribution=distribution, tree=tree)
+        if path and not path.endswith(".ipynb"):
+            module.ns["__file__"] = Const(path)
         self.scripts[name] = path or ""
         self._main = module
         self.modules[name] = module

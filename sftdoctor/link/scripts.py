@@ -82,7 +82,8 @@ def _folders(folder: Path) -> list[Path]:
         if any((current / mark).exists() for mark in TOP) or current.parent in (current, Path.home()):
             break
         current = current.parent
-        found.append(current)
+        if not (current / "__init__.py").exists():  # what lies in a package is imported by its full name
+            found.append(current)
     return found
 
 

@@ -70,6 +70,10 @@ BESIDE = {
         {"pkg/__init__.py": "", "pkg/lib.py": "", "pkg/train.py": "from pkg import lib as own\nimport lib\nlib.f(y=1)"},
         ["API002 y pkg/train.py:3"],
     ),
+    "a folder of the package that the script lies in": (
+        {"pkg/__init__.py": "", "pkg/lib/__init__.py": "", "pkg/lib/train.py": "import lib\nlib.f(1, y=2)"},
+        ["API002 y pkg/lib/train.py:2"],
+    ),
     "what a helper has and nobody uses": (
         {"train.py": "import helper\nhelper.go()",
          "helper.py": "import lib\ndef go(): pass\ndef old():\n    lib.f(1, y=2)"},

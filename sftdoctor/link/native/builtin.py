@@ -48,7 +48,16 @@ def table() -> dict[str, Value]:
             _type(value, known)
     for kind, cls in known.items():
         found[kind.__name__] = cls
-    for name in ("__builtins__", "__path__", "__spec__", "__package__", "__loader__", "__doc__", "__cached__"):
+    for name in (
+        "__builtins__",
+        "__path__",
+        "__spec__",
+        "__package__",
+        "__loader__",
+        "__doc__",
+        "__cached__",
+        "__annotations__",
+    ):
         found[name] = UNKNOWN  # every module (or package) has these
     found["EnvironmentError"] = found["IOError"] = found["OSError"]
     for name, call in NATIVES.items():
