@@ -31,7 +31,7 @@ def check(
     gpu: str | None = None,
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
-    rules: PathLike | None = None,
+    rules: PathLike | Iterable[PathLike] = (),
     offline: bool = False,
     cache: bool = True,
     arguments: Iterable[str] = (),
@@ -49,7 +49,7 @@ def check(
         gpu: GPU to judge for, where it is not here.
         select: Only these ids or families of findings.
         ignore: Not these ids or families.
-        rules: Folder with more rules.
+        rules: Folders with more rules.
         offline: Fetch nothing.
         cache: Use and write the cache.
         arguments: The command line that the one script will get.
@@ -76,7 +76,7 @@ def fix(
     gpu: str | None = None,
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
-    rules: PathLike | None = None,
+    rules: PathLike | Iterable[PathLike] = (),
     offline: bool = False,
     cache: bool = True,
     arguments: Iterable[str] = (),
@@ -98,7 +98,7 @@ def fix(
         gpu: GPU to judge for.
         select: Only these ids or families of findings.
         ignore: Not these ids or families.
-        rules: Folder with more rules.
+        rules: Folders with more rules.
         offline: Fetch nothing.
         cache: Use and write the cache.
         arguments: The command line that the one script will get.
@@ -140,7 +140,7 @@ def prove(
     python: PathLike | None = None,
     quantization: Iterable[str] = (),
     timeout: float = 600.0,
-    rules: PathLike | None = None,
+    rules: PathLike | Iterable[PathLike] = (),
 ) -> Proof:
     """Train a real LoRA SFT step in the target.
 
@@ -148,7 +148,7 @@ def prove(
         python: Interpreter, venv or conda folder; None for the active one, else the running interpreter.
         quantization: nf4, fp4, int8 or none; nothing for nf4 on a GPU, nf4 and int8 on a CPU.
         timeout: Seconds.
-        rules: Folder with more rules, to match a failure with.
+        rules: Folders with more rules, to match a failure with.
 
     Returns:
         The Proof.
@@ -167,7 +167,7 @@ def explain(
     pins: PathLike | None = None,
     python_version: str | None = None,
     snapshot: PathLike | None = None,
-    rules: PathLike | None = None,
+    rules: PathLike | Iterable[PathLike] = (),
     offline: bool = False,
 ) -> Explanation:
     """Say what a traceback or log means.
@@ -179,7 +179,7 @@ def explain(
         pins: File with the versions that it comes from, instead of python.
         python_version: Python that the pins are for, "3.11".
         snapshot: Recorded target that it comes from, instead of python.
-        rules: Folder with more rules.
+        rules: Folders with more rules.
         offline: Fetch nothing.
 
     Returns:
@@ -205,7 +205,9 @@ def _settings(given: dict[str, Any]) -> Settings:
         given["no_cache"] = not given.pop("cache")
     paths = given.pop("paths", ())
     given["paths"] = (str(paths),) if isinstance(paths, (str, Path)) else tuple(map(str, paths))
-    for name in ("python", "pins", "snapshot", "model", "rules"):
+    rules = given.pop("rules", ())
+    given["rules"] = (str(rules),) if isinstance(rules, (str, Path)) else tuple(map(str, rules))
+    for name in ("python", "pins", "snapshot", "model"):
         given[name] = None if given.get(name) is None else str(given[name])
     for name in ("select", "ignore", "keep", "quantization"):
         if name in given:

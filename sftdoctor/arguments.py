@@ -196,7 +196,7 @@ def _workload(parser: argparse.ArgumentParser) -> None:
 
 
 def _rules_folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rules", metavar="DIR", help="folder with more rules")
+    parser.add_argument("--rules", metavar="DIR", action="append", help="folder with more rules (may be repeated)")
 
 
 def _judgement(parser: argparse.ArgumentParser) -> None:
@@ -279,7 +279,7 @@ def _log(parser: argparse.ArgumentParser) -> None:
 
 
 def _words(parser: argparse.ArgumentParser) -> None:
-    text = "nothing: list all; ID: its page; test: run the cases of all; test ID: of one"
+    text = "nothing: list all; ID: its page; test [ID]: run the cases; pages: write a Markdown page a family"
     parser.add_argument("words", nargs="*", metavar="ID", default=[], help=text)
 
 
@@ -321,7 +321,7 @@ COMMANDS: dict[str, tuple[str, tuple[Adder, ...]]] = {
         (_python, _quantization, _timeout, *_RULES, _PLAIN),
     ),
     "explain": ("a traceback or training log: the cause and the remedy", (_log, _target, *_RULES, _verbose, _PLAIN)),
-    "rules": ("list the rules, show one's page, run the cases they carry", (_words, *_RULES, _PLAIN)),
+    "rules": ("list the rules, show one's page, test them, write their pages", (_words, *_RULES, _PLAIN)),
     "env": ("what to paste into a bug report", (_target, _PLAIN)),
     "snapshot": ("record a target", (_target, _output)),
     "diff": ("what differs between two targets", (_two, _format("text", "json"))),

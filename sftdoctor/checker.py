@@ -30,7 +30,8 @@ class Checker:
     def __init__(self, settings: Settings, progress: Progress = silent) -> None:
         self.settings = settings
         self.progress = progress
-        self.rules = read_rules(settings)
+        self.rules, broken = read_rules(settings)
+        self.refused = tuple(NotJudged("a rule of yours", error.message) for error in broken)
         self.workload = read_work(settings)
         compared = settings.baseline if not settings.write_baseline else None
         self.baseline = read_baseline(Path(compared)) if compared else frozenset()
@@ -80,7 +81,8 @@ class Checker:
             report = with_baseline(report, self.baseline)
         if links.crashed and report.verdict is not Verdict.BREAKS:
             report = replace(report, verdict=Verdict.UNKNOWN)
-        return replace(report, seconds=time.perf_counter() - start)
+        not_judged = (*report.not_judged, *self.refused)
+        return replace(report, not_judged=not_judged, seconds=time.perf_counter() - start)
 
     def _suppress(self, workload: Workload) -> Suppress | None:
         """What the comments of the scripts suppress; None where there are none."""

@@ -177,7 +177,7 @@ def explain(settings: Settings, words: Words) -> int:
     from sftdoctor.report.progress import reading
 
     name = words.get("log")
-    if name is not None and not Path(name).exists() and any(name == rule.id for rule in read_rules(settings)):
+    if name is not None and not Path(name).exists() and any(name == rule.id for rule in read_rules(settings)[0]):
         return rules(settings, {"words": [name]})
     with _progress() as progress, _log(name) as stream:
         explanation = jobs.explain(read_blocks(stream, reading(stream, progress)), settings, progress)
@@ -205,16 +205,21 @@ def _log(name: str | None) -> IO[bytes]:
 
 
 def rules(settings: Settings, words: Words) -> int:
-    """sftdoctor rules [ID], sftdoctor rules test [ID]."""
+    """sftdoctor rules [ID], sftdoctor rules test [ID], sftdoctor rules pages."""
     from sftdoctor import report as views
     from sftdoctor.reading import read_rules
     from sftdoctor.ruleset import select_rules
 
     named = list(words["words"])
-    testing = named[:1] == ["test"]
-    chosen = select_rules(read_rules(settings, pages=True), named[1:] if testing else named)
-    if testing:
-        return _test_rules(settings, chosen)
+    job = named.pop(0) if named[:1] in (["test"], ["pages"]) else "show"
+    sound, broken = read_rules(settings, pages=True)
+    for error in broken:
+        _complain(f"refused: {error.message}", error.hint)
+    chosen = select_rules(sound, named)
+    if job == "pages":
+        return _write_pages(chosen)
+    if job == "test":
+        return max(_test_rules(settings, chosen), FOUND if broken else DONE)
 
     page = bool(named) and len(chosen) == 1
 
@@ -228,8 +233,23 @@ def rules(settings: Settings, words: Words) -> int:
     return DONE
 
 
+def _write_pages(chosen: Sequence[Rule]) -> int:
+    """Write a README.md with the pages of its rules into each folder of rules."""
+    from sftdoctor import report as views
+    from sftdoctor import streams
+
+    by_folder: dict[Path, list[Rule]] = {}
+    for rule in chosen:
+        by_folder.setdefault(Path(rule.path).parent, []).append(rule)
+    for folder, members in by_folder.items():
+        streams.write_file(views.rules_markdown.family_page(members), folder / "README.md")
+        _complain(f"{folder / 'README.md'}: {len(members)} rules")
+    return DONE
+
+
 def _test_rules(settings: Settings, chosen: Sequence[Rule]) -> int:
     from sftdoctor import report as views
+    from sftdoctor.fix_cases import run_fixes
     from sftdoctor.testing import run_cases
 
     results: list[CaseResult] = []
@@ -237,6 +257,7 @@ def _test_rules(settings: Settings, chosen: Sequence[Rule]) -> int:
         for rule in chosen:
             progress(f"testing {rule.id}")
             results += run_cases(rule)
+            results += [result for result in run_fixes(rule) if not result.passed]
     show(
         settings,
         lambda console: views.rules_text.render_results(results, console),

@@ -153,7 +153,7 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     from sftdoctor.explanation import explain as match
     from sftdoctor.proof.runner import prove as run
 
-    rules = read_rules(settings)
+    rules, _ = read_rules(settings)
     environment = read_target(replace(settings, pins=None, snapshot=None, gpu=None), progress)
 
     def known(failure: Failure) -> tuple[Finding, ...]:
@@ -186,7 +186,7 @@ def explain(lines: Iterable[str], settings: Settings, progress: Progress = silen
     from sftdoctor.explanation import explain as match
     from sftdoctor.scene import confirm
 
-    rules = read_rules(settings, pages=True)
+    rules, _ = read_rules(settings, pages=True)
     explanation = match(lines, rules)
     if not explanation.lines:
         raise UsageError("the log is empty", "Give the whole output of the run, with its standard error (2>&1).")

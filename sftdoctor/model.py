@@ -11,6 +11,18 @@ from typing import Any, ClassVar
 SCHEMA = 1
 
 
+FAMILIES: Mapping[str, str] = {
+    "API": "links between packages and from scripts",
+    "ENV": "versions, metadata, binaries, Python",
+    "GPU": "hardware, driver, precision, memory",
+    "MDL": "model and adapter set-up, remote code, gradients",
+    "DAT": "data, tokenizer, template",
+    "CFG": "arguments and their combinations",
+    "DST": "several GPUs",
+}
+"""What the rules are about, by the first three letters of their ids; other letters are somebody's own."""
+
+
 class Shown:
     """A word that shows itself, printed and in a notebook, once something has registered how."""
 
@@ -150,7 +162,8 @@ class Problem:
     """A flaw of the installation itself that reading it showed (a leftover, a duplicate, unreadable metadata)."""
 
     kind: str
-    """leftover, duplicate, unreadable or shadowed; of pins: incompatible (no file of that version fits the
+    """leftover, duplicate, unreadable, python-path, user-site or library-path (what lies around an environment and
+    reaches into it); of pins: incompatible (no file of that version fits the
     target's Python or platform), unavailable (the index has no such version) or unresolvable (the pins contradict
     each other)."""
     name: str
@@ -446,6 +459,11 @@ class Rule:
     fixes: tuple[RuleFix, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     cases: tuple[Case, ...] = ()
+
+    @property
+    def since(self) -> str:
+        """ISO date since which its claims have been checked: that of the oldest evidence."""
+        return min((evidence.checked for evidence in self.evidence), default="")
 
     def heading(self) -> str:
         """The title where no environment fills in its placeholders: "…" stands for them; the name if nothing is left.

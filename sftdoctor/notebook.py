@@ -156,7 +156,7 @@ def why(rules: str | None = None) -> Explanation:
     while start is not None and str(start.tb_frame.f_globals.get("__name__")).startswith(KERNELS_FRAMES):
         start = start.tb_next
     lines = "".join(traceback.format_exception(type(error), error, start)).splitlines()
-    return jobs.explain(lines, Settings(rules=rules, python=sys.executable))
+    return jobs.explain(lines, Settings(rules=(rules,) if rules else (), python=sys.executable))
 
 
 def stale_modules(environment: Environment) -> tuple[Stale, ...]:

@@ -11,6 +11,7 @@ from sftdoctor.errors import TargetError, UsageError
 from sftdoctor.settings import Settings
 
 if TYPE_CHECKING:
+    from sftdoctor.errors import RuleError
     from sftdoctor.model import Environment, Rule, Workload
 
 NEWEST_PINNED_PYTHON = "3.11"
@@ -75,24 +76,30 @@ def _existing(name: str) -> Path:
     return path
 
 
-def read_rules(settings: Settings, *, pages: bool = False) -> tuple[Rule, ...]:
+def read_rules(settings: Settings, *, pages: bool = False) -> tuple[tuple[Rule, ...], tuple[RuleError, ...]]:
     """Load all rules, those of --rules among them.
 
     Args:
         settings: rules, lang and no_cache are looked at.
         pages: Whether their texts and cases are wanted; judging needs neither.
-    """
-    from sftdoctor.ruleset import load_rules
 
-    if settings.rules and not Path(settings.rules).is_dir():
-        raise UsageError(f"--rules {settings.rules} is no folder", "Name a folder that holds rule files (*.toml).")
-    extra = Path(settings.rules) if settings.rules else None
-    rules = load_rules(extra, pages=pages, cached=not settings.no_cache)
+    Returns:
+        The sound rules, and an error for each file of --rules that is not sound; it stops none of the others.
+
+    Raises:
+        UsageError: A folder of --rules is none.
+    """
+    from sftdoctor import ruleset
+
+    for folder in settings.rules:
+        if not Path(folder).is_dir():
+            raise UsageError(f"--rules {folder} is no folder", "Name a folder that holds rule files (*.toml).")
+    rules, broken = ruleset.read_rules(*map(Path, settings.rules), pages=pages, cached=not settings.no_cache)
     if settings.lang == "en":
-        return rules
+        return rules, broken
     from sftdoctor.catalogue import load_catalogue, translated
 
-    return translated(rules, load_catalogue(settings.lang))
+    return translated(rules, load_catalogue(settings.lang)), broken
 
 
 def asked_rules(settings: Settings) -> tuple[Rule, ...]:
@@ -101,7 +108,7 @@ def asked_rules(settings: Settings) -> tuple[Rule, ...]:
 
     return tuple(
         rule
-        for rule in read_rules(settings, pages=True)
+        for rule in read_rules(settings, pages=True)[0]
         if (not settings.select or is_named(rule.id, rule.name, settings.select))
         and not is_named(rule.id, rule.name, settings.ignore)
     )

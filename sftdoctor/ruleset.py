@@ -56,11 +56,11 @@ def find_rules_folder() -> Path:
     raise RuleError("sftdoctor's own rules are not there", "Install sftdoctor again.")
 
 
-def load_rules(extra: Path | None = None, *, pages: bool = True, cached: bool = True) -> tuple[Rule, ...]:
+def load_rules(*extra: Path, pages: bool = True, cached: bool = True) -> tuple[Rule, ...]:
     """Load all rules, checked.
 
     Args:
-        extra: A folder with more rules, or None.
+        extra: Folders with more rules.
         pages: Whether explain and cases are wanted; judging needs neither, and is faster without.
         cached: Whether the cache may be read and written.
 
@@ -70,33 +70,35 @@ def load_rules(extra: Path | None = None, *, pages: bool = True, cached: bool = 
     Raises:
         RuleError: A file is broken, or two have the same id; the message names every broken file.
     """
-    rules, broken = read_rules(extra, pages=pages, cached=cached)
+    rules, broken = read_rules(*extra, pages=pages, cached=cached)
     if broken:
         message = "\n".join(error.message for error in broken)
         raise RuleError(message, broken[0].hint)
     return rules
 
 
-def read_rules(
-    extra: Path | None = None, *, pages: bool = True, cached: bool = True
-) -> tuple[tuple[Rule, ...], tuple[RuleError, ...]]:
+def read_rules(*extra: Path, pages: bool = True, cached: bool = True) -> tuple[tuple[Rule, ...], tuple[RuleError, ...]]:
     """Load all rules that are sound, and say which are not.
 
     Args:
-        extra: A folder with more rules, or None.
+        extra: Folders with more rules.
         pages: Whether explain and cases are wanted.
         cached: Whether the cache may be read and written.
 
     Returns:
-        The sound rules, ordered by id, and one error for each file that is not.
+        The sound rules, ordered by id, and one error for each file that is not; of two with the same id, sftdoctor's
+        own, or the first, is the sound one.
 
     Raises:
-        RuleError: There is no folder of rules.
+        RuleError: There is no folder of rules, or one of sftdoctor's own is broken.
     """
+    own = find_rules_folder()
     broken: list[RuleError] = []
     by_id: dict[str, Rule] = {}
-    for folder in [find_rules_folder(), *([extra] if extra else [])]:
+    for folder in dict.fromkeys((own, *extra)):
         rules, errors = _read_folder(folder, pages, cached)
+        if errors and folder == own:
+            raise RuleError("\n".join(error.message for error in errors), "Install sftdoctor again.")
         broken.extend(errors)
         for rule in rules:
             first = by_id.setdefault(rule.id, rule)

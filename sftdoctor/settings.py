@@ -35,7 +35,8 @@ class Settings:
     baseline: str | None = None
     """File with the findings that were there before."""
     write_baseline: bool = False
-    rules: str | None = None
+    rules: tuple[str, ...] = ()
+    """Folders with more rules."""
     offline: bool = False
     no_cache: bool = False
     fail_on: str = "error"
@@ -55,7 +56,7 @@ class Settings:
     """The words of the command line that name the target and the workload, to repeat in advice."""
 
 
-FILES = ("pins", "snapshot", "model", "rules", "baseline")
+FILES = ("pins", "snapshot", "model", "baseline")
 """Keys of the configuration that hold a path, relative to the pyproject.toml that says so."""
 LISTS = ("select", "ignore", "keep", "quantization")
 SWITCHES = ("offline", "no_cache")
@@ -88,6 +89,8 @@ def make_settings(options: Mapping[str, Any], arguments: tuple[str, ...], folder
     for name in LISTS:
         if name in given:
             given[name] = split_ids(given[name])
+    if "rules" in given:
+        given["rules"] = tuple(given["rules"])
     given["paths"] = tuple(given.get("paths", ()))
     configured = read_configuration(folder)
     common = configured.pop("format", None)
@@ -136,8 +139,9 @@ def split_ids(values: Iterable[str]) -> tuple[str, ...]:
 def _repeat(given: Mapping[str, Any]) -> tuple[str, ...]:
     words = list(given["paths"])
     for name in REPEATED:
-        if name in given:
-            words += [f"--{name.replace('_', '-')}", str(given[name])]
+        values = given.get(name, ())
+        for value in values if isinstance(values, tuple) else (values,):
+            words += [f"--{name.replace('_', '-')}", str(value)]
     return tuple(words)
 
 
@@ -203,6 +207,9 @@ def _value(path: Path, key: str, value: Any) -> Any:
     where = f"{path}: [tool.sftdoctor] {key}"
     if name in LISTS:
         return _chosen(where, name, split_ids(_typed(where, value, list, "a list of strings")))
+    if name == "rules":
+        folders = [value] if isinstance(value, str) else _typed(where, value, list, "a list of strings")
+        return tuple(str(path.parent / folder) for folder in folders)
     if name in SWITCHES:
         return _typed(where, value, bool, "true or false")
     if name == "timeout":
@@ -230,4 +237,4 @@ def _chosen(where: str, name: str, values: tuple[str, ...]) -> tuple[str, ...]:
 
 def known_keys() -> tuple[str, ...]:
     """The keys that `[tool.sftdoctor]` takes, as they are written there."""
-    return tuple(sorted(name.replace("_", "-") for name in (*WORDS, *LISTS, *SWITCHES, "timeout")))
+    return tuple(sorted(name.replace("_", "-") for name in (*WORDS, *LISTS, *SWITCHES, "rules", "timeout")))

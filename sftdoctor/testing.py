@@ -9,17 +9,21 @@ requires         distribution → list of Requires-Dist lines
 extras           distribution → list of extras that it provides
 requires_python  distribution → Requires-Python
 files            path below site-packages → text, for what no healthy installer leaves there
+elf              path below site-packages → { defines = […], needs = […], code = […] }: a compiled library with these
+                 symbols, and code for these GPU architectures ("sm_80")
 problems         list of { kind, name, path, detail }, for the flaws that only pins can have
 complete         false: a distribution that is not named may be there all the same
 python           version of the target's Python, "3.11.7"
 platform         { system = "win32", machine = "arm64" }
 gpu              "NVIDIA T4" or another name of the table, "8.0" (a capability), "unknown"; without it there is none
+driver           version of the NVIDIA driver
 driver_cuda      newest CUDA version that the driver supports
 torch            { cuda = "12.4", hip = "6.2", architectures = ["sm_80"] }: what the installed torch was built for
 scenario         name of the scenario; without it the default
 entry_points     "module:attribute" that the run imports, in order: what the linker follows; without it none
 facts            facts of the script, by name; with neither these nor a script the scenario's speak
 script           text of the script, read as any script is; arguments: its command line
+beside           name → text of files that lie beside the script
 model            { config = { … }, "modeling_x.py" = "…" }: the model folder
 log              text of a log: explain is asked whether it shows the rule's error, and nothing else is looked at
 """
@@ -52,6 +56,7 @@ from sftdoctor.model import (
 )
 from sftdoctor.ruleset import load_scenario
 from sftdoctor.suppression import ignores_in, suppress
+from sftdoctor.tiny_elf import tiny_library
 
 PYTHON = "3.11.7"
 """The target's Python where a case does not say."""
@@ -67,7 +72,7 @@ def run_cases(rule: Rule) -> tuple[CaseResult, ...]:
     Returns:
         One result a case, in order.
     """
-    return tuple(_run(rule, case) for case in rule.cases)
+    return tuple(run_case(rule, case) for case in rule.cases)
 
 
 def judge_case(rule: Rule, case: Case, folder: Path) -> Report:
@@ -121,6 +126,9 @@ def build_environment(case: Case, folder: Path) -> Environment:
     _write_metadata(case, site)
     for path, text in case.data.get("files", {}).items():
         _write(site, path, text)
+    for path, symbols in case.data.get("elf", {}).items():
+        library = tiny_library(*(symbols.get(key, ()) for key in ("defines", "needs", "code")))
+        _write(site, path, "").write_bytes(library)
     search = find_roots((), (str(site),))
     found = scan(search)
     python = case.data.get("python", PYTHON)
@@ -152,6 +160,8 @@ def build_workload(case: Case, folder: Path) -> Workload:
     Returns:
         The workload: the script's text read, or the facts as the case says them, or the scenario's.
     """
+    for name, text in case.data.get("beside", {}).items():
+        _write(folder, name, text)
     scenario = load_scenario(case.data.get("scenario"))
     scenario = replace(scenario, entry_points=tuple(case.data.get("entry_points", ())), run="")
     if "script" in case.data or "model" in case.data:
@@ -176,7 +186,16 @@ def _explained(rule: Rule, log: str) -> CaseResult:
     return CaseResult(rule.id, "", "", *(("fail", found[0].symptom) if found else ("pass", "")))
 
 
-def _run(rule: Rule, case: Case) -> CaseResult:
+def run_case(rule: Rule, case: Case) -> CaseResult:
+    """Run one case, one of the rule's or another.
+
+    Args:
+        rule: The rule.
+        case: The case.
+
+    Returns:
+        Its result; "broken" where it asks for something that is not there.
+    """
     if "log" in case.data:
         return replace(_explained(rule, case.data["log"]), case=case.name, expected=case.expect)
     with tempfile.TemporaryDirectory(prefix="sftdoctor-case-") as folder:
@@ -262,6 +281,7 @@ def _with_hardware(environment: Environment, case: Case) -> Environment:
     return replace(
         environment,
         accelerators=accelerators,
+        driver=case.data.get("driver"),
         driver_cuda=case.data.get("driver_cuda"),
         torch_build=_torch_build(environment, case),
     )

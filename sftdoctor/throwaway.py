@@ -75,10 +75,11 @@ class Workshop:
         self.python = python or sys.executable
         self.uv = tuple(find_uv() or () if uv is None else uv)
         self.torch = f"torch=={TORCH}"
-        self._options = index_options()
+        self.options = index_options()
+        """Which indexes uv and pip are to ask."""
         if self.uv:
             # pip looks at all of its indexes, and these are its settings
-            self._options += ("--index-strategy", "unsafe-best-match")
+            self.options += ("--index-strategy", "unsafe-best-match")
         self._base: Path | None = None
 
     def resolve(self, sets: Sequence[Sequence[str]]) -> tuple[Wheel, ...]:
@@ -101,18 +102,19 @@ class Workshop:
             except SftDoctorError as error:
                 refused = refused or error
                 continue
-            self.torch, self._options = torch, options
+            self.torch, self.options = torch, options
             wheels = {wheel.url: wheel for wheels in found for wheel in wheels}
             return with_sizes(tuple(wheels.values()))
         assert refused is not None
         raise refused
 
-    def build(self, path: Path, requirements: Sequence[str]) -> Path:
+    def build(self, path: Path, requirements: Sequence[str], *, torch: bool = True) -> Path:
         """Builds one environment.
 
         Args:
             path: Its folder, which must not exist.
             requirements: What it gets, without torch.
+            torch: Whether it gets torch too.
 
         Returns:
             Its Python.
@@ -120,8 +122,8 @@ class Workshop:
         Raises:
             SftDoctorError: It cannot be built.
         """
-        if self.uv:
-            return self._make(path, (self.torch, *requirements))
+        if self.uv or not torch:
+            return self._make(path, (*([self.torch] if torch else []), *requirements))
         if self._base is None:
             self._base = self.folder / "torch"
             self._make(self._base, (self.torch,))
@@ -131,25 +133,26 @@ class Workshop:
         python = path / "bin" / "python"
         if self.uv:
             self._run([*self.uv, "venv", "--quiet", "--no-project", "--python", self.python, str(path)])
-            self._run([*self.uv, "pip", "install", "--python", str(python), *self._options, *requirements])
+            if requirements:
+                self._run([*self.uv, "pip", "install", "--python", str(python), *self.options, *requirements])
             return python
         self._run([self.python, "-m", "venv", *(["--without-pip"] if like else []), str(path)])
         if like is not None:
             self.progress(f"linking the files of {self.torch}")
             shutil.copytree(_site_packages(like), _site_packages(path), copy_function=_link, dirs_exist_ok=True)
         pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
-        self._run([*pip, *self._options, *requirements])
+        self._run([*pip, *self.options, *requirements])
         return python
 
     def _torches(self) -> list[tuple[str, tuple[str, ...]]]:
         """Which torch to ask for, best first, with the options that find it."""
-        plain = (f"torch=={TORCH}", self._options)
+        plain = (f"torch=={TORCH}", self.options)
         if not sys.platform.startswith("linux"):
             return [plain]
         without_cuda = f"torch=={TORCH}+cpu"
-        choices = [(without_cuda, self._options), plain]
+        choices = [(without_cuda, self.options), plain]
         if _answers(CPU_TORCH):
-            choices.insert(0, (without_cuda, (*self._options, "--find-links", CPU_TORCH)))
+            choices.insert(0, (without_cuda, (*self.options, "--find-links", CPU_TORCH)))
         return choices
 
     def _resolve(self, requirements: Sequence[str], options: Sequence[str]) -> tuple[Wheel, ...]:

@@ -7,7 +7,7 @@ import venv
 from pathlib import Path
 
 VERSIONS = {
-    "torch": "2.6.0",
+    "torch": "2.13.0",
     "transformers": "4.57.3",
     "trl": "0.24.0",
     "peft": "0.5.0",

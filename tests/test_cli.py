@@ -80,8 +80,6 @@ BAD_INPUT = [
     (["check", "--pins", "pins.txt", "--offline"], "pins.txt"),
     (["check", "--pins", "empty.txt", "--offline"], "empty.txt"),
     (["check", "--rules", "nowhere"], "nowhere"),
-    (["check", "--rules", "rules"], "API999.toml"),
-    (["check", "--rules", "unknown"], "API998.toml"),
     (["check", "--scenario", "nonsense"], "nonsense"),
     (["check", "--gpu", "Voodoo 2"], "Voodoo 2"),
     (["check", "--format", "xml"], "xml"),
@@ -98,7 +96,6 @@ BAD_INPUT = [
     (["completion", "tcsh"], "tcsh"),
     (["rules", "NOPE"], "NOPE"),
     (["rules", "test", "NOPE"], "NOPE"),
-    (["rules", "test", "--rules", "rules"], "API999.toml"),
     (["explain", "nowhere.log"], "nowhere.log"),
     (["explain", "folder"], "folder"),
     (["undo", "nonsense"], "nonsense"),
@@ -128,6 +125,20 @@ def test_a_job_that_cannot_be_done_is_two_and_says_why(
     assert "Traceback" not in done.stderr
     assert "bug in sftdoctor" not in done.stderr
     assert sorted(bad.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("folder", "named"), [("rules", "API999.toml"), ("unknown", "API998.toml")])
+def test_a_broken_rule_of_ones_own_is_named_and_stops_no_other(
+    folder: str, named: str, bad: Path, healthy: Path
+) -> None:
+    checked = run("check", "--rules", folder, "--python", healthy, "--format", "json", cwd=bad)
+    assert checked.returncode in (DONE, FOUND), checked.stderr
+    refused = [item for item in json.loads(checked.stdout)["not_judged"] if item["what"] == "a rule of yours"]
+    assert named in refused[0]["reason"]
+    tested = run("rules", "test", "--rules", folder, "API021", cwd=bad)
+    assert (tested.returncode, named in tested.stderr, "API021" in tested.stdout) == (FOUND, True, True)
+    listed = run("rules", "--rules", folder, cwd=bad)
+    assert (listed.returncode, named in listed.stderr, "API021" in listed.stdout) == (DONE, True, True)
 
 
 @pytest.mark.parametrize("name", ["syntax.py", "notebook.ipynb", "bin.py"])
@@ -272,7 +283,7 @@ def test_env_where_torch_cannot_be_imported(tmp_path: Path) -> None:
     torch.write_text("raise ImportError('libcudart.so.12: cannot open shared object file')\n", encoding="utf-8")
     done = run("env", "--python", stack, "--format", "markdown", cwd=tmp_path)
     assert done.returncode == DONE
-    assert "- torch: 2.6.0\n" in done.stdout and "- memory: " in done.stdout
+    assert "- torch: 2.13.0\n" in done.stdout and "- memory: " in done.stdout
     assert done.stdout.startswith("<details>\n") and done.stdout.endswith("</details>\n")
 
 

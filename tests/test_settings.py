@@ -52,11 +52,23 @@ def test_who_wins(text: str, argv: list[str], name: str, expected: object, tmp_p
     assert getattr(found, name) == expected
 
 
-@pytest.mark.parametrize("key", ["pins", "snapshot", "model", "rules", "baseline"])
+@pytest.mark.parametrize("key", ["pins", "snapshot", "model", "baseline"])
 def test_paths_are_relative_to_the_file_that_says_them(key: str, tmp_path: Path) -> None:
     below = configured(tmp_path, f'{key} = "here"') / "a" / "b"
     below.mkdir(parents=True)
     assert getattr(settings(below, "check"), key) == str(tmp_path / "here")
+
+
+@pytest.mark.parametrize(("text", "folders"), [('"a"', ["a"]), ('["a", "b"]', ["a", "b"]), ("[]", [])])
+def test_rules_of_ones_own_are_one_folder_or_several(text: str, folders: list[str], tmp_path: Path) -> None:
+    found = settings(configured(tmp_path, f"rules = {text}"), "check").rules
+    assert found == tuple(str(tmp_path / folder) for folder in folders)
+
+
+def test_rules_may_be_named_more_than_once(tmp_path: Path) -> None:
+    found = settings(configured(tmp_path, 'rules = "a"'), "check", "--rules", "b", "--rules", "c")
+    assert found.rules == ("b", "c")
+    assert found.given == ("--rules", "b", "--rules", "c")
 
 
 def test_an_environment_of_the_project_is_relative_too(tmp_path: Path) -> None:
@@ -73,6 +85,7 @@ def test_an_environment_of_the_project_is_relative_too(tmp_path: Path) -> None:
         ("offline = 'yes'", "must be true or false"),
         ("select = 'API'", "must be a list of strings"),
         ("ignore = [1]", "must be a list of strings"),
+        ("rules = 1", "must be a list of strings"),
         ("ignore = { API = 1 }", "a table of id = reason"),
         ("timeout = true", "must be a number"),
         ("timeout = -1", "makes no sense"),

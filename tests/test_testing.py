@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sftdoctor.fix_cases import run_fixes
 from sftdoctor.model import Case, Rule
 from sftdoctor.ruleset import load_rules
 from sftdoctor.testing import build_environment, build_workload, run_cases
@@ -22,6 +23,28 @@ def test_every_rule_answers_as_its_cases_say(rule: Rule) -> None:
         (result.case, result.expected, result.got, result.reason) for result in run_cases(rule) if not result.passed
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_no_rule_rejects_what_its_own_fix_names(rule: Rule) -> None:
+    assert [(result.case, result.reason) for result in run_fixes(rule) if not result.passed] == []
+
+
+@pytest.mark.parametrize(
+    ("require", "reason"),
+    [
+        ("peft>=0.8.0", ""),
+        ("peft>=0.5.0", "changes nothing"),
+        ("peft>=0.5.1", "the rule rejects the version"),
+        ("peft==0.5.9", "the rule rejects the version"),
+    ],
+)
+def test_a_fix_that_its_own_check_rejects(require: str, reason: str, tmp_path: Path) -> None:
+    write_rule(tmp_path, "peft>=0.8.0", require)
+    rule = next(rule for rule in load_rules(tmp_path) if rule.id == "API900")
+    (result,) = run_fixes(rule)
+    assert result.passed is not bool(reason)
+    assert reason in result.reason
 
 
 @pytest.fixture

@@ -28,15 +28,22 @@ signature      callable*, lacks | has                   callable takes (or not) 
 offers         module*, lacks | has                     module offers (or not) a name; unreadable source: unknown
 link           kind*, caller, callee, name, symbol, module
                                                         the linker found such a break; the rule decorates it
-gpu            present | kind | capability | memory | lacks_dtype      some accelerator is like that ("<8.0", GiB)
+gpu            present | kind | capability | memory | lacks_dtype | name | count
+                                                        some accelerator is like that ("<8.0", GiB), or so many are
 torch-arch                                              torch has no code for a GPU that is there
-torch-build    lacks* (cuda|hip)                        torch was built without it
+torch-build    lacks* (cuda|hip|xpu|distributed)        torch was built without it
+torch-symbols  distribution*, file*                     a compiled module asks torch for a function that it has not
+bitsandbytes-library                                    bitsandbytes has no library for torch's CUDA or ROCm
+code-for-gpu   distribution*, file                      its compiled modules have no code for a GPU that is there
+memory         bound* (least|estimate)                  the GPUs have less memory than this training needs
 driver                                                  NVIDIA driver older than torch's CUDA generation
+driver-version below*                                   NVIDIA driver older than that
 facts          where*                                   all lines true of one script (or the scenario) and the model
 model          where*                                   all lines true of config.json ("a.b" goes into tables)
 live           where*                                   all lines true of what preflight measured on a live trainer;
                                                         never there in a check (names: predicates.live.LIVE)
 problem        kind*, name                              the installation has such a flaw; one each
+shadowed                                                a file beside the script hides a module that the run needs
 core-missing                                            a distribution the scenario needs is not there; one each
 training       outcome | cause, frozen_by, error        the script's training comes to that: trains, no-grad, silent,
                                                         raises (the libraries' functions are evaluated)
@@ -56,6 +63,7 @@ Texts of a rule (title, message, a fix's require and arguments) may hold `{peft}
 from __future__ import annotations
 
 from sftdoctor.predicates import (
+    binaries,
     code,
     facts,
     gradients,
@@ -64,8 +72,10 @@ from sftdoctor.predicates import (
     links,
     live,
     logic,
+    memory,
     outside,
     requirements,
+    shadows,
     versions,
 )
 from sftdoctor.predicates.core import (
@@ -102,5 +112,8 @@ __all__ = [
     "gate",
 ]
 
-_REGISTERED = (code, facts, gradients, hardware, installation, links, live, logic, outside, requirements, versions)
+_REGISTERED = (
+    *(binaries, code, facts, gradients, hardware, installation, links, live),
+    *(logic, memory, outside, requirements, shadows, versions),
+)
 """Imported so that each registers its predicates."""

@@ -81,8 +81,8 @@ def _fits(wanted: Any, value: Any) -> bool:
 
 
 def _fits_conditions(conditions: Mapping[str, Any], value: Any) -> bool:
-    if "not" in conditions and _fits(conditions["not"], value):
-        return False
+    if "not" in conditions and (_fits(conditions["not"], value) or (value is None and _fits_unset(conditions["not"]))):
+        return False  # `deepspeed=None` is as good as nothing
     if "at_least" not in conditions and "at_most" not in conditions:
         return True
     if isinstance(value, bool) or not isinstance(value, (int, float)):

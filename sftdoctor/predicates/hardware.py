@@ -1,4 +1,4 @@
-"""GPU, driver and what torch was built for: `gpu`, `torch-arch`, `torch-build`, `driver`.
+"""GPU, driver and what torch was built for: `gpu`, `torch-arch`, `torch-build`, `driver`, `driver-version`.
 
 Without any accelerator these hold, since nothing of a GPU can fail where none is: rule GPU007 alone says that no GPU
 was judged. Where the hardware is not known (pins, a driver tool that hangs) they are unknown.
@@ -19,6 +19,7 @@ from sftdoctor.predicates.core import (
     Context,
     Judgement,
     Match,
+    Outcome,
     as_texts,
     fails,
     fails_each,
@@ -27,6 +28,7 @@ from sftdoctor.predicates.core import (
     unknown,
 )
 from sftdoctor.predicates.versions import in_range
+from sftdoctor.target.torch_build import has_distributed
 
 NO_HARDWARE = "the hardware is not known; say --gpu NAME to judge for one"
 GIB = 2**30
@@ -48,9 +50,11 @@ _ARCHITECTURE = re.compile(r"(sm|compute)_(\d+)(\d)([af]?)")
         "capability": Argument("specifier", 'range of the CUDA compute capability, "<8.0"'),
         "memory": Argument("specifier", 'range of the memory in GiB, "<16"'),
         "lacks_dtype": Argument("text", "type that it cannot compute in", choices=tuple(DTYPE_CAPABILITY)),
+        "name": Argument("texts", 'part of its name, "RTX 40"'),
+        "count": Argument("specifier", 'range of the number of those to which all the rest applies, ">=2"'),
     },
-    values=("gpu", "capability", "memory"),
-    one_of=("present", "kind", "capability", "memory", "lacks_dtype"),
+    values=("gpu", "capability", "memory", "count"),
+    one_of=("present", "kind", "capability", "memory", "lacks_dtype", "name", "count"),
 )
 def gpu(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     """An accelerator is there to which all of it applies."""
@@ -60,7 +64,14 @@ def gpu(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     if arguments.get("present") is False:
         return fails_if(not devices)
     tests = [test for name, test in _TESTS.items() if name in arguments]
-    return _each_device(devices, lambda device: _all(test(device, arguments) for test in tests))
+    judged = each_device(devices, lambda device: _all(test(device, arguments) for test in tests))
+    if "count" not in arguments:
+        return judged
+    fitting = [device for device in devices if _all(test(device, arguments) for test in tests)]
+    if not in_range(str(len(fitting)), arguments["count"]):
+        return judged if judged.outcome is Outcome.UNKNOWN else HOLDS
+    number = Match({"count": str(len(fitting))})
+    return fails(_match(fitting[0]).merge(number) if fitting else number)
 
 
 @predicate("torch-arch", {}, values=("gpu", "capability", "architectures"))
@@ -77,21 +88,28 @@ def torch_arch(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     if not build.cuda:
         return HOLDS
     shown = " ".join(build.architectures)
-    judged = _each_device(
+    judged = each_device(
         [device for device in devices if device.kind == "cuda"],
-        lambda device: None if device.capability is None else not _runs_on(device.capability, build.architectures),
+        lambda device: None if device.capability is None else not runs_on(device.capability, build.architectures),
     )
     extra = Match({"architectures": shown})
     return Judgement(judged.outcome, judged.reason, tuple(match.merge(extra) for match in judged.matches))
 
 
-@predicate("torch-build", {"lacks": Argument("text", "what torch was built without", True, ("cuda", "hip"))})
+@predicate(
+    "torch-build",
+    {"lacks": Argument("text", "what torch was built without", True, ("cuda", "hip", "xpu", "distributed"))},
+)
 def torch_build(context: Context, arguments: Mapping[str, Any]) -> Judgement:
-    """The installed torch was built without CUDA or without ROCm's HIP."""
-    build = context.environment.torch_build
+    """The installed torch was built without CUDA, ROCm's HIP, Intel's XPU, or torch.distributed."""
+    build, lacks = context.environment.torch_build, arguments["lacks"]
     if build is None:
         return unknown("what torch was built for cannot be read")
-    return fails_if(not (build.cuda if arguments["lacks"] == "cuda" else build.hip))
+    if lacks == "distributed":
+        # where its files are not at hand it comes from an index, and all that lie there have it
+        return fails_if(has_distributed(context.environment) is False)
+    has = {"cuda": build.cuda, "hip": build.hip, "xpu": build.version.partition("+")[2].startswith("xpu")}
+    return fails_if(not has[lacks])
 
 
 @predicate("driver", {}, values=("driver", "driver_cuda", "torch_cuda"))
@@ -117,7 +135,26 @@ def driver(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     return fails_if(_major(environment.driver_cuda) < _major(build.cuda), **values)
 
 
-def _each_device(devices: Iterable[Accelerator], test: Callable[[Accelerator], bool | None]) -> Judgement:
+@predicate(
+    "driver-version",
+    {"below": Argument("text", 'version of the driver, "550.40.07"', required=True)},
+    values=("driver",),
+)
+def driver_version(context: Context, arguments: Mapping[str, Any]) -> Judgement:
+    """The NVIDIA driver is older than that."""
+    found = context.environment.driver
+    if context.environment.accelerators == ():
+        return HOLDS
+    if found is None or not re.match(r"\d", found):
+        return unknown("the NVIDIA driver's version is not known")
+    return fails_if(_numbers(found) < _numbers(arguments["below"]), driver=found)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d{1,9}", version)[:4])
+
+
+def each_device(devices: Iterable[Accelerator], test: Callable[[Accelerator], bool | None]) -> Judgement:
     answers = [(device, test(device)) for device in devices]
     matching = {device.name: _match(device) for device, answer in answers if answer}
     if matching:
@@ -163,10 +200,11 @@ _TESTS: Mapping[str, Callable[[Accelerator, Mapping[str, Any]], bool | None]] = 
     "capability": _capability_in,
     "memory": _memory_in,
     "lacks_dtype": _lacks_dtype,
+    "name": lambda device, arguments: any(part in device.name for part in as_texts(arguments["name"])),
 }
 
 
-def _runs_on(capability: tuple[int, int], architectures: Iterable[str]) -> bool:
+def runs_on(capability: tuple[int, int], architectures: Iterable[str]) -> bool:
     """Whether a build has code for a GPU: a binary of the same major up to its minor, or PTX of anything older.
 
     "sm_90a" binaries run on exactly 9.0; family binaries ("sm_100f") on their major like plain ones.

@@ -24,7 +24,10 @@ from sftdoctor.predicates.core import (
 QUANTIZATIONS = ("nf4", "fp4", "int8")
 """What bitsandbytes does; values of the fact `quantization`."""
 _IMPORT = re.compile(r"^\s*(?:import|from)\s+(\w+)", re.MULTILINE)
-PROBLEMS = ("leftover", "duplicate", "unreadable", "shadowed", "incompatible", "unavailable", "unresolvable")
+PROBLEMS = (
+    *("leftover", "duplicate", "unreadable", "python-path", "user-site", "library-path"),
+    *("incompatible", "unavailable", "unresolvable"),
+)
 
 
 @predicate(

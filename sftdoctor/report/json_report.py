@@ -260,7 +260,9 @@ def rule_to_dict(rule: Rule) -> JSON:
         "explain": rule.explain,
         "applies": _plain(rule.applies),
         "fails": _plain(rule.fails),
+        "fixes": [_plain(asdict(fix)) for fix in rule.fixes],
         "evidence": [asdict(evidence) for evidence in rule.evidence],
+        "since": rule.since,
         "cases": [{"name": case.name, "expect": case.expect} for case in rule.cases],
     }
 

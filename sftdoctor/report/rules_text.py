@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.model import CaseResult, Rule, Severity, without_placeholders
+from sftdoctor.model import FAMILIES, CaseResult, Rule, Severity, without_placeholders
 from sftdoctor.report.language import count, say
 from sftdoctor.report.plain import clean, clean_lines
 from sftdoctor.report.style import as_text, indent, rows, titled
@@ -19,15 +19,25 @@ PAGE_LINES = 400
 
 
 def render_list(rules: Sequence[Rule], console: Console) -> None:
-    """Print all rules, a line each."""
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    for rule in rules:
-        mark, style = MARKS[rule.severity]
-        grid.add_row(Text(f"{mark} {clean(rule.id)}", style), as_text(clean(rule.heading())))
-    console.print(grid)
-    console.print()
+    """Print all rules, a line each, family by family."""
+    for letters, members in by_family(rules).items():
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        for rule in members:
+            mark, style = MARKS[rule.severity]
+            grid.add_row(Text(f"{mark} {clean(rule.id)}", style), as_text(clean(rule.heading())))
+        console.print(Text.assemble((clean(letters), "bold"), f"  {FAMILIES.get(letters, 'your own')}"))
+        console.print(grid)
+        console.print()
     errors = sum(rule.severity is Severity.ERROR for rule in rules)
     console.print(Text(f"{count(len(rules), 'rule')}, {errors} of them errors; `sftdoctor rules ID` shows one", "dim"))
+
+
+def by_family(rules: Sequence[Rule]) -> Mapping[str, Sequence[Rule]]:
+    """Rules by the first three letters of their ids, sftdoctor's families first."""
+    found: dict[str, list[Rule]] = {letters: [] for letters in FAMILIES}
+    for rule in rules:
+        found.setdefault(rule.id[:3], []).append(rule)
+    return {letters: members for letters, members in found.items() if members}
 
 
 def render_page(rule: Rule, console: Console) -> None:
@@ -40,6 +50,7 @@ def render_page(rule: Rule, console: Console) -> None:
     pairs += [(say("applies to"), clean(", ".join(f"{name} {value}" for name, value in rule.applies.items())))]
     pairs += [(say("you would see"), clean(readable(rule.symptom)))] if rule.symptom else []
     pairs += _fixes(rule)
+    pairs += [(say("since"), clean(rule.since))]
     console.print(indent(rows(pair for pair in pairs if pair[1])))
     render_body(rule, console)
     if rule.evidence:

@@ -20,6 +20,7 @@ else:
 _MIB = 1 << 20
 _NONE = frozenset({"none", "cpu", "no"})
 _MAKERS = re.compile(r"\b(?:nvidia|geforce|tesla|quadro|amd|instinct|radeon|graphics|gpu)\b")
+_ARCHITECTURE = re.compile(r"sm_?(\d{1,2})(\d)")
 _FIRST_COUNT = re.compile(r"([1-9]|1[0-6])\s*[x×*]\s*(.+)")
 _LAST_COUNT = re.compile(r"(.+?)\s*[x×*]\s*([1-9]|1[0-6])")
 
@@ -28,7 +29,8 @@ def find_gpu(name: str) -> tuple[Accelerator, ...]:
     """The accelerators that a name stands for.
 
     Args:
-        name: A GPU's name in any usual spelling, with a count where there are several ("2x T4", "T4 x2").
+        name: A GPU's name in any usual spelling, with a count where there are several ("2x T4", "T4 x2"); or the CUDA
+            architecture alone, "sm_75".
 
     Returns:
         As many as the count says; none for "none" and "cpu".
@@ -40,6 +42,9 @@ def find_gpu(name: str) -> tuple[Accelerator, ...]:
         return ()
     known = _by_key()
     for wanted, count in _readings(name):
+        if architecture := _ARCHITECTURE.fullmatch(wanted.strip()):
+            major, minor = int(architecture[1]), int(architecture[2])
+            return (Accelerator("cuda", f"a GPU of capability {major}.{minor}", None, (major, minor)),) * count
         found = known.get(_key(wanted))
         if found is not None:
             return (found,) * count
@@ -73,7 +78,8 @@ def _by_key() -> Mapping[str, Accelerator]:
     for row in table["gpu"]:
         capability = row.get("capability")
         able = None if capability is None else (int(capability.split(".")[0]), int(capability.split(".")[1]))
-        gpu = Accelerator(row.get("kind", "cuda"), row["name"], row["memory_mib"] * _MIB, able)
+        memory = row["memory_mib"] * _MIB if "memory_mib" in row else None
+        gpu = Accelerator(row.get("kind", "cuda"), row["name"], memory, able)
         for name in (row["name"], *row.get("aliases", ())):
             found[_key(name)] = gpu
     return found

@@ -15,6 +15,7 @@ from sftdoctor.target.facts import Facts, ask_interpreter, checked, from_pyvenv
 from sftdoctor.target.files import read_text
 from sftdoctor.target.scan import scan
 from sftdoctor.target.search import Search, find_roots
+from sftdoctor.target.surroundings import library_path_problems, python_path_problems, user_site_problems
 
 _PYTHONS = ("bin/python", "bin/python3", "python.exe", "Scripts/python.exe")
 _USUAL = (".venv", "venv", "env")
@@ -58,7 +59,13 @@ def read_interpreter(python: str | None = None) -> Environment:
 
 def _environment(place: _Place, facts: Facts, search: Search, extra: tuple[str, ...]) -> Environment:
     found = scan(search)
-    target = Target(TargetKind.INTERPRETER, place.executable, facts.version, prefix=place.venv or facts.base_prefix)
+    prefix = place.venv or facts.base_prefix
+    target = Target(TargetKind.INTERPRETER, place.executable, facts.version, prefix=prefix)
+    around = (
+        *python_path_problems(extra, facts.version, found.distributions),
+        *user_site_problems(None if place.venv else facts.user_site, prefix, found.distributions),
+        *library_path_problems(os.environ, found.distributions),
+    )
     return Environment(
         target=target,
         python=facts.version,
@@ -67,7 +74,7 @@ def _environment(place: _Place, facts: Facts, search: Search, extra: tuple[str, 
         paths=tuple(search.roots),
         modules=search.modules,
         stdlib=facts.stdlib if os.path.isdir(facts.stdlib) else None,
-        problems=tuple(found.problems),
+        problems=(*found.problems, *around),
         not_judged=(*search.not_judged, *found.not_judged),
         notes=tuple(f"PYTHONPATH puts {folder} before the environment" for folder in extra),
     )

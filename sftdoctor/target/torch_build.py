@@ -51,6 +51,30 @@ def read_torch_build(environment: Environment) -> TorchBuild | None:
     return TorchBuild(said.get("__version__") or torch.version, cuda, hip, architectures)
 
 
+def has_distributed(environment: Environment) -> bool | None:
+    """Whether the environment's torch was built with torch.distributed (USE_DISTRIBUTED).
+
+    Such a build's libtorch_python sets torch._C up for it in a function that Python calls `_c10d_init`
+    (torch/distributed/__init__.py asks `hasattr(torch._C, "_c10d_init")`).
+
+    Returns:
+        None where its files are not on this machine.
+    """
+    torch = environment.distributions.get("torch")
+    if torch is None or torch.root is None:
+        return None
+    for name in _LIBRARIES:
+        path = os.path.join(torch.root, "torch", name)
+        try:
+            if stat.S_ISREG(os.stat(path).st_mode):
+                with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                    start, size = _constants(data) or (0, len(data))
+                    return data.find(b"\0_c10d_init\0", start, start + min(size, _SEARCH_LIMIT)) >= 0
+        except (OSError, ValueError):
+            continue
+    return None
+
+
 def _assignments(text: str) -> dict[str, str]:
     """The texts that a module assigns to names at its top, read without running it."""
     try:

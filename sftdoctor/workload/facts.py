@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from sftdoctor.flow import UNKNOWN, ClassValue, Machine, Obj, Ref, Value
@@ -94,6 +95,8 @@ class FactReader:
                 heap.set(args, alias.replace("activation", "gradient"), heap.get(args, alias))
         for name in ARGUMENT_FACTS:
             yield Fact(name, self._plain(machine, args, name), self._keyword(args.node, name))
+        stage = model_configs.zero_stage(machine, heap.get(args, "deepspeed", None), Path(self.path).parent)
+        yield Fact("zero_stage", stage, self._keyword(args.node, "deepspeed"))
         kwargs = heap.get(args, "gradient_checkpointing_kwargs", UNKNOWN if heap.record(args).open else "unset")
         node = kwargs.node if isinstance(kwargs, Obj) and kwargs.node is not None else args.node
         yield Fact("use_reentrant", model_configs.reentrant(machine, kwargs), self.location(node))
@@ -121,6 +124,7 @@ class FactReader:
         if passed is True:
             kind, head, embeddings = model_configs.adapter(machine, config)
             yield Fact("peft_config_kind", kind if isinstance(kind, str) else "unknown", where)
+            yield Fact("lora_r", self._plain(machine, config, "r"), where)
             yield Fact("peft_config_trains_head", _said(head), where)
             yield Fact("peft_config_trains_embeddings", _said(embeddings), where)
 
@@ -155,6 +159,7 @@ class FactReader:
         yield Fact(
             "quantization", _said(heap.get(core, "quantization")), self.location(getattr(config, "node", core.node))
         )
+        yield Fact("quant_storage", model_configs.quant_storage(machine, config), loaded)
         for name in models.LOAD_ARGUMENTS:
             yield Fact(f"model_{name}", _said(heap.get(core, name)), self._keyword(core.node, name))
         wrapped = heap.get(model, "wrapped")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 from sftdoctor.flow import UNKNOWN, Arguments, Machine, Obj, Ref, Value
 
 EMBEDDINGS = re.compile(r"embed|wte|word_embeddings|tok_embeddings")
 HEAD = re.compile(r"lm_head|output_embeddings|embed_out|score")
+DEEPSPEED_LIMIT = 1 << 20
+"""Bytes of a DeepSpeed config that are read."""
 _QUANTIZERS = {
     "GPTQConfig": "gptq",
     "AwqConfig": "awq",
@@ -85,3 +89,47 @@ def reentrant(machine: Machine, kwargs: Value) -> Value:
         return "unknown"
     value = machine.heap.get(kwargs, "use_reentrant") if there else "unset"
     return value if isinstance(value, (bool, str)) else "unknown"
+
+
+def zero_stage(machine: Machine, config: Value, folder: Path) -> Value:
+    """Stage of ZeRO of a deepspeed argument.
+
+    Args:
+        machine: The machine.
+        config: The argument: a dictionary, or the path of a JSON file.
+        folder: Where a relative path starts: the script's folder, which it is usually run from.
+
+    Returns:
+        0 to 3, "unset" where there is no such argument, "unknown" where it cannot be read.
+    """
+    if config is None:
+        return "unset"
+    if isinstance(config, str):
+        return _stage_of_file(folder / config)
+    if not isinstance(config, Obj) or config.kind != "dict":
+        return "unknown"
+    zero = machine.heap.get(config, "zero_optimization", None)
+    if zero is None:
+        return 0
+    stage = machine.heap.get(zero, "stage", UNKNOWN) if isinstance(zero, Obj) and zero.kind == "dict" else UNKNOWN
+    return stage if isinstance(stage, int) and not isinstance(stage, bool) else "unknown"
+
+
+def _stage_of_file(path: Path) -> Value:
+    try:
+        with path.open("rb") as file:
+            read = json.loads(file.read(DEEPSPEED_LIMIT))
+        stage = read.get("zero_optimization", {}).get("stage", 0)
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return "unknown"
+    return stage if isinstance(stage, int) and not isinstance(stage, bool) else "unknown"
+
+
+def quant_storage(machine: Machine, config: Value) -> Value:
+    """bnb_4bit_quant_storage of a quantisation config: a dtype's name, "unset" or "unknown"."""
+    if not isinstance(config, Obj):
+        return "unset" if config is None else "unknown"
+    value = machine.heap.get(config, "bnb_4bit_quant_storage", None)
+    if value is None:
+        return "unset"
+    return value.last if isinstance(value, Ref) else (value if isinstance(value, str) else "unknown")

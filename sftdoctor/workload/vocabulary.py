@@ -19,6 +19,10 @@ ARGUMENT_FACTS = (
     "remove_unused_columns",
     "per_device_train_batch_size",
     "optim",
+    "tf32",
+    "use_cpu",
+    "no_cuda",
+    "torch_compile",
 )
 """Fields of the trainer's arguments that become facts of the same name."""
 
@@ -43,6 +47,14 @@ VOCABULARY: Mapping[str, str] = {
     "remove_unused_columns": "remove_unused_columns of the arguments",
     "per_device_train_batch_size": "per_device_train_batch_size of the arguments",
     "optim": "optim of the arguments",
+    "tf32": "tf32 of the arguments",
+    "use_cpu": "use_cpu of the arguments",
+    "no_cuda": "no_cuda of the arguments (transformers before 5)",
+    "torch_compile": "torch_compile of the arguments",
+    "zero_stage": 'stage of ZeRO that the deepspeed argument asks for, a dictionary or a JSON file: 0 to 3, "unset" '
+    'or "unknown"',
+    "lora_r": "r of the LoraConfig that the trainer gets",
+    "quant_storage": 'bnb_4bit_quant_storage of the BitsAndBytesConfig: "bfloat16", …, "unset" or "unknown"',
     "peft_config_passed": 'whether the trainer gets a peft_config: true, false or "unknown"',
     "peft_config_kind": "class of that config (LoraConfig, …)",
     "peft_config_trains_head": "whether it trains the output head (modules_to_save, target_modules)",

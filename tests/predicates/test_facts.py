@@ -10,7 +10,7 @@ from sftdoctor.model import Fact, Location, ModelFolder
 from sftdoctor.predicates import Outcome, evaluate
 from tests.predicates.contexts import context
 
-SAID = {"bf16": True, "packing": "unset", "optim": "unknown", "max_length": 1024, "quantization": "nf4"}
+SAID = {"bf16": True, "packing": "unset", "optim": "unknown", "max_length": 1024, "quantization": "nf4", "fsdp": None}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,9 @@ SAID = {"bf16": True, "packing": "unset", "optim": "unknown", "max_length": 1024
         ({"max_length": {"at_least": 1025}}, Outcome.HOLDS),
         ({"max_length": {"at_most": 512}}, Outcome.HOLDS),
         ({"quantization": {"at_least": 1}}, Outcome.HOLDS),
+        ({"fsdp": {"not": ["unset", ""]}}, Outcome.HOLDS),
+        ({"fsdp": {"not": "full_shard"}}, Outcome.FAILS),
+        ({"fsdp": "unset"}, Outcome.HOLDS),
         ({"optim": "adamw_hf"}, Outcome.UNKNOWN),
         ({"optim": {"not": "adamw_hf"}}, Outcome.UNKNOWN),
         ({"optim": "unknown"}, Outcome.FAILS),

@@ -124,7 +124,7 @@ def test_python_path_comes_first_and_is_said(venv: Path, tmp_path: Path, monkeyp
     assert environment.version("first") == "9.0"
     assert environment.paths[0] == str(tmp_path / "before")
     assert str(tmp_path / "before") in environment.notes[0]
-    assert [each.kind for each in environment.problems] == ["duplicate"]
+    assert [each.kind for each in environment.problems] == ["duplicate", "python-path"]
 
 
 ACTIVE = [({"VIRTUAL_ENV"}, True), ({"CONDA_PREFIX"}, True), ({"VIRTUAL_ENV", "CONDA_PREFIX"}, True), (set(), False)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +43,45 @@ def test_trainer_arguments(arguments: str, checkpointing: object, reentrant: obj
     text = f"from elsewhere import flag, other\nKW = {{'use_reentrant': False}}\n{LOAD}\n"
     facts = said(f"{text}args = TrainingArguments('o'{', ' + arguments if arguments else ''})\n{TRAIN}")
     assert (facts["gradient_checkpointing"], facts["use_reentrant"]) == (checkpointing, reentrant)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stage"),
+    [
+        ("", "unset"),
+        ("deepspeed=None", "unset"),
+        ("deepspeed={'zero_optimization': {'stage': 3}}", 3),
+        ("deepspeed={'fp16': {}}", 0),
+        ("deepspeed={'zero_optimization': {'stage': flag}}", "unknown"),
+        ("deepspeed=flag", "unknown"),
+        ("deepspeed='nowhere/ds.json'", "unknown"),
+        ("deepspeed=str(FOLDER) + '/ds3.json'", 3),
+        ("deepspeed=str(FOLDER) + '/list.json'", "unknown"),
+        ("deepspeed=str(FOLDER) + '/text.json'", "unknown"),
+    ],
+)
+def test_the_stage_of_zero(arguments: str, stage: object, tmp_path: Path) -> None:
+    for name, text in {"ds3": '{"zero_optimization": {"stage": 3}}', "list": "[3]", "text": "stage 3"}.items():
+        (tmp_path / f"{name}.json").write_text(text, encoding="utf-8")
+    text = f"from elsewhere import flag\nFOLDER = {str(tmp_path)!r}\n{LOAD}\n"
+    facts = said(f"{text}args = TrainingArguments('o'{', ' + arguments if arguments else ''})\n{TRAIN}")
+    assert facts["zero_stage"] == stage
+
+
+@pytest.mark.parametrize(
+    ("config", "storage"),
+    [
+        ("None", "unset"),
+        ("BitsAndBytesConfig(load_in_4bit=True)", "unset"),
+        ("BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_storage=torch.bfloat16)", "bfloat16"),
+        ("BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_storage='uint8')", "uint8"),
+        ("flag", "unknown"),
+    ],
+)
+def test_quant_storage_and_rank(config: str, storage: str) -> None:
+    text = f"import torch\nfrom elsewhere import flag\n{LOAD[:-1]}, quantization_config={config})\n{ARGS}\n"
+    facts = said(f"{text}SFTTrainer(model, args=args, peft_config=LoraConfig(r=64)).train()")
+    assert (facts["quant_storage"], facts["lora_r"]) == (storage, 64)
 
 
 @pytest.mark.parametrize(
