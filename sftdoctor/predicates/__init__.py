@@ -32,6 +32,13 @@ gpu            present | kind | capability | memory | lacks_dtype      some acce
 torch-arch                                              torch has no code for a GPU that is there
 torch-build    lacks* (cuda|hip)                        torch was built without it
 driver                                                  NVIDIA driver older than torch's CUDA generation
+source         module*, has, lacks                      the module's text has (or lacks) these words
+unlisted       fact*, module*, name*                    the fact's value is not in that enumeration or table
+unknown-keyword  fact*, callable*, except               the fact names keywords that the callable has not itself
+compare        left*, is*, right*, left_default, right_default
+                                                        two facts: less, at-least, more, no-multiple, equal,
+                                                        different, not-among
+modules        fact*, unmatched* (all|some)             names of an adapter config match no module of the model
 facts          where*                                   all lines true of one script (or the scenario) and the model
 model          where*                                   all lines true of config.json ("a.b" goes into tables)
 live           where*                                   all lines true of what preflight measured on a live trainer;
@@ -57,6 +64,7 @@ from __future__ import annotations
 
 from sftdoctor.predicates import (
     code,
+    compare,
     facts,
     gradients,
     hardware,
@@ -64,8 +72,10 @@ from sftdoctor.predicates import (
     links,
     live,
     logic,
+    modules,
     outside,
     requirements,
+    sources,
     versions,
 )
 from sftdoctor.predicates.core import (
@@ -102,5 +112,8 @@ __all__ = [
     "gate",
 ]
 
-_REGISTERED = (code, facts, gradients, hardware, installation, links, live, logic, outside, requirements, versions)
+_REGISTERED = (
+    *(code, compare, facts, gradients, hardware, installation, links),
+    *(live, logic, modules, outside, requirements, sources, versions),
+)
 """Imported so that each registers its predicates."""
