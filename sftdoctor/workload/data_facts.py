@@ -10,7 +10,7 @@ from sftdoctor.model import Fact
 from sftdoctor.workload import functions, tokenizers
 from sftdoctor.workload.datasets import is_dataset
 from sftdoctor.workload.places import Places
-from sftdoctor.workload.plain import is_given, keyword_node, said, said_list
+from sftdoctor.workload.plain import keyword_node, said, said_list
 
 
 def data_facts(places: Places, machine: Machine, trainer: Obj) -> Iterator[Fact]:
@@ -25,8 +25,8 @@ def data_facts(places: Places, machine: Machine, trainer: Obj) -> Iterator[Fact]
         The facts of its data sets, its formatting function, its collator and its tokenizer.
     """
     yield from _dataset(places, machine, trainer)
-    evaluated = _given(machine, trainer, "eval_dataset")
-    yield Fact("eval_dataset_passed", is_given(evaluated), places.of(keyword_node(trainer.node, "eval_dataset")))
+    for name in ("eval_dataset", "compute_metrics"):
+        yield Fact(f"{name}_passed", _passed(machine, trainer, name), places.of(keyword_node(trainer.node, name)))
     formatting = _given(machine, trainer, "formatting_func")
     where = places.of(keyword_node(trainer.node, "formatting_func"))
     kind = "none" if formatting is None else "unknown"
@@ -42,6 +42,12 @@ def data_facts(places: Places, machine: Machine, trainer: Obj) -> Iterator[Fact]
 
 def _given(machine: Machine, trainer: Obj, name: str) -> Value:
     return machine.heap.get(trainer, name, UNKNOWN if machine.heap.record(trainer).open else None)
+
+
+def _passed(machine: Machine, trainer: Obj, name: str) -> Any:
+    """Whether an argument is given; one whose value is not known is."""
+    there = machine.heap.has(trainer, name)
+    return "unknown" if there is None else there and machine.heap.get(trainer, name) is not None
 
 
 def _dataset(places: Places, machine: Machine, trainer: Obj) -> Iterator[Fact]:
@@ -117,7 +123,7 @@ def _tokenizer(places: Places, machine: Machine, trainer: Obj, collator: Value) 
     """The tokenizer that the trainer uses: its own, else its collator's."""
     passed = [_given(machine, trainer, name) for name in ("processing_class", "tokenizer")]
     tokenizer = next((value for value in passed if value is not None), None)
-    yield Fact("tokenizer_passed", is_given(tokenizer), places.of(keyword_node(trainer.node, "processing_class")))
+    yield Fact("tokenizer_passed", "unknown" if tokenizer is UNKNOWN else tokenizer is not None)
     if tokenizer is None and isinstance(collator, Obj):
         slots = [*machine.heap.get(collator, "^positional", ()), machine.heap.get(collator, "tokenizer", None)]
         tokenizer = next((value for value in slots if tokenizers.is_tokenizer(value)), None)

@@ -66,7 +66,7 @@ VOCABULARY: Mapping[str, str] = {
     "trainer_args_class": 'class of its arguments (SFTConfig, TrainingArguments, …), "none" or "unknown"',
     "trainer_args_call": "the call that makes its arguments",
     **{
-        name: f'{name} of the arguments (what is given to the trainer itself counts too); "unset", "unknown"'
+        name: f'{name} of the arguments (what is given to the trainer itself counts too): "none" for None, "unset", "unknown"'
         for name in ARGUMENT_FACTS
     },
     "use_reentrant": 'use_reentrant of gradient_checkpointing_kwargs: true, false, "unset" or "unknown"',
@@ -79,6 +79,7 @@ VOCABULARY: Mapping[str, str] = {
     "dataset_column": "one for each column that it is known to have",
     "dataset_columns_complete": "whether it has no others",
     "eval_dataset_passed": "whether the trainer gets an eval_dataset",
+    "compute_metrics_passed": "whether the trainer gets compute_metrics",
     "formatting_func": 'what the trainer\'s formatting function returns: "text", "list", "dict", "ids", "nothing", '
     '"unknown"; "none" where the trainer gets none',
     "data_collator": 'class of the trainer\'s collator, "function" (of the script), "none" or "unknown"',
