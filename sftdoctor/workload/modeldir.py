@@ -119,7 +119,12 @@ def _folder_facts(folder: Path, config: Mapping[str, Any]) -> Iterator[Fact]:
     yield Fact("has_tokenizer", tokenizer.is_file())
     said = _lenient(tokenizer)
     yield Fact("has_chat_template", read_template(folder, said)[0] is not None)
-    yield from tokenizer_facts(folder, said)
+    found = tuple(tokenizer_facts(folder, said))
+    yield from found
+    highest = next((fact.value for fact in found if fact.name == "highest_token"), None)
+    rows = config.get("vocab_size")
+    if isinstance(highest, int) and isinstance(rows, int):
+        yield Fact("spare_rows", rows - highest - 1, where)
 
 
 _CONFIG_FACTS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {

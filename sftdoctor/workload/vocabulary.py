@@ -66,7 +66,7 @@ VOCABULARY: Mapping[str, str] = {
     "trainer_args_class": 'class of its arguments (SFTConfig, TrainingArguments, …), "none" or "unknown"',
     "trainer_args_call": "the call that makes its arguments",
     **{
-        name: f'{name} of the arguments (what is given to the trainer itself counts too): "none" for None, "unset", "unknown"'
+        name: f'{name} of the arguments (or of the trainer itself, in older trl); "none" for None, "unset", "unknown"'
         for name in ARGUMENT_FACTS
     },
     "use_reentrant": 'use_reentrant of gradient_checkpointing_kwargs: true, false, "unset" or "unknown"',
@@ -184,6 +184,7 @@ VOCABULARY: Mapping[str, str] = {
     "model_unk_token": "model folder: unk_token likewise",
     "added_token": "model folder: one for each token beside the vocabulary",
     "highest_token": "model folder: the highest id among them",
+    "spare_rows": "model folder: rows of the embeddings behind that id",
     "adds_bos": "model folder: whether the tokenizer puts its bos_token before a text",
     "extra_special_tokens": 'model folder: "list", "table" or "unset"',
     "template_place": 'model folder: where the chat template stands: "config", "file" or "none"',
