@@ -58,6 +58,9 @@ def _dataset(places: Places, machine: Machine, trainer: Obj) -> Iterator[Fact]:
         yield Fact("train_dataset", "none" if dataset is None else ("list" if items else "unknown"), where)
         return
     yield Fact("train_dataset", said(machine.heap.get(dataset, "^kind")), where)
+    path = machine.heap.get(dataset, "^path", None)
+    if isinstance(path, str):
+        yield Fact("dataset_loader", "script" if path.endswith(".py") else "name", places.of(dataset.node))
     yield Fact("dataset_transform", said(machine.heap.get(dataset, "^transform")), where)
     yield Fact("dataset_columns_complete", said(machine.heap.get(dataset, "^complete")), where)
     columns = machine.heap.get(dataset, "^columns")

@@ -79,7 +79,10 @@ def _load(machine: Machine, given: Arguments, node: ast.AST) -> Obj:
         kind = _STREAMED[kind] if streaming is True else kind
         # split=["train", "test"] gives a list
         kind = UNKNOWN if isinstance(split, Obj) else kind
-    return make(machine, node, kind)
+    made = make(machine, node, kind)
+    path = given.get(0, "path")
+    machine.heap.set(made, "^path", path)
+    return made
 
 
 def item(machine: Machine, dataset: Obj, key: Value) -> Value:

@@ -24,6 +24,7 @@ def source_facts(places: Places, tree: ast.Module) -> Iterator[Fact]:
         Facts in the order in which they stand.
     """
     seen: dict[str, None] = {}
+    padding = {node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and _pads(node.targets[0])}
     for node in _in_order(tree):
         for name in _imported(node):
             if name == "unsloth" and name not in seen:
@@ -32,11 +33,17 @@ def source_facts(places: Places, tree: ast.Module) -> Iterator[Fact]:
             if name not in seen:
                 yield Fact("imports", name, places.of(node))
                 seen[name] = None
+        if isinstance(node, ast.Attribute) and node.attr == "eos_token" and node not in padding:
+            yield Fact("writes_eos", True, places.of(node))
         variable = _set_variable(node)
         if variable is not None:
             yield Fact("sets_variable", variable, places.of(node))
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "apply_chat_template":
             yield Fact("applies_chat_template", chat_template_call(node), places.of(node))
+
+
+def _pads(target: ast.expr) -> bool:
+    return isinstance(target, ast.Attribute) and target.attr.startswith("pad_token")
 
 
 def _in_order(tree: ast.Module) -> list[ast.AST]:
