@@ -39,18 +39,19 @@ def facts(context: Context, arguments: Mapping[str, Any]) -> Judgement:
         elif not said and _fits_unset(wanted):
             continue
         elif any(fact.value == UNREADABLE for fact in said):
-            open_question = open_question or _open_question(context, name)
+            open_question = open_question or _open_question(said, context)
         else:
             return HOLDS
     return unknown(open_question) if open_question else fails(match)
 
 
-def _open_question(context: Context, name: str) -> str:
-    """Why a fact is not known; one reason for all that the trainer's arguments would say."""
-    arguments = context.facts.get("trainer_args_class", ())
-    if any(fact.value == UNREADABLE for fact in arguments):
+def _open_question(said: tuple[Fact, ...], context: Context) -> str:
+    """Why a fact is not known; one reason for all that the call of the trainer's arguments would say."""
+    calls = {fact.location for fact in context.facts.get("trainer_args_class", ())}
+    calls |= {fact.location for fact in context.facts.get("trainer_args_call", ())}
+    if all(fact.location in calls for fact in said if fact.value == UNREADABLE) and calls - {None}:
         return "what the trainer's arguments say shows only when the script runs"
-    return f"the value of {name} shows only when the script runs"
+    return f"the value of {said[0].name} shows only when the script runs"
 
 
 @predicate(

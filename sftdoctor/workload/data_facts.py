@@ -54,10 +54,13 @@ def _dataset(places: Places, machine: Machine, trainer: Obj) -> Iterator[Fact]:
     dataset = _given(machine, trainer, "train_dataset")
     where = places.of(keyword_node(trainer.node, "train_dataset"))
     if not is_dataset(dataset):
-        items = isinstance(dataset, Obj) and dataset.kind == "list"
-        yield Fact("train_dataset", "none" if dataset is None else ("list" if items else "unknown"), where)
+        # one that cannot be followed says nothing, and keeps no rule waiting: it may come from anywhere
+        if dataset is None or (isinstance(dataset, Obj) and dataset.kind == "list"):
+            yield Fact("train_dataset", "none" if dataset is None else "list", where)
         return
-    yield Fact("train_dataset", said(machine.heap.get(dataset, "^kind")), where)
+    kind = machine.heap.get(dataset, "^kind")
+    if isinstance(kind, str):
+        yield Fact("train_dataset", kind, where)
     path = machine.heap.get(dataset, "^path", None)
     if isinstance(path, str):
         yield Fact("dataset_loader", "script" if path.endswith(".py") else "name", places.of(dataset.node))

@@ -88,7 +88,7 @@ def _load(machine: Machine, given: Arguments, node: ast.AST) -> Obj:
 def item(machine: Machine, dataset: Obj, key: Value) -> Value:
     """dataset[key]: a split of a dictionary of them; rows and columns are not known."""
     kind = machine.heap.get(dataset, "^kind")
-    return _changed(machine, dataset, kind=_SINGLE[kind]) if kind in _SINGLE and isinstance(key, str) else UNKNOWN
+    return _changed(machine, dataset, kind=_SINGLE[kind]) if kind in _SINGLE else UNKNOWN
 
 
 def _changed(machine: Machine, dataset: Obj, node: ast.AST | None = None, **slots: Value) -> Obj:

@@ -74,7 +74,8 @@ VOCABULARY: Mapping[str, str] = {
     "dataset_kwarg": "one for each key of dataset_kwargs",
     "model_init_kwargs_passed": "whether the arguments have model_init_kwargs",
     "trainer_quantization_passed": "whether the trainer itself gets a quantization_config",
-    "train_dataset": '"Dataset", "DatasetDict", "IterableDataset", "IterableDatasetDict", "list", "none" or "unknown"',
+    "train_dataset": '"Dataset", "DatasetDict", "IterableDataset", "IterableDatasetDict", "list" or "none"; absent '
+    "where it cannot be followed",
     "dataset_loader": 'what load_dataset gets: "script" (a .py file) or "name"',
     "dataset_transform": "whether with_transform() was called on it",
     "dataset_column": "one for each column that it is known to have",
