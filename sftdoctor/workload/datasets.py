@@ -71,14 +71,11 @@ def _keys(machine: Machine, mapping: Value) -> tuple[tuple[str, ...], bool]:
 
 def _load(machine: Machine, given: Arguments, node: ast.AST) -> Obj:
     split, streaming = given.get(5, "split"), given.get(None, "streaming", False)
-    kind: Value
-    if given.open or split is UNKNOWN or streaming is UNKNOWN:
-        kind = UNKNOWN
-    else:
+    kind: Value = UNKNOWN
+    # a list of splits gives a list, and what is not known may be one
+    if not given.open and (split is None or isinstance(split, str)) and isinstance(streaming, bool):
         kind = "DatasetDict" if split is None else "Dataset"
-        kind = _STREAMED[kind] if streaming is True else kind
-        # split=["train", "test"] gives a list
-        kind = UNKNOWN if isinstance(split, Obj) else kind
+        kind = _STREAMED[kind] if streaming else kind
     made = make(machine, node, kind)
     path = given.get(0, "path")
     machine.heap.set(made, "^path", path)

@@ -29,7 +29,7 @@ def tokenizer_facts(folder: Path, config: Mapping[str, Any]) -> Iterator[Fact]:
     Returns:
         The facts; nothing where there is no tokenizer.
     """
-    if not config and not (folder / "tokenizer.json").is_file():
+    if not any((folder / name).is_file() for name in ("tokenizer_config.json", "tokenizer.json")):
         return
     where = Location(str(folder / "tokenizer_config.json"))
     class_ = config.get("tokenizer_class")
