@@ -52,9 +52,9 @@ platform       system | machine                         sys.platform, platform.m
 ignore-comment state* (unused|without-reason)           a comment `# sftdoctor: ignore[ID] reason` is like that
 log                                                     only a log shows it, by the rule's symptom; its cases are logs
 
-A line of `where` is `name = VALUE`, where VALUE is a plain value, a list of them (any), "unset" (not said), "set"
-(said, whatever it is), or a table of `not`, `at_least`, `at_most`. Fact names are those of workload.VOCABULARY. A fact
-whose value is "unknown" (it shows only when the script runs) makes the answer unknown.
+A line of `where` is `name = VALUE`, where VALUE is a plain value, a list of them (any), "unset" (not said), "none"
+(None), "set" (said, whatever it is), or a table of `not`, `at_least`, `at_most`. Fact names are those of
+workload.VOCABULARY. A fact whose value is "unknown" (it shows only when the script runs) makes the answer unknown.
 
 Texts of a rule (title, message, a fix's require and arguments) may hold `{peft}` (its installed version), `{python}`,
 `{fact.NAME}` and the values that the predicate defines (see `Registered.values`), such as `{dependency}`, `{gpu}`.

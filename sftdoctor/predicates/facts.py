@@ -12,6 +12,8 @@ UNSET = "unset"
 """In a `where`, and as the value of a Fact: the script does not say it."""
 SET = "set"
 """In a `where`: the script says it, whatever the value."""
+NONE = "none"
+"""In a `where`: None, which TOML has no word for (or the text itself)."""
 UNREADABLE = "unknown"
 """Value of a Fact that the script sets to something that only running it would tell."""
 CONDITIONS = ("not", "at_least", "at_most")
@@ -83,6 +85,8 @@ def _fits(wanted: Any, value: Any) -> bool:
         return False
     if isinstance(wanted, Mapping):
         return _fits_conditions(wanted, value)
+    if wanted == NONE and value is None:
+        return True
     if wanted == SET:
         return bool(value != UNSET)
     # bool is an int in Python, and 1 is not true in TOML

@@ -75,8 +75,7 @@ def _plain(machine: Machine, obj: Obj, name: str) -> Any:
     there = machine.heap.has(obj, name)
     if there is False:
         return "unset"
-    value = "unknown" if there is None else said_list(machine, machine.heap.get(obj, name))
-    return "none" if value is None and name != "gradient_checkpointing" else value
+    return "unknown" if there is None else said_list(machine, machine.heap.get(obj, name))
 
 
 def _reentrant(places: Places, machine: Machine, args: Obj) -> Iterator[Fact]:

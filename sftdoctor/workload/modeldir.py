@@ -93,9 +93,14 @@ def _inside(folder: Path, module: str) -> Path | None:
     file = folder / f"{module.replace('.', '/')}.py"
     if not file.is_file():
         return None
-    if folder not in file.resolve().parents or file.stat().st_size > CODE_LIMIT:
+    if _home(folder) not in file.resolve().parents or file.stat().st_size > CODE_LIMIT:
         raise WorkloadError(f"{file} leads out of the model folder, or is too large", "Do not trust this model.")
     return file
+
+
+def _home(folder: Path) -> Path:
+    """What the files of a model folder may lie in: in the Hugging Face cache they are links into the blobs beside."""
+    return folder.parent.parent if folder.parent.name == "snapshots" else folder
 
 
 def _text(file: Path) -> str:

@@ -66,7 +66,7 @@ VOCABULARY: Mapping[str, str] = {
     "trainer_args_class": 'class of its arguments (SFTConfig, TrainingArguments, …), "none" or "unknown"',
     "trainer_args_call": "the call that makes its arguments",
     **{
-        name: f'{name} of the arguments (or of the trainer itself, in older trl); "none" for None, "unset", "unknown"'
+        name: f'{name} of the arguments (in older trl also of the trainer itself); "unset", "unknown"'
         for name in ARGUMENT_FACTS
     },
     "use_reentrant": 'use_reentrant of gradient_checkpointing_kwargs: true, false, "unset" or "unknown"',

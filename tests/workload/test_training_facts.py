@@ -177,7 +177,7 @@ def test_the_config_of_a_wrap_counts_too() -> None:
 @pytest.mark.parametrize(
     ("args", "facts"),
     [
-        ("max_length=None", {"max_length": "none"}),
+        ("max_length=None", {"max_length": None}),
         ("evaluation_strategy='steps'", {"eval_strategy": "steps"}),
         ('dataset_kwargs={"skip_prepare_dataset": True}', {"skip_prepare_dataset": True}),
         ('dataset_kwargs={"add_special_tokens": False}', {"dataset_kwarg": "add_special_tokens"}),
