@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from typing import TypeGuard
 
-from sftdoctor.flow import UNKNOWN, Arguments, Function, Machine, Obj, Ref, Value
+from sftdoctor.flow import UNKNOWN, Arguments, Function, Machine, Method, Obj, Ref, Value
 from sftdoctor.workload.functions import returned_keys
 
 _KEEP = frozenset(
@@ -43,6 +43,8 @@ def make(
 def call_loader(machine: Machine, function: Ref, given: Arguments, node: ast.AST) -> Value | None:
     """Calls of the datasets library that make a data set; None for every other call."""
     owner, _, last = function.name.rpartition(".")
+    if not function.name.startswith("datasets."):
+        return None
     if last == "load_dataset":
         return _load(machine, given, node)
     if owner.rpartition(".")[2] == "Dataset":
@@ -135,8 +137,9 @@ def _map(
     removes = given.get(None, "remove_columns")
     names = _names(machine, removes) if removes is not None else ()
     if names is None:
-        # remove_columns=dataset.column_names: what the function returns is all that is left
-        columns, complete = (), added is not None
+        # of remove_columns=dataset.column_names what the function returns is all that is left
+        everything = isinstance(removes, Method) and removes.name.endswith("column_names")
+        columns, complete = (), everything and is_dataset(removes.receiver)
     else:
         columns = tuple(name for name in columns if name not in names)
     known = tuple(dict.fromkeys((*columns, *(added or ()))))

@@ -39,7 +39,7 @@ def call_loader(machine: Machine, function: Ref, given: Arguments, node: ast.AST
         slots["^path"] = given.get(0, "pretrained_model_name_or_path")
         slots.update({name: given.keywords[name] for name in _SETTINGS if name in given.keywords})
         return machine.heap.add(Obj("tokenizer", node), slots)
-    if last in _TEMPLATE_SETTERS:
+    if last in _TEMPLATE_SETTERS and function.name.startswith(("trl.", "unsloth.")):
         return _set_template(machine, last, given, node)
     return None
 

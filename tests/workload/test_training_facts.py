@@ -11,14 +11,19 @@ IMPORTS = (
     "from elsewhere import change, something\n"
     "from transformers import AutoTokenizer, DataCollatorForLanguageModeling\n"
     "from trl import DataCollatorForCompletionOnlyLM, setup_chat_format\n"
+    "import others\n"
     "import torch\n"
+    "def make():\n"
+    '    return load_dataset("x", split="train")\n'
 )
 TOKENIZER = 'tok = AutoTokenizer.from_pretrained("t")\n'
 
 
 def trained(before: str, trainer: str, args: str = "") -> dict[str, object]:
     made = f'args = SFTConfig(output_dir="o"{", " + args if args else ""})\n'
-    return said(f'{IMPORTS}{before}{made}SFTTrainer(model="m", args=args{", " + trainer if trainer else ""}).train()\n')
+    return said(
+        f'{IMPORTS}import others\ndef make():\n    return load_dataset("x", split="train")\n{before}{made}SFTTrainer(model="m", args=args{", " + trainer if trainer else ""}).train()\n'
+    )
 
 
 @pytest.mark.parametrize(
@@ -40,6 +45,7 @@ def trained(before: str, trainer: str, args: str = "") -> dict[str, object]:
         ('Dataset.from_dict({"a": rows}).to_iterable_dataset()', "IterableDataset", "a"),
         ('[{"text": "a"}]', "list", None),
         ("something", None, None),
+        ("others.load_dataset(1)", None, None),
     ],
 )
 def test_data_sets(data: str, kind: str | None, column: str | None) -> None:
@@ -55,6 +61,8 @@ def test_data_sets(data: str, kind: str | None, column: str | None) -> None:
         ('Dataset.from_dict({"a": rows}).map(lambda row: {"b": row["a"]})', True),
         ('Dataset.from_dict({"a": rows}).map(change)', False),
         ('load_dataset("x", split="train")', False),
+        ('Dataset.from_dict({"a": r}).map(lambda row: {"b": 1}, remove_columns=something)', False),
+        ("make().map(lambda row: {'b': 1}, remove_columns=make().column_names)", True),
         ('load_dataset("x", split="train").select_columns(["a"])', True),
     ],
 )
