@@ -37,6 +37,7 @@ def adapter_facts(places: Places, machine: Machine, config: Value) -> Iterator[F
     """
     if not isinstance(config, Obj) or config.kind != "instance":
         return
+    yield Fact("adapter_config_call", "made", places.of(config.node))
     for name in _LORA:
         fact = name if name.startswith("lora_") else f"lora_{name}"
         unset: Value = UNKNOWN if machine.heap.record(config).open else "unset"

@@ -102,6 +102,7 @@ VOCABULARY: Mapping[str, str] = {
     "tokenizer_padding_side": "its padding_side likewise",
     "tokenizer_eos_token": "its eos_token likewise",
     "embeddings_resized": "whether the script calls resize_token_embeddings",
+    "adapter_config_call": "the call that makes the adapter config",
     "lora_task_type": "task_type of the adapter config",
     "lora_r": "r of the adapter config",
     "lora_dropout": "lora_dropout of the adapter config",

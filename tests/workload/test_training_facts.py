@@ -21,9 +21,8 @@ TOKENIZER = 'tok = AutoTokenizer.from_pretrained("t")\n'
 
 def trained(before: str, trainer: str, args: str = "") -> dict[str, object]:
     made = f'args = SFTConfig(output_dir="o"{", " + args if args else ""})\n'
-    return said(
-        f'{IMPORTS}import others\ndef make():\n    return load_dataset("x", split="train")\n{before}{made}SFTTrainer(model="m", args=args{", " + trainer if trainer else ""}).train()\n'
-    )
+    call = f'SFTTrainer(model="m", args=args{", " + trainer if trainer else ""})'
+    return said(f"{IMPORTS}{before}{made}{call}.train()\n")
 
 
 @pytest.mark.parametrize(
