@@ -25,7 +25,7 @@ def data_facts(places: Places, machine: Machine, trainer: Obj) -> Iterator[Fact]
         The facts of its data sets, its formatting function, its collator and its tokenizer.
     """
     yield from _dataset(places, machine, trainer)
-    for name in ("eval_dataset", "compute_metrics"):
+    for name in ("eval_dataset", "compute_metrics", "formatting_func"):
         yield Fact(f"{name}_passed", _passed(machine, trainer, name), places.of(keyword_node(trainer.node, name)))
     formatting = _given(machine, trainer, "formatting_func")
     where = places.of(keyword_node(trainer.node, "formatting_func"))

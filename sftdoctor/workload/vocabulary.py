@@ -82,6 +82,7 @@ VOCABULARY: Mapping[str, str] = {
     "dataset_columns_complete": "whether it has no others",
     "eval_dataset_passed": "whether the trainer gets an eval_dataset",
     "compute_metrics_passed": "whether the trainer gets compute_metrics",
+    "formatting_func_passed": "whether the trainer gets a formatting_func",
     "formatting_func": 'what the trainer\'s formatting function returns: "text", "list", "dict", "ids", "nothing", '
     '"unknown"; "none" where the trainer gets none',
     "data_collator": 'class of the trainer\'s collator, "function" (of the script), "none" or "unknown"',
