@@ -239,6 +239,8 @@ class ModelFolder:
     code: tuple[str, ...] = ()
     """Remote-code files (modeling_*.py and what auto_map names), absolute paths."""
     facts: tuple[Fact, ...] = ()
+    modules: tuple[str, ...] = ()
+    """Names of the modules that its weight files are for; empty where there are none or they cannot be read."""
 
 
 @dataclass(frozen=True)

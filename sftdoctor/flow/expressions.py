@@ -47,6 +47,10 @@ class Expressions:
         """What a call gives back; Machine knows how."""
         raise NotImplementedError
 
+    def item(self, value: Value, key: Value) -> Value:
+        """`value[key]` of what is no container here; Machine asks the World."""
+        raise NotImplementedError
+
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Function:
         """The function that a definition makes."""
         raise NotImplementedError
@@ -272,7 +276,7 @@ class Expressions:
             return self.heap.get(value, key)
         if isinstance(value, tuple) and isinstance(key, int) and -len(value) <= key < len(value):
             return value[key]
-        return UNKNOWN
+        return self.item(value, key) if isinstance(value, Obj) and value.kind not in ("dict", "list") else UNKNOWN
 
     def _call(self, node: ast.Call) -> Value:
         function = self.evaluate(node.func)

@@ -98,6 +98,9 @@ class Machine(Statements):
     def set_attribute(self, owner: Value, name: str, value: Value, node: ast.AST) -> None:
         self.world.set_attribute(self, owner, name, value, node)
 
+    def item(self, value: Value, key: Value) -> Value:
+        return self.world.item(self, value, key)
+
     def elements(self, value: Value) -> tuple[Value, ...] | None:
         return self.world.elements(self, value)
 

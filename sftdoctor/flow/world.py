@@ -24,6 +24,9 @@ class World(Protocol):
     def set_attribute(self, machine: Machine, value: Value, name: str, new: Value, node: ast.AST) -> None:
         """`value.name = new`."""
 
+    def item(self, machine: Machine, value: Value, key: Value) -> Value:
+        """`value[key]`, where value is an Obj that is neither a dictionary nor a list."""
+
     def call(self, machine: Machine, function: Value, given: Arguments, node: ast.AST) -> Value:
         """A call of a Ref, a Method or a class without source."""
 

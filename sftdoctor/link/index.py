@@ -50,6 +50,10 @@ OPAQUE = (
 """Large libraries that are consistent in themselves: their names are looked up, their modules are not followed."""
 
 
+TEXT_LIMIT = 4 * 1024 * 1024
+"""Bytes of a module that are read as text; the largest of these libraries is a tenth of it."""
+
+
 class Library:
     """The modules of an Environment's packages.
 
@@ -64,6 +68,7 @@ class Library:
         self.locator = Locator(environment)
         self.trees = Trees()
         self.stamps = Stamps()
+        self._texts: dict[str, str | None] = {}
         self._static = Machine(environment, self.locator, trees=self.trees)
 
     @cached_property
@@ -84,6 +89,24 @@ class Library:
         """Where the source of a module lies; None where it has none."""
         found = self.locator.find(module)
         return found.path if found else None
+
+    def text(self, module: str) -> str | None:
+        """The source of a module as text.
+
+        Args:
+            module: Its dotted name.
+
+        Returns:
+            None where there is no such module, or it has no source that can be read.
+        """
+        if module not in self._texts:
+            path = self.path(module)
+            try:
+                raw = path.read_bytes()[:TEXT_LIMIT] if path is not None and path.suffix == ".py" else None
+            except OSError:
+                raw = None
+            self._texts[module] = raw.decode("utf-8", errors="replace") if raw is not None else None
+        return self._texts[module]
 
     def offers(self, module: str, name: str) -> bool | None:
         """Whether a module offers a name, as its source shows.

@@ -190,5 +190,8 @@ class _NoLibrary:
     def offers(self, module: str, name: str) -> bool | None:
         return None
 
+    def text(self, module: str) -> None:
+        return None
+
     def signature(self, callable_: str) -> None:
         return None

@@ -38,6 +38,13 @@ code-for-gpu   distribution*, file                      its compiled modules hav
 memory         bound* (least|estimate)                  the GPUs have less memory than this training needs
 driver                                                  NVIDIA driver older than torch's CUDA generation
 driver-version below*                                   NVIDIA driver older than that
+source         module*, has, lacks                      the module's text has (or lacks) these words
+unlisted       fact*, module*, name*                    the fact's value is not in that enumeration or table
+unknown-keyword  fact*, callable*, except               the fact names keywords that the callable has not itself
+compare        left*, is*, right*, left_default, right_default
+                                                        two facts: less, at-least, more, no-multiple, equal,
+                                                        different, not-among
+modules        fact*, unmatched* (all|some)             names of an adapter config match no module of the model
 facts          where*                                   all lines true of one script (or the scenario) and the model
 model          where*                                   all lines true of config.json ("a.b" goes into tables)
 live           where*                                   all lines true of what preflight measured on a live trainer;
@@ -52,9 +59,9 @@ platform       system | machine                         sys.platform, platform.m
 ignore-comment state* (unused|without-reason)           a comment `# sftdoctor: ignore[ID] reason` is like that
 log                                                     only a log shows it, by the rule's symptom; its cases are logs
 
-A line of `where` is `name = VALUE`, where VALUE is a plain value, a list of them (any), "unset" (not said), "set"
-(said, whatever it is), or a table of `not`, `at_least`, `at_most`. Fact names are those of workload.VOCABULARY. A fact
-whose value is "unknown" (it shows only when the script runs) makes the answer unknown.
+A line of `where` is `name = VALUE`, where VALUE is a plain value, a list of them (any), "unset" (not said), "none"
+(None), "set" (said, whatever it is), or a table of `not`, `at_least`, `at_most`. Fact names are those of
+workload.VOCABULARY. A fact whose value is "unknown" (it shows only when the script runs) makes the answer unknown.
 
 Texts of a rule (title, message, a fix's require and arguments) may hold `{peft}` (its installed version), `{python}`,
 `{fact.NAME}` and the values that the predicate defines (see `Registered.values`), such as `{dependency}`, `{gpu}`.
@@ -65,6 +72,7 @@ from __future__ import annotations
 from sftdoctor.predicates import (
     binaries,
     code,
+    compare,
     facts,
     gradients,
     hardware,
@@ -73,9 +81,11 @@ from sftdoctor.predicates import (
     live,
     logic,
     memory,
+    modules,
     outside,
     requirements,
     shadows,
+    sources,
     versions,
 )
 from sftdoctor.predicates.core import (
@@ -113,7 +123,7 @@ __all__ = [
 ]
 
 _REGISTERED = (
-    *(binaries, code, facts, gradients, hardware, installation, links, live),
-    *(logic, memory, outside, requirements, shadows, versions),
+    *(binaries, code, compare, facts, gradients, hardware, installation, links, live),
+    *(logic, memory, modules, outside, requirements, shadows, sources, versions),
 )
 """Imported so that each registers its predicates."""

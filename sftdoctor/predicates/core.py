@@ -23,6 +23,9 @@ class Signature(Protocol):
     def accepts(self, keyword: str) -> bool:
         """Whether a call may pass that keyword (True where the callable takes `**kwargs`)."""
 
+    def has(self, name: str) -> bool:
+        """Whether it has a parameter of its own of that name."""
+
 
 class Library(Protocol):
     """What the linker knows about the target's modules; None always means that it cannot be known."""
@@ -32,6 +35,9 @@ class Library(Protocol):
 
     def signature(self, callable_: str) -> Signature | None:
         """The signature of "pkg.mod:func", "pkg.mod:Class.method" or "pkg.mod:Class"."""
+
+    def text(self, module: str) -> str | None:
+        """The source of a module as text; None also where there is no such module."""
 
 
 class Links(Protocol):

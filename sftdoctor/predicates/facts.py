@@ -12,6 +12,8 @@ UNSET = "unset"
 """In a `where`, and as the value of a Fact: the script does not say it."""
 SET = "set"
 """In a `where`: the script says it, whatever the value."""
+NONE = "none"
+"""In a `where`: None, which TOML has no word for (or the text itself)."""
 UNREADABLE = "unknown"
 """Value of a Fact that the script sets to something that only running it would tell."""
 CONDITIONS = ("not", "at_least", "at_most")
@@ -39,10 +41,19 @@ def facts(context: Context, arguments: Mapping[str, Any]) -> Judgement:
         elif not said and _fits_unset(wanted):
             continue
         elif any(fact.value == UNREADABLE for fact in said):
-            open_question = open_question or f"the value of {name} shows only when the script runs"
+            open_question = open_question or _open_question(said, context)
         else:
             return HOLDS
     return unknown(open_question) if open_question else fails(match)
+
+
+def _open_question(said: tuple[Fact, ...], context: Context) -> str:
+    """Why a fact is not known; one reason for all that the call of the trainer's arguments would say."""
+    calls = {fact.location for fact in context.facts.get("trainer_args_class", ())}
+    calls |= {fact.location for fact in context.facts.get("trainer_args_call", ())}
+    if all(fact.location in calls for fact in said if fact.value == UNREADABLE) and calls - {None}:
+        return "what the trainer's arguments say shows only when the script runs"
+    return f"the value of {said[0].name} shows only when the script runs"
 
 
 @predicate(
@@ -74,6 +85,8 @@ def _fits(wanted: Any, value: Any) -> bool:
         return False
     if isinstance(wanted, Mapping):
         return _fits_conditions(wanted, value)
+    if wanted == NONE and value is None:
+        return True
     if wanted == SET:
         return bool(value != UNSET)
     # bool is an int in Python, and 1 is not true in TOML

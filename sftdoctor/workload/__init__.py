@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sftdoctor.model import NotJudged, Scenario, Script, Workload
+from sftdoctor.workload.localmodels import own_model
 from sftdoctor.workload.modeldir import read_model_folder
 from sftdoctor.workload.script import read_script
 from sftdoctor.workload.sources import read_sources
@@ -21,7 +22,7 @@ def read_workload(
 
     Args:
         paths: Scripts, notebooks, and folders of them.
-        model: The model folder, where one was named.
+        model: The model folder, where one was named; else the one that the scripts load, where it is on this machine.
         scenario: What runs where no script says otherwise.
         arguments: The command line that the one script will get.
 
@@ -39,4 +40,7 @@ def read_workload(
         scripts.append(script)
         not_judged.extend(left_open)
     folder = read_model_folder(model) if model is not None else None
+    if model is None:
+        folder, left_open = own_model(scripts)
+        not_judged.extend(left_open)
     return Workload(scenario, tuple(scripts), folder, tuple(not_judged))

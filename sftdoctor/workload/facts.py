@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
-from sftdoctor.flow import UNKNOWN, ClassValue, Machine, Obj, Ref, Value
+from sftdoctor.flow import UNKNOWN, ClassValue, Machine, Obj, Value
 from sftdoctor.model import Fact, Location
 from sftdoctor.workload import model_configs, models
+from sftdoctor.workload.adapter_facts import adapter_facts, passed_quantization, quantization_facts, trainer_adapter
+from sftdoctor.workload.argument_facts import argument_facts, class_name
+from sftdoctor.workload.data_facts import data_facts
+from sftdoctor.workload.places import Places
+from sftdoctor.workload.plain import keyword_node, said
 from sftdoctor.workload.steps import Step, Steps
-from sftdoctor.workload.vocabulary import ARGUMENT_FACTS
-from sftdoctor.workload.world import library_base
-
-_PLAIN = (bool, int, float, str)
 
 
 class FactReader:
@@ -26,27 +25,11 @@ class FactReader:
     """
 
     def __init__(self, path: str, text: str) -> None:
-        self.path = path
-        self._lines = text.split("\n")
+        self.places = Places(path, text)
 
     def location(self, node: ast.AST | None) -> Location | None:
         """Where a node stands, counted in characters from 1."""
-        line = getattr(node, "lineno", None)
-        if node is None or line is None:
-            return None
-        end_line, end_offset = getattr(node, "end_lineno", line), getattr(node, "end_col_offset", 0)
-        return Location(
-            self.path,
-            line,
-            self._column(line, getattr(node, "col_offset", 0)),
-            end_line,
-            self._column(end_line, end_offset),
-        )
-
-    def _column(self, line: int, offset: int) -> int:
-        """The syntax tree counts UTF-8 bytes from 0."""
-        text = self._lines[line - 1] if line <= len(self._lines) else ""
-        return len(text.encode()[:offset].decode(errors="ignore")) + 1
+        return self.places.of(node)
 
     def trainer_facts(self, machine: Machine, trainer: Obj) -> tuple[Fact, ...]:
         """What a script says about the training that a trainer will do.
@@ -60,9 +43,8 @@ class FactReader:
         """
         heap = machine.heap
         class_ = heap.get(trainer, "^class", None)
-        own = library_base(class_) if isinstance(class_, ClassValue) else class_
         facts = [
-            Fact("trainer_class", own.last if isinstance(own, Ref) else "unknown", self.location(trainer.node)),
+            Fact("trainer_class", class_name(machine, trainer), self.location(trainer.node)),
             Fact(
                 "trainer_call",
                 "own subclass" if isinstance(class_, ClassValue) else "plain",
@@ -70,63 +52,17 @@ class FactReader:
             ),
         ]
         args = heap.get(trainer, "args", UNKNOWN if heap.record(trainer).open else None)
-        facts.extend(self._arguments(machine, args, trainer))
-        facts.extend(self._peft_config(machine, trainer))
+        facts.extend(argument_facts(self.places, machine, args, trainer))
+        facts.extend(trainer_adapter(self.places, machine, trainer))
+        facts.extend(passed_quantization(self.places, machine, trainer))
+        facts.extend(data_facts(self.places, machine, trainer))
         model = heap.get(trainer, "model", UNKNOWN if heap.record(trainer).open else None)
         facts.extend(self.model_facts(machine, model, trainer))
+        adapter = heap.get(trainer, "peft_config", None)
+        if adapter is None and models.is_model(model):
+            adapter = heap.get(heap.get(model, "core"), "adapter_config", None)
+        facts.extend(adapter_facts(self.places, machine, adapter))
         return tuple(facts)
-
-    def _arguments(self, machine: Machine, args: Value, trainer: Obj) -> Iterator[Fact]:
-        heap = machine.heap
-        if args is None:
-            yield Fact("trainer_args_class", "none", self.location(trainer.node))
-            return
-        if not isinstance(args, Obj):
-            yield Fact("trainer_args_class", "unknown", self.location(trainer.node))
-            for name in ("gradient_checkpointing", "use_reentrant"):
-                yield Fact(name, "unknown", self.location(trainer.node))
-            return
-        class_ = heap.get(args, "^class", None)
-        own = library_base(class_) if isinstance(class_, ClassValue) else class_
-        yield Fact("trainer_args_class", own.last if isinstance(own, Ref) else "unknown", self.location(args.node))
-        yield Fact("trainer_args_call", "made", self.location(args.node))
-        for alias in ("activation_checkpointing", "activation_checkpointing_kwargs"):
-            if heap.has(args, alias) and heap.has(args, alias.replace("activation", "gradient")) is False:
-                heap.set(args, alias.replace("activation", "gradient"), heap.get(args, alias))
-        for name in ARGUMENT_FACTS:
-            yield Fact(name, self._plain(machine, args, name), self._keyword(args.node, name))
-        stage = model_configs.zero_stage(machine, heap.get(args, "deepspeed", None), Path(self.path).parent)
-        yield Fact("zero_stage", stage, self._keyword(args.node, "deepspeed"))
-        kwargs = heap.get(args, "gradient_checkpointing_kwargs", UNKNOWN if heap.record(args).open else "unset")
-        node = kwargs.node if isinstance(kwargs, Obj) and kwargs.node is not None else args.node
-        yield Fact("use_reentrant", model_configs.reentrant(machine, kwargs), self.location(node))
-
-    def _plain(self, machine: Machine, obj: Obj, name: str) -> Any:
-        there = machine.heap.has(obj, name)
-        if there is False:
-            return "unset"
-        value = machine.heap.get(obj, name)
-        return value if value is None or isinstance(value, _PLAIN) else "unknown"
-
-    def _keyword(self, node: ast.AST | None, name: str) -> Location | None:
-        """Where a keyword's value stands in a call; the call itself where it is not given there."""
-        if isinstance(node, ast.Call):
-            for keyword in node.keywords:
-                if keyword.arg == name:
-                    return self.location(keyword.value)
-        return self.location(node)
-
-    def _peft_config(self, machine: Machine, trainer: Obj) -> Iterator[Fact]:
-        config = machine.heap.get(trainer, "peft_config", UNKNOWN if machine.heap.record(trainer).open else None)
-        where = self._keyword(trainer.node, "peft_config")
-        passed: Any = False if config is None else (True if isinstance(config, Obj) else "unknown")
-        yield Fact("peft_config_passed", passed, where)
-        if passed is True:
-            kind, head, embeddings = model_configs.adapter(machine, config)
-            yield Fact("peft_config_kind", kind if isinstance(kind, str) else "unknown", where)
-            yield Fact("lora_r", self._plain(machine, config, "r"), where)
-            yield Fact("peft_config_trains_head", _said(head), where)
-            yield Fact("peft_config_trains_embeddings", _said(embeddings), where)
 
     def model_facts(self, machine: Machine, model: Value, trainer: Obj | None) -> Iterator[Fact]:
         """What a script does to its model.
@@ -152,28 +88,39 @@ class FactReader:
         heap = machine.heap
         core = heap.get(model, "core")
         loaded = self.location(core.node)
-        yield Fact("model_loaded_by", _said(heap.get(core, "loaded_by")), loaded)
-        yield Fact("model_load_call", _said(heap.get(core, "class")), loaded)
-        yield Fact("model_path", _said(heap.get(core, "path")), loaded)
+        yield Fact("model_loaded_by", said(heap.get(core, "loaded_by")), loaded)
+        yield Fact("model_load_call", said(heap.get(core, "class")), loaded)
+        yield Fact("model_path", said(heap.get(core, "path")), loaded)
         config = heap.get(core, "quantization_config")
         yield Fact(
-            "quantization", _said(heap.get(core, "quantization")), self.location(getattr(config, "node", core.node))
+            "quantization", said(heap.get(core, "quantization")), self.location(getattr(config, "node", core.node))
         )
-        yield Fact("quant_storage", model_configs.quant_storage(machine, config), loaded)
+        yield from quantization_facts(self.places, machine, config)
         for name in models.LOAD_ARGUMENTS:
-            yield Fact(f"model_{name}", _said(heap.get(core, name)), self._keyword(core.node, name))
+            yield Fact(f"model_{name}", said(heap.get(core, name)), self.location(keyword_node(core.node, name)))
+        yield Fact("embeddings_resized", said(heap.get(core, "resized")), loaded)
         wrapped = heap.get(model, "wrapped")
         yield Fact("model_passed", {True: "wrapped", False: "plain"}.get(wrapped, "unknown"), where)
         yield from self._steps(heap.get(core, "steps"), trainer)
 
     def _init_kwargs(self, machine: Machine, trainer: Obj | None, where: Location | None) -> Iterator[Fact]:
-        """Quantisation of a model that the trainer loads itself, from model_init_kwargs."""
-        args = machine.heap.get(trainer, "args", None) if trainer is not None else None
-        kwargs = machine.heap.get(args, "model_init_kwargs", None) if isinstance(args, Obj) else None
-        quantization: Value = "none" if kwargs is None else UNKNOWN
-        if isinstance(kwargs, Obj) and kwargs.kind == "dict":
-            quantization = model_configs.quantization_of(machine, machine.heap.get(kwargs, "quantization_config", None))
-        yield Fact("quantization", _said(quantization), where)
+        """What a model that the trainer loads itself is loaded with: model_init_kwargs, and its own argument."""
+        heap = machine.heap
+        args = heap.get(trainer, "args", None) if trainer is not None else None
+        kwargs = heap.get(args, "model_init_kwargs", None) if isinstance(args, Obj) else None
+        config = heap.get(trainer, "quantization_config", None) if trainer is not None else None
+        given = kwargs if isinstance(kwargs, Obj) and kwargs.kind == "dict" else None
+        if config is None and given is not None:
+            config = heap.get(given, "quantization_config", UNKNOWN if heap.record(given).open else None)
+        elif config is None and kwargs is not None:
+            config = UNKNOWN
+        yield Fact("quantization", said(model_configs.quantization_of(machine, config)), where)
+        yield from quantization_facts(self.places, machine, config)
+        for name in models.LOAD_ARGUMENTS:
+            value: Value = "unset" if kwargs is None else UNKNOWN
+            if given is not None:
+                value = heap.get(given, name, UNKNOWN if heap.record(given).open else "unset")
+            yield Fact(f"model_{name}", said(value), self.location(given.node) if given is not None else where)
 
     def _steps(self, steps: Value, trainer: Obj | None) -> Iterator[Fact]:
         if not isinstance(steps, Steps):
@@ -217,11 +164,6 @@ _WHEN_FACTS: Mapping[str, str] = {
     "gc_enable": "gc_enable",
     "freeze": "freezes",
 }
-
-
-def _said(value: Value) -> Any:
-    """A plain value as it is, else "unknown"."""
-    return value if value is None or isinstance(value, _PLAIN) else "unknown"
 
 
 def _first_name(node: ast.AST | None) -> str:

@@ -123,13 +123,3 @@ def _stage_of_file(path: Path) -> Value:
     except (OSError, ValueError, AttributeError, RecursionError):
         return "unknown"
     return stage if isinstance(stage, int) and not isinstance(stage, bool) else "unknown"
-
-
-def quant_storage(machine: Machine, config: Value) -> Value:
-    """bnb_4bit_quant_storage of a quantisation config: a dtype's name, "unset" or "unknown"."""
-    if not isinstance(config, Obj):
-        return "unset" if config is None else "unknown"
-    value = machine.heap.get(config, "bnb_4bit_quant_storage", None)
-    if value is None:
-        return "unset"
-    return value.last if isinstance(value, Ref) else (value if isinstance(value, str) else "unknown")

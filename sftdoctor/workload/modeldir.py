@@ -10,6 +10,8 @@ from typing import Any
 from sftdoctor.errors import WorkloadError
 from sftdoctor.flow.classes import CodeFiles, read_code
 from sftdoctor.model import Fact, Location, ModelFolder
+from sftdoctor.workload.tokenizerdir import read_template, tokenizer_facts
+from sftdoctor.workload.weights import modules, weight_facts
 
 JSON_LIMIT = 4 * 1024 * 1024
 """Bytes; a config that is larger is none."""
@@ -39,8 +41,8 @@ def read_model_folder(path: Path) -> ModelFolder:
     folder = path.resolve()
     code = _code_files(folder, config)
     remote = read_code(code)
-    facts = (*_folder_facts(folder, config), *_remote_facts(config, remote))
-    return ModelFolder(str(path), config, tuple(str(file) for file in code), facts)
+    facts = (*_folder_facts(folder, config), *weight_facts(folder), *_remote_facts(config, remote))
+    return ModelFolder(str(path), config, tuple(str(file) for file in code), facts, modules(folder))
 
 
 def _json(path: Path) -> Mapping[str, Any]:
@@ -91,9 +93,14 @@ def _inside(folder: Path, module: str) -> Path | None:
     file = folder / f"{module.replace('.', '/')}.py"
     if not file.is_file():
         return None
-    if folder not in file.resolve().parents or file.stat().st_size > CODE_LIMIT:
+    if _home(folder) not in file.resolve().parents or file.stat().st_size > CODE_LIMIT:
         raise WorkloadError(f"{file} leads out of the model folder, or is too large", "Do not trust this model.")
     return file
+
+
+def _home(folder: Path) -> Path:
+    """What the files of a model folder may lie in: in the Hugging Face cache they are links into the blobs beside."""
+    return folder.parent.parent if folder.parent.name == "snapshots" else folder
 
 
 def _text(file: Path) -> str:
@@ -108,11 +115,66 @@ def _folder_facts(folder: Path, config: Mapping[str, Any]) -> Iterator[Fact]:
     yield Fact("model_quantization", _quantization(config.get("quantization_config")), where)
     model_type = config.get("model_type")
     yield Fact("model_type", model_type if isinstance(model_type, str) else "unknown", where)
-    yield Fact("is_adapter", (folder / "adapter_config.json").is_file())
+    adapter = folder / "adapter_config.json"
+    yield Fact("is_adapter", adapter.is_file())
+    yield from _adapter_facts(adapter)
+    yield from _config_facts(config, where)
     yield Fact("has_weights", any(next(folder.glob(pattern), None) is not None for pattern in _WEIGHTS))
     tokenizer = folder / "tokenizer_config.json"
     yield Fact("has_tokenizer", tokenizer.is_file())
-    yield Fact("has_chat_template", _has_template(folder, tokenizer))
+    said = _lenient(tokenizer)
+    yield Fact("has_chat_template", read_template(folder, said)[0] is not None)
+    found = tuple(tokenizer_facts(folder, said))
+    yield from found
+    highest = next((fact.value for fact in found if fact.name == "highest_token"), None)
+    rows = config.get("vocab_size")
+    if isinstance(highest, int) and isinstance(rows, int):
+        yield Fact("spare_rows", rows - highest - 1, where)
+
+
+_CONFIG_FACTS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
+    "model_vocab_size": ("vocab_size", int),
+    "model_positions": ("max_position_embeddings", int),
+    "model_tied": ("tie_word_embeddings", bool),
+    "model_rope_theta": ("rope_theta", (int, float)),
+}
+
+
+def _config_facts(config: Mapping[str, Any], where: Location) -> Iterator[Fact]:
+    text = config.get("text_config")
+    text = text if isinstance(text, dict) else config
+    for name, (key, kind) in _CONFIG_FACTS.items():
+        value = text.get(key, config.get(key))
+        if isinstance(value, kind):
+            yield Fact(name, value, where)
+    dtype = config.get("dtype", config.get("torch_dtype", text.get("dtype", text.get("torch_dtype"))))
+    if isinstance(dtype, str):
+        yield Fact("checkpoint_dtype", dtype.removeprefix("torch."), where)
+    rope = text.get("rope_parameters")
+    theta = rope.get("rope_theta") if isinstance(rope, dict) else None
+    if isinstance(theta, (int, float)):
+        yield Fact("new_rope_theta", theta, where)
+    architectures = config.get("architectures")
+    if isinstance(architectures, list) and architectures and isinstance(architectures[0], str):
+        yield Fact("architecture", architectures[0], where)
+
+
+def _adapter_facts(path: Path) -> Iterator[Fact]:
+    config = _lenient(path)
+    where = Location(str(path))
+    kind = config.get("peft_type")
+    if isinstance(kind, str):
+        yield Fact("adapter_type", kind, where)
+    for key in config:
+        yield Fact("adapter_keyword", key, where)
+
+
+def _lenient(path: Path) -> Mapping[str, Any]:
+    """A JSON file that may be missing or broken; empty then."""
+    try:
+        return _json(path) if path.is_file() else {}
+    except WorkloadError:
+        return {}
 
 
 def _quantization(said: object) -> str:
@@ -124,15 +186,6 @@ def _quantization(said: object) -> str:
         kind = "int8" if said.get("load_in_8bit") else said.get("bnb_4bit_quant_type", "fp4")
         return kind if isinstance(kind, str) else "unknown"
     return method if isinstance(method, str) else "unknown"
-
-
-def _has_template(folder: Path, tokenizer: Path) -> bool:
-    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
-        return True
-    try:
-        return tokenizer.is_file() and bool(_json(tokenizer).get("chat_template"))
-    except WorkloadError:
-        return False
 
 
 def _remote_facts(config: Mapping[str, Any], remote: CodeFiles) -> Iterator[Fact]:

@@ -55,6 +55,7 @@ def load(machine: Machine, loader: Ref, given: Arguments, node: ast.AST) -> Obj:
             "quantization": quantization,
             "quantization_config": config,
             "path": given.get(0, "pretrained_model_name_or_path"),
+            "resized": False,
             **{name: given.get(None, name, "unset") for name in LOAD_ARGUMENTS},
         },
     )
@@ -86,6 +87,7 @@ def wrap(machine: Machine, model: Obj, how: str, config: Value, trainable: Value
     """The model with an adapter around it, or injected into it (how "add_adapter")."""
     kind, head, embeddings = adapter(machine, config)
     record(machine, model, "wrap", how, kind, trainable, head, embeddings, node=node)
+    machine.heap.set(machine.heap.get(model, "core"), "adapter_config", config)
     if how in ("add_adapter", "load_adapter"):
         return model
     return machine.heap.add(Obj("model", node), {"core": machine.heap.get(model, "core"), "wrapped": True})
@@ -182,6 +184,18 @@ def _load_adapter(machine: Machine, model: Obj, given: Arguments, node: ast.AST)
     return None
 
 
+def touch_embeddings(machine: Machine, model: Obj) -> None:
+    """The model's embeddings get another number of rows."""
+    core = machine.heap.get(model, "core")
+    if isinstance(core, Obj):
+        machine.heap.set(core, "resized", True)
+
+
+def _resize(machine: Machine, model: Obj, given: Arguments, node: ast.AST) -> Value:
+    touch_embeddings(machine, model)
+    return UNKNOWN
+
+
 def _hook(machine: Machine, model: Obj, given: Arguments, node: ast.AST) -> Value:
     record(machine, model, "hook", node=node)
     return UNKNOWN
@@ -199,6 +213,7 @@ _METHODS: Mapping[str, Callable[[Machine, Obj, Arguments, ast.AST], Value]] = {
     "add_adapter": _add_adapter,
     "load_adapter": _load_adapter,
     "register_forward_hook": _hook,
+    "resize_token_embeddings": _resize,
 }
 
 

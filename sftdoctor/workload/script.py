@@ -9,6 +9,7 @@ from sftdoctor.flow import Arguments, BudgetError, Function, Machine, Obj, Raise
 from sftdoctor.flow.source import Source
 from sftdoctor.model import Fact, NotJudged, Script
 from sftdoctor.workload.facts import FactReader
+from sftdoctor.workload.source_facts import source_facts
 from sftdoctor.workload.world import ScriptWorld
 
 
@@ -55,7 +56,8 @@ class _Reading:
             reason = "it is nested too deeply to be followed"
         if self.facts is None:
             self.facts = self._at_end()
-        return self.facts, (NotJudged(str(self.source.path), reason),) if reason else ()
+        facts = (*self.facts, *source_facts(self.reader.places, self.source.tree))
+        return facts, (NotJudged(str(self.source.path), reason),) if reason else ()
 
     def _uncalled(self, frame: Obj) -> None:
         """Functions that nothing in the script calls (a framework will): follow each until one makes a trainer."""

@@ -21,7 +21,7 @@ from sftdoctor.flow import (
     call_builtin,
 )
 from sftdoctor.flow.builtins import builtin
-from sftdoctor.workload import models, parsers
+from sftdoctor.workload import datasets, models, parsers, tokenizers
 
 TRAINER = re.compile(r"\w*Trainer")
 _HARMLESS = frozenset(
@@ -139,6 +139,9 @@ class ScriptWorld:
                 return ((UNKNOWN, parameter),) if last == "named_parameters" else (parameter,)
         return None
 
+    def item(self, machine: Machine, value: Value, key: Value) -> Value:
+        return datasets.item(machine, value, key) if datasets.is_dataset(value) else UNKNOWN
+
     def resolve(self, module: str, imported: str, level: int) -> str:
         return "." * level + imported
 
@@ -162,6 +165,12 @@ class ScriptWorld:
                 part for part in (made, *(made if isinstance(made, tuple) else ())) if models.is_model(part)
             )
             return made
+        for made in (
+            tokenizers.call_loader(machine, function, given, node),
+            datasets.call_loader(machine, function, given, node),
+        ):
+            if made is not None:
+                return made
         if function.last == "replace" and given.positional and isinstance(given.positional[0], Obj):
             return self._copy(machine, given, node)
         if function.last == "compile" and given.positional:
@@ -185,10 +194,12 @@ class ScriptWorld:
         )
 
     def _lose(self, machine: Machine, name: str, given: Arguments, node: ast.AST) -> None:
-        """Something unknown gets hold of a model: from here on nothing is certain about it."""
+        """Something unknown gets hold of a model or tokenizer: from here on nothing is certain about it."""
         for value in given.all():
-            if isinstance(value, Obj) and value.kind == "model":
+            if models.is_model(value):
                 models.record(machine, value, "foreign", name, node=node)
+            elif tokenizers.is_tokenizer(value):
+                tokenizers.give_away(machine, value)
 
     def _instance(self, machine: Machine, class_: Value, given: Arguments, node: ast.AST) -> Obj:
         slots: dict[Any, Value] = {"^class": class_, "^positional": tuple(given.positional)}
@@ -232,6 +243,10 @@ class ScriptWorld:
             return models.call_method(machine, receiver, name, given, node)
         if not isinstance(receiver, Obj):
             return UNKNOWN
+        if tokenizers.is_tokenizer(receiver):
+            return tokenizers.call_method(machine, receiver, name, given)
+        if datasets.is_dataset(receiver):
+            return datasets.call_method(machine, receiver, name, given, node)
         if receiver.kind == "parser":
             return self._call_parser(machine, receiver, name, given, node)
         if name == "train" and receiver in self.trainers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sftdoctor.model import (
@@ -40,6 +40,9 @@ class Keywords:
     def accepts(self, keyword: str) -> bool:
         return self.takes_all or keyword in self.names
 
+    def has(self, name: str) -> bool:
+        return name in self.names
+
 
 @dataclass(frozen=True)
 class KnownLibrary:
@@ -47,6 +50,10 @@ class KnownLibrary:
 
     signatures: Mapping[str, Keywords]
     names: Mapping[str, tuple[str, ...]]
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def text(self, module: str) -> str | None:
+        return self.texts.get(module)
 
     def signature(self, callable_: str) -> Keywords | None:
         return self.signatures.get(callable_)
@@ -87,13 +94,14 @@ def context(
     model: ModelFolder | None = None,
     signatures: Mapping[str, Keywords] | None = None,
     names: Mapping[str, tuple[str, ...]] | None = None,
+    texts: Mapping[str, str] | None = None,
     links: Sequence[Finding] = (),
     **more: Any,
 ) -> Context:
     """A context; `facts` are a script's, without them the scenario speaks; `more` is of the environment."""
     script = None if facts is None else script_of(facts)
     workload = Workload(scenario, (script,) if script else (), model)
-    library = KnownLibrary(signatures or {}, names or {})
+    library = KnownLibrary(signatures or {}, names or {}, texts or {})
     return Context(environment(*distributions, **more), workload, library, Found(tuple(links)), script)
 
 

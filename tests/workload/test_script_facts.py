@@ -81,7 +81,7 @@ def test_the_stage_of_zero(arguments: str, stage: object, tmp_path: Path) -> Non
 def test_quant_storage_and_rank(config: str, storage: str) -> None:
     text = f"import torch\nfrom elsewhere import flag\n{LOAD[:-1]}, quantization_config={config})\n{ARGS}\n"
     facts = said(f"{text}SFTTrainer(model, args=args, peft_config=LoraConfig(r=64)).train()")
-    assert (facts["quant_storage"], facts["lora_r"]) == (storage, 64)
+    assert (facts["bnb_4bit_quant_storage"], facts["lora_r"]) == (storage, 64)
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,9 @@ class LibraryWorld:
                 return True if defined or self.sources.method(class_.name, name) is not None else None
         return None
 
+    def item(self, machine: Machine, value: Value, key: Value) -> Value:
+        return UNKNOWN
+
     def elements(self, machine: Machine, value: Value) -> tuple[Value, ...] | None:
         if not isinstance(value, Method) or not isinstance(value.receiver, Obj):
             return None

@@ -1,0 +1,75 @@
+"""What a script's text says by itself, wherever in it that stands: imports, environment variables, chat templates."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from sftdoctor.model import Fact
+from sftdoctor.workload.functions import chat_template_call
+from sftdoctor.workload.places import Places
+
+_PATCHED = ("trl", "transformers", "peft")
+"""What unsloth patches when it is imported."""
+
+
+def source_facts(places: Places, tree: ast.Module) -> Iterator[Fact]:
+    """The facts of a script's text.
+
+    Args:
+        places: Where nodes stand.
+        tree: The script's syntax tree.
+
+    Returns:
+        Facts in the order in which they stand.
+    """
+    seen: dict[str, None] = {}
+    padding = {node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and _pads(node.targets[0])}
+    for node in _in_order(tree):
+        for name in _imported(node):
+            if name == "unsloth" and name not in seen:
+                late = next((patched for patched in _PATCHED if patched in seen), None)
+                yield Fact("unsloth_import", "late" if late else "first", places.of(node))
+            if name not in seen:
+                yield Fact("imports", name, places.of(node))
+                seen[name] = None
+        if isinstance(node, ast.Attribute) and node.attr == "eos_token" and node not in padding:
+            yield Fact("writes_eos", True, places.of(node))
+        variable = _set_variable(node)
+        if variable is not None:
+            yield Fact("sets_variable", variable, places.of(node))
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "apply_chat_template":
+            yield Fact("applies_chat_template", chat_template_call(node), places.of(node))
+
+
+def _pads(target: ast.expr) -> bool:
+    return isinstance(target, ast.Attribute) and target.attr.startswith("pad_token")
+
+
+def _in_order(tree: ast.Module) -> list[ast.AST]:
+    nodes = [node for node in ast.walk(tree) if hasattr(node, "lineno")]
+    return sorted(nodes, key=lambda node: (node.lineno, node.col_offset))  # type: ignore[attr-defined]
+
+
+def _imported(node: ast.AST) -> tuple[str, ...]:
+    if isinstance(node, ast.Import):
+        return tuple(alias.name.partition(".")[0] for alias in node.names)
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return (node.module.partition(".")[0],)
+    return ()
+
+
+def _set_variable(node: ast.AST) -> str | None:
+    """The environment variable that a statement sets: os.environ["X"] = …, os.environ.setdefault("X", …)."""
+    key: ast.expr | None = None
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+        target = node.targets[0]
+        key = target.slice if _is_environ(target.value) else None
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+        sets = node.func.attr == "setdefault" and _is_environ(node.func.value)
+        key = node.args[0] if sets else None
+    return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None
+
+
+def _is_environ(node: ast.expr) -> bool:
+    return (isinstance(node, ast.Attribute) and node.attr == "environ") or getattr(node, "id", "") == "environ"
