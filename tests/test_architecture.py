@@ -141,7 +141,10 @@ def test_a_live_trainer_is_looked_at_with_what_it_has_imported_itself() -> None:
 
 @pytest.mark.parametrize("path", [path for path in sources() if name_of(path) not in SPEAKERS], ids=name_of)
 def test_only_the_command_line_prints_or_exits(path: Path) -> None:
-    assert not {"print", "sys.exit", "exit", "quit", "os._exit", "sys.stdout.write"} & set(calls(path))
+    forbidden = {"print", "sys.exit", "exit", "quit", "os._exit", "sys.stdout.write"}
+    if name_of(path) == "link/forked.py":
+        forbidden.remove("os._exit")  # how a forked process ends that has nothing to put away
+    assert not forbidden & set(calls(path))
 
 
 @pytest.mark.parametrize("path", sources(), ids=name_of)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import selectors
 import signal
 import warnings
@@ -12,7 +11,6 @@ from contextlib import suppress
 from typing import TypeVar
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 MOST = 4
 """Processes at a time."""
@@ -23,17 +21,17 @@ def available() -> bool:
     return hasattr(os, "fork")
 
 
-def each(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result | None]:
+def each(work: Callable[[Item], bytes], items: Sequence[Item]) -> list[bytes]:
     """Do work for each item in a forked process: what it changes in memory is gone afterwards.
 
     Args:
-        work: What is done; its result must be picklable.
+        work: What is done; gives its result as bytes, never none at all.
         items: For whom.
 
     Returns:
-        The results in the order of the items; None where a process died or its work raised.
+        The results in the order of the items; empty where a process died or its work raised.
     """
-    results: list[Result | None] = [None] * len(items)
+    results = [b""] * len(items)
     limit = min(MOST, os.cpu_count() or 1)
     held: dict[int, tuple[int, int, bytearray]] = {}
     todo = list(enumerate(items))[::-1]
@@ -54,7 +52,7 @@ def each(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result |
                         del held[ready.fd]
                         os.close(ready.fd)
                         os.waitpid(pid, 0)
-                        results[index] = _loaded(bytes(data))
+                        results[index] = bytes(data)
         finally:
             for reader, (_, pid, _) in held.items():  # interrupted: none is left behind
                 os.close(reader)
@@ -64,7 +62,7 @@ def each(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result |
     return results
 
 
-def _start(work: Callable[[Item], Result], item: Item) -> tuple[int, int]:
+def _start(work: Callable[[Item], bytes], item: Item) -> tuple[int, int]:
     reader, writer = os.pipe()
     with warnings.catch_warnings():
         # the other thread, if any, moves a progress line; the child shares nothing with it and writes to the pipe alone
@@ -75,15 +73,8 @@ def _start(work: Callable[[Item], Result], item: Item) -> tuple[int, int]:
         return pid, reader
     try:
         os.close(reader)
+        result = work(item)
         with os.fdopen(writer, "wb") as pipe:
-            pickle.dump(work(item), pipe)
+            pipe.write(result)
     finally:
         os._exit(0)  # nothing of the parent's is flushed or removed twice
-
-
-def _loaded(data: bytes) -> Result | None:
-    """A result that our own child wrote; None where it did not come to that."""
-    try:
-        return pickle.loads(data)  # type: ignore[no-any-return]
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, ImportError):
-        return None

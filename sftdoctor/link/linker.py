@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -111,16 +112,26 @@ def _link(
     if machine is None:
         return [_alone(library, environment, program) for program in programs], []
 
-    def follow(program: _Program) -> Followed:
-        return _upon(machine, library, environment, program)
+    def follow(program: _Program) -> bytes:
+        result, files = _upon(machine, library, environment, program)
+        return json.dumps({**memory.plain(result.findings, result.not_judged), "files": files}).encode()
 
     given = iter(forked.each(follow, many))
     shared = machine.files()
     results = [
-        (next(given) if program.script else None) or _alone(library, environment, program) for program in programs
+        (_received(next(given)) if program.script else None) or _alone(library, environment, program)
+        for program in programs
     ]
     machine.release()
     return results, shared
+
+
+def _received(data: bytes) -> Followed | None:
+    """What another process found; None where it died."""
+    if not data:
+        return None
+    told = json.loads(data)
+    return LinkResult(*memory.read(told)), told["files"]
 
 
 def _prepared(library: Library, entry_points: Sequence[str]) -> Machine | None:

@@ -99,10 +99,27 @@ def recall(folder: Path, key: str, stamps: Stamps) -> tuple[tuple[Finding, ...],
         data = json.loads(path.read_text("utf-8"))
         if not stamps.same(data["files"]) or (data["shared"] and not stamps.hold(folder / data["shared"])):
             return None
-        findings = tuple(_finding(item) for item in data["findings"])
-        return findings, tuple(NotJudged(**item) for item in data["not_judged"])
+        return read(data)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def plain(findings: Iterable[Finding], not_judged: Iterable[NotJudged]) -> dict[str, Any]:
+    """What was found, as JSON has it."""
+    return {
+        "findings": [_plain(asdict(item)) for item in findings],
+        "not_judged": [asdict(item) for item in not_judged],
+    }
+
+
+def read(data: dict[str, Any]) -> tuple[tuple[Finding, ...], tuple[NotJudged, ...]]:
+    """What plain gave, back again.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: It is not that.
+    """
+    findings = tuple(_finding(item) for item in data["findings"])
+    return findings, tuple(NotJudged(**item) for item in data["not_judged"])
 
 
 def keep(
@@ -126,8 +143,7 @@ def keep(
     text = json.dumps(common)
     name = f"files-{hashlib.sha256(text.encode()).hexdigest()[:40]}.json" if common else ""
     data = {
-        "findings": [_plain(asdict(item)) for item in findings],
-        "not_judged": [asdict(item) for item in not_judged],
+        **plain(findings, not_judged),
         "files": {file: _stamp(file) for file in files if file not in common},
         "shared": name,
     }

@@ -71,15 +71,13 @@ def test_the_stage_of_zero(arguments: str, stage: object, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("config", "storage"),
     [
-        ("None", "unset"),
         ("BitsAndBytesConfig(load_in_4bit=True)", "unset"),
         ("BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_storage=torch.bfloat16)", "bfloat16"),
         ("BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_storage='uint8')", "uint8"),
-        ("flag", "unknown"),
     ],
 )
 def test_quant_storage_and_rank(config: str, storage: str) -> None:
-    text = f"import torch\nfrom elsewhere import flag\n{LOAD[:-1]}, quantization_config={config})\n{ARGS}\n"
+    text = f"import torch\n{LOAD[:-1]}, quantization_config={config})\n{ARGS}\n"
     facts = said(f"{text}SFTTrainer(model, args=args, peft_config=LoraConfig(r=64)).train()")
     assert (facts["bnb_4bit_quant_storage"], facts["lora_r"]) == (storage, 64)
 
