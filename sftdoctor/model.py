@@ -405,6 +405,10 @@ class RuleFix:
     anchor: str = ""
     """Name of the Fact whose location an edit changes."""
     arguments: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    """Only for a link that asks for one of these names; empty for any."""
+    when: Mapping[str, Any] = field(default_factory=dict)
+    """Only where this condition (a probe, as in `fails`) is there; its texts may hold `{name}`s of the match."""
 
 
 @dataclass(frozen=True)
@@ -495,6 +499,8 @@ class Plan:
 
     actions: tuple[Action, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    foreseen: tuple[Finding, ...] = ()
+    """What is still wrong after the actions; with it the breaks that stood behind those that are cured."""
 
 
 @dataclass(frozen=True)

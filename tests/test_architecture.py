@@ -40,7 +40,7 @@ KNOWS: dict[str, set[str]] = {
     "engine": {"drafts", "merging", "predicates", "ruleset"},
     # what acts on a judgement
     "testing": {"engine", "explanation", "suppression", "link", "ruleset", "target", "workload"},
-    "repair": {"engine", "link", "target", "workload"},
+    "repair": {"engine", "flow", "link", "target", "workload"},
     "proof": {"target"},
     "live": {"engine", "predicates", "report", "ruleset", "showing"},
     # what shows one

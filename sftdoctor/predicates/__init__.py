@@ -32,6 +32,8 @@ gpu            present | kind | capability | memory | lacks_dtype      some acce
 torch-arch                                              torch has no code for a GPU that is there
 torch-build    lacks* (cuda|hip)                        torch was built without it
 driver                                                  NVIDIA driver older than torch's CUDA generation
+passes         module*, class*, method*, keyword*       the script gives that keyword to a method of an imported class
+unused         name*                                    the script imports the name and never uses it
 facts          where*                                   all lines true of one script (or the scenario) and the model
 model          where*                                   all lines true of config.json ("a.b" goes into tables)
 live           where*                                   all lines true of what preflight measured on a live trainer;
@@ -66,6 +68,7 @@ from sftdoctor.predicates import (
     logic,
     outside,
     requirements,
+    scripts,
     versions,
 )
 from sftdoctor.predicates.core import (
@@ -102,5 +105,5 @@ __all__ = [
     "gate",
 ]
 
-_REGISTERED = (code, facts, gradients, hardware, installation, links, live, logic, outside, requirements, versions)
+_REGISTERED = (code, facts, gradients, hardware, installation, links, live, logic, outside, requirements, scripts, versions)
 """Imported so that each registers its predicates."""

@@ -18,6 +18,7 @@ from sftdoctor.predicates.core import (
     predicate,
     unknown,
 )
+from sftdoctor.predicates.fields import fields_of
 
 
 @predicate(
@@ -33,7 +34,7 @@ from sftdoctor.predicates.core import (
 def signature(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     """A callable takes, or does not take, a keyword. Unknown where its source cannot be read."""
     called = arguments["callable"]
-    found = context.library.signature(called)
+    found = context.library.signature(called) or fields_of(context.library, called)
     if found is None:
         return unknown(f"the signature of {called.replace(':', '.')} cannot be read")
     if not all(found.accepts(keyword) for keyword in as_texts(arguments.get("has"))):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from itertools import product
+from pathlib import Path
 from typing import Any, Protocol
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -32,6 +33,9 @@ class Library(Protocol):
 
     def signature(self, callable_: str) -> Signature | None:
         """The signature of "pkg.mod:func", "pkg.mod:Class.method" or "pkg.mod:Class"."""
+
+    def path(self, module: str) -> Path | None:
+        """Where the source of a module lies."""
 
 
 class Links(Protocol):
