@@ -12,6 +12,7 @@ from sftdoctor.model import Location
 from sftdoctor.repair import operands
 from sftdoctor.repair.imports import importing
 from sftdoctor.repair.keywords import Given, adding, find_given, removal, same_code
+from sftdoctor.repair.statements import block_at
 from sftdoctor.repair.tree import Splice, Tree, find_argument, find_call
 
 PARSERS = ("HfArgumentParser", "TrlParser")
@@ -95,7 +96,7 @@ def _holder(tree: Tree, giver: cst.Call, move: _Move) -> cst.Call | cst.Name | N
         value = tree.value_of(giver, arg.value.value)
         if isinstance(value, cst.Call):
             return value
-        if _parsed_class(tree, giver, arg.value.value) == move.kind:
+        if _class_of_name(tree, giver, arg.value.value, move.kind) in (move.kind, move.base or move.kind):
             return arg.value
     raise _unclear(tree, giver, f"it cannot be seen where {move.argument} is made")
 
@@ -162,16 +163,47 @@ def _made(tree: Tree, giver: cst.Call, given: Given, move: _Move) -> tuple[Splic
 
 
 def _attribute(tree: Tree, giver: cst.Call, given: Given, move: _Move, holder: cst.Name) -> tuple[Splice, ...]:
-    """Onto an object that a parser made: set above the statement."""
-    from sftdoctor.repair.statements import block_at
-
+    """Onto an object that a parser made, above the statement; one of the base class becomes one of the class before."""
     statement = tree.statement_of(giver)
-    value = given.text(tree)
+    value, name = given.text(tree), holder.value
     if "\n" in value or "\r" in value:
         raise _unclear(tree, giver, f"{move.name} has a value of several lines")
-    block = block_at(tree, statement, f"{holder.value}.{move.new} = {value}")
+    code = f"{name}.{move.new} = {value}"
+    imported: tuple[Splice, ...] = ()
+    if _class_of_name(tree, giver, name, move.kind) == move.base:
+        code = f"{_converted(name, move.kind)}\n{code}"
+        imported = importing(tree, giver, move.module, move.kind)
     begin, _ = tree.line_of(tree.span(statement)[0])
-    return Splice(begin, begin, block), *removal(tree, given)
+    return Splice(begin, begin, block_at(tree, statement, code)), *removal(tree, given), *imported
+
+
+def _converted(name: str, kind: str) -> str:
+    """Training arguments as another class of them with the same values, as trl's trainers convert them.
+
+    `to_dict` masks what ends in "_token".
+    """
+    values = f"{{key: value for key, value in {name}.to_dict().items() if not key.endswith('_token')}}"
+    return f"{name} = {kind}(**{values}, hub_token={name}.hub_token)"
+
+
+def _class_of_name(tree: Tree, at: cst.Call, name: str, kind: str) -> str:
+    """The class of an object that a parser made, or that was converted since; "" where that is not seen."""
+    bound = tree.assignments(at, name)
+    for node in bound:
+        target = tree.parent(node)
+        assign = tree.parent(target) if isinstance(target, cst.AssignTarget) else None
+        made = assign.value if isinstance(assign, cst.Assign) else None
+        if isinstance(made, cst.Call) and class_of(made) == kind and _follows(tree, assign, at):
+            return class_of(made)
+    return _parsed_class(tree, at, name)
+
+
+def _follows(tree: Tree, assign: cst.CSTNode | None, call: cst.Call) -> bool:
+    """Whether the statement of a call stands in the same block as an assignment, below it."""
+    if assign is None:
+        return False
+    first, second = tree.statement_of(assign), tree.statement_of(call)
+    return tree.parent(first) is tree.parent(second) and tree.span(first)[0] < tree.span(second)[0]
 
 
 def _parsed_class(tree: Tree, at: cst.CSTNode, name: str) -> str:

@@ -179,6 +179,20 @@ CASES = {
         "from trl import Config\np = HfArgumentParser((A, Config))\n"
         "if x:\n    a, c = p.parse_args_into_dataclasses()\n    c.y = a.y\n    t = B(args=c)\n",
     ),
+    "move onto what a parser made of the base class": (
+        "from trl import B, HfArgumentParser, Old\n\n\ndef main():\n    p = HfArgumentParser((A, Old))\n"
+        "    a, c = p.parse_args_into_dataclasses()\n    t = B(m, c, y=a.y)\n",
+        edit("move_keyword", 7, 9, **MOVE, name="y", base="Old", position="1"),
+        "from trl import B, HfArgumentParser, Old, Config\n\n\ndef main():\n    p = HfArgumentParser((A, Old))\n"
+        "    a, c = p.parse_args_into_dataclasses()\n"
+        "    c = Config(**{key: value for key, value in c.to_dict().items() if not key.endswith('_token')}, "
+        "hub_token=c.hub_token)\n    c.y = a.y\n    t = B(m, c)\n",
+    ),
+    "move onto what was made of the base class before": (
+        "from trl import Config\na, c = p.parse_args()\nc = Config(**c)\nc.x = 1\nt = B(args=c, y=a.y)\n",
+        edit("move_keyword", 5, 5, **MOVE, name="y"),
+        "from trl import Config\na, c = p.parse_args()\nc = Config(**c)\nc.x = 1\nc.y = a.y\nt = B(args=c)\n",
+    ),
     "insert above": (
         "if x:\n    # about f\n    f()  # go\n",
         edit("insert_before", 3, 5, code="a = 1\nb = 2"),
