@@ -1,4 +1,7 @@
-"""The fields of a dataclass whose bases lie in other distributions, read from their sources (never imported)."""
+"""What constructors take that the linker does not know: dataclasses over several distributions, decorated classes.
+
+Read from their sources (never imported).
+"""
 
 from __future__ import annotations
 
@@ -16,31 +19,32 @@ DEPTH = 12
 
 @dataclass(frozen=True)
 class Fields:
-    """The fields that are known to be there, as a Signature of the constructor."""
+    """The names that a constructor is known to take, as a Signature."""
 
     names: frozenset[str]
+    complete: bool = True
+    """Whether it takes no others (a decorator may add some)."""
 
     def accepts(self, keyword: str) -> bool:
-        """Whether it is the name of a field."""
+        """Whether it is one of the names."""
         return keyword in self.names
 
 
 def fields_of(library: Library, called: str) -> Fields | None:
-    """The fields of a dataclass, those of its bases among them.
+    """What the constructor of a class takes: a dataclass's fields with those of its bases, or the names of `__init__`.
 
     Args:
         library: Knows where the sources lie.
         called: "package.module:Class".
 
     Returns:
-        None where it is no dataclass, or one of its bases cannot be read.
+        None where it is neither, or one of the bases cannot be read.
     """
     module, _, name = called.partition(":")
-    names = _collected(library, module, name, DEPTH) if name.isidentifier() else None
-    return None if names is None else Fields(frozenset(names))
+    return _collected(library, module, name, DEPTH) if name.isidentifier() else None
 
 
-def _collected(library: Library, module: str, name: str, depth: int) -> set[str] | None:
+def _collected(library: Library, module: str, name: str, depth: int) -> Fields | None:
     place = library.path(module)
     source = _read(str(place)) if place is not None and depth else None
     if source is None:
@@ -50,7 +54,8 @@ def _collected(library: Library, module: str, name: str, depth: int) -> set[str]
         origin = source.imports.get(name)
         return _collected(library, *_absolute(module, place, origin), depth - 1) if origin else None
     if not any("dataclass" in ast.unparse(one) for one in definition.decorator_list):
-        return None
+        return _of_init(definition)
+    complete = True
     names = {
         statement.target.id
         for statement in definition.body
@@ -62,8 +67,18 @@ def _collected(library: Library, module: str, name: str, depth: int) -> set[str]
         inherited = _collected(library, module, base.id, depth - 1) if isinstance(base, ast.Name) else None
         if inherited is None:
             return None
-        names |= inherited
-    return names
+        names |= inherited.names
+        complete &= inherited.complete
+    return Fields(frozenset(names), complete)
+
+
+def _of_init(definition: ast.ClassDef) -> Fields | None:
+    for statement in definition.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+            spec = statement.args
+            names = frozenset(one.arg for one in (*spec.args[1:], *spec.kwonlyargs))
+            return Fields(names, not (statement.decorator_list or definition.decorator_list or spec.kwarg))
+    return None
 
 
 @dataclass(frozen=True)
