@@ -499,6 +499,8 @@ class Plan:
 
     actions: tuple[Action, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    diffs: Mapping[str, str] = field(default_factory=dict)
+    """File → what all its edits come to, as one diff."""
     foreseen: tuple[Finding, ...] = ()
     """What is still wrong after the actions; with it the breaks that stood behind those that are cured."""
 

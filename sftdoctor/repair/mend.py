@@ -34,10 +34,15 @@ class Step:
 
     def action(self) -> Action:
         """The step as a plan shows it."""
-        old, new = (decode(text, self.path)[0] for text in (self.before, self.after.source))
-        diff = render_diff(old, new, self.path)
-        reason = self.fix.reason or self.fix.summary
+        diff = _diff(self.path, self.before, self.after.source)
+        reason = self.fix.summary
+        if self.fix.safety is not Safety.SAFE:
+            reason = ": ".join(filter(None, (reason, self.fix.reason)))  # why it is not safe
         return Action("edit", self.path, None, None, self.fix.safety, reason, self.findings, self.edit, diff)
+
+
+def _diff(path: str, before: bytes, after: bytes) -> str:
+    return render_diff(decode(before, path)[0], decode(after, path)[0], path)
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,15 @@ class Mender:
     def sources(self) -> dict[str, bytes]:
         """The changed scripts by their real path."""
         return dict(self._sources)
+
+    def diffs(self) -> dict[str, str]:
+        """What the steps come to, by file."""
+        first: dict[str, bytes] = {}
+        last: dict[str, bytes] = {}
+        for step in self.steps:
+            first.setdefault(step.path, step.before)
+            last[step.path] = step.after.source
+        return {path: _diff(path, before, last[path]) for path, before in first.items()}
 
     def mend(self) -> None:
         """Take every edit that cures a finding."""

@@ -62,7 +62,8 @@ def make_plan(
     for one in rest:
         if one not in asked and there[compare.key(one)]:
             left += mender.leave(one) or _unsolved(one, unsafe)
-    return Plan((*packages, *(step.action() for step in mender.steps)), tuple(left), after.findings)
+    steps = tuple(step.action() for step in mender.steps)
+    return Plan((*packages, *steps), tuple(left), mender.diffs(), after.findings)
 
 
 class _Mending:
