@@ -301,6 +301,8 @@ class Edit:
     location: Location
     """The node that is changed."""
     arguments: Mapping[str, str] = field(default_factory=dict)
+    compatible: bool = False
+    """Whether the script is to go on working where the old name is still there."""
 
 
 @dataclass(frozen=True)

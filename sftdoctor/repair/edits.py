@@ -116,6 +116,7 @@ def edit_source(source: bytes, edit: Edit) -> bytes:
 def carry_out(source: bytes, edit: Edit) -> Edited:
     """As edit_source, and say what was changed where."""
     # The operations import libcst, which takes a quarter of a second: only who edits pays for it.
+    from sftdoctor.repair.compat import COMPATIBLE
     from sftdoctor.repair.operations import FUNCTIONS
     from sftdoctor.repair.tree import Tree
 
@@ -125,7 +126,12 @@ def carry_out(source: bytes, edit: Edit) -> Edited:
         raise RepairError(f"{path} holds NUL bytes and is no script")
     document = open_document(source, path)
     tree = Tree.read(document.text, path)
-    splices = FUNCTIONS[edit.operation](tree, edit.location, edit.arguments)
+    functions = COMPATIBLE if edit.compatible else FUNCTIONS
+    if edit.operation not in functions:
+        raise RepairError(
+            f"{path}:{edit.location.line}: no form of this edit works on both stacks", "leave --compat out"
+        )
+    splices = functions[edit.operation](tree, edit.location, edit.arguments)
     after = apply_splices(document.text, splices)
     if after == document.text:
         return Edited(source, (), document.text, document.text)

@@ -62,6 +62,7 @@ class Mender:
         now: The report as it is after the edits that were taken.
         oracle: Judges a changed script.
         unsafe: Whether unsafe edits may be taken.
+        compatible: Whether the scripts are to go on working where the old names are still there.
         on_event: Told what is being edited.
         steps: The edits that were taken, in order.
         refused: Why the edits of a finding cannot be made.
@@ -71,6 +72,7 @@ class Mender:
     oracle: Oracle
     unsafe: bool
     on_event: Listener
+    compatible: bool = False
     steps: list[Step] = field(default_factory=list)
     refused: dict[compare.Key, list[LeftOut]] = field(default_factory=dict)
     _sources: dict[str, bytes] = field(default_factory=dict)
@@ -78,7 +80,9 @@ class Mender:
 
     def on(self, report: Report) -> Mender:
         """The same scripts with the edits so far, in another environment."""
-        return Mender(report, self.oracle, self.unsafe, self.on_event, list(self.steps), {}, dict(self._sources))
+        other = Mender(report, self.oracle, self.unsafe, self.on_event, self.compatible, list(self.steps))
+        other._sources = dict(self._sources)
+        return other
 
     @property
     def sources(self) -> dict[str, bytes]:
@@ -120,7 +124,7 @@ class Mender:
                 continue
             for index, fix in enumerate(finding.fixes):
                 if self._permitted(fix) and fix.edit is not None and (compare.key(finding), index) not in self._tried:
-                    found.append(_Wish(finding, fix, fix.edit))
+                    found.append(_Wish(finding, fix, replace(fix.edit, compatible=self.compatible)))
                     break
         return found
 

@@ -10,7 +10,7 @@ import libcst as cst
 from sftdoctor.errors import RepairError
 from sftdoctor.model import Location
 from sftdoctor.repair import operands
-from sftdoctor.repair.imports import importing
+from sftdoctor.repair.imported import importing
 from sftdoctor.repair.keywords import Given, adding, find_given, removal, same_code
 from sftdoctor.repair.statements import block_at
 from sftdoctor.repair.tree import Splice, Tree, find_argument, find_call

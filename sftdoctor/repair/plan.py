@@ -23,6 +23,7 @@ def make_plan(
     oracle: Oracle,
     keep: Mapping[str, str | None] | None = None,
     unsafe: bool = False,
+    compatible: bool = False,
     offline: bool = False,
     cache: Path | None = None,
     timeout: float = 300.0,
@@ -38,6 +39,7 @@ def make_plan(
         keep: Distributions that must stay, by canonical name: a version that they must have, or None for
             the one that is there.
         unsafe: Take the actions that are unsafe too; manual ones are always left out.
+        compatible: Edit scripts so that they go on working where the old names are still there.
         offline: Ask no index; only what is in the cache can be tried.
         cache: Folder of the cache; None for folders.cache_folder().
         timeout: Seconds for the whole search; what was found until then is planned.
@@ -50,7 +52,7 @@ def make_plan(
         RepairError: The resolver does not work.
         OfflineError: The index cannot be reached although it is allowed and needed.
     """
-    mender = Mender(report, oracle, unsafe, on_event)
+    mender = Mender(report, oracle, unsafe, on_event, compatible)
     mender.mend()
     rest = [one for one in mender.now.findings if compare.matters(one)]
     asked = [one for one in rest if _by_packages(one, unsafe)]
