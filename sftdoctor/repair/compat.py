@@ -18,9 +18,12 @@ Operation = Callable[[Tree, Location, Mapping[str, str]], tuple[Splice, ...]]
 
 
 def rename_keyword(tree: Tree, location: Location, arguments: Mapping[str, str]) -> tuple[Splice, ...]:
-    """`f(old=1)` → `f(**{"new" if "new" in inspect.signature(f).parameters else "old": 1})`."""
+    """`f(old=1)` → `f(**{"old" if "old" in inspect.signature(f).parameters else "new": 1})`.
+
+    The old name is asked for, since the new one may have been there before with another meaning (warmup_steps).
+    """
     old, new = operands.name(arguments, "old"), operands.name(arguments, "new")
-    return _asked(tree, location, old, lambda asked, value: f'**{{"{new}" if {asked(new)} else "{old}": {value}}}')
+    return _asked(tree, location, old, lambda asked, value: f'**{{"{old}" if {asked(old)} else "{new}": {value}}}')
 
 
 def remove_keyword(tree: Tree, location: Location, arguments: Mapping[str, str]) -> tuple[Splice, ...]:
@@ -52,6 +55,11 @@ def _asked(
     if isinstance(given.element, cst.DictElement) or given.element not in call.args:
         raise RepairError(f"{tree.path}:{location.line}: {name} is given by a dictionary", "make the change by hand")
     callee = tree.code(call.func)
+    if callee.endswith(".from_pretrained"):
+        raise RepairError(
+            f"{tree.path}:{location.line}: from_pretrained hands its keywords on and cannot be asked for {name}",
+            "leave --compat out",
+        )
     start, end = _span(tree, given)
     asked = text(lambda word: f'"{word}" in inspect.signature({callee}).parameters', given.text(tree))
     return Splice(start, end, asked), *importing_module(tree, call, "inspect")

@@ -82,6 +82,12 @@ def test_comments_stay() -> None:
     assert "# why" in edit_source(source.encode(), edit).decode()
 
 
+def test_what_cannot_be_asked_is_left() -> None:
+    edit = Edit("rename_keyword", Location("t.py", 1), {"old": "use_auth_token", "new": "token"}, True)
+    with pytest.raises(RepairError, match="cannot be asked"):
+        edit_source(b"M.from_pretrained('m', use_auth_token=True)\n", edit)
+
+
 def test_what_has_no_such_form_is_refused() -> None:
     edit = Edit("move_keyword", Location("t.py", 1), {"name": "a", "argument": "args", "class": "dict"}, True)
     with pytest.raises(RepairError, match="works on both"):
