@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sftdoctor.errors import RepairError
-from sftdoctor.model import Action, Edit, Finding, Fix, LeftOut, Report, Safety
+from sftdoctor.model import Action, Edit, Finding, Fix, LeftOut, Location, Report, Safety
 from sftdoctor.repair import compare
 from sftdoctor.repair.document import decode
 from sftdoctor.repair.edits import Edited, carry_out, read_script, render_diff
@@ -176,14 +176,24 @@ class Mender:
         if sources == self._sources:
             return "the edit changes nothing"
         after = self.oracle.judge(self.now.environment, sources)
-        there, before = compare.count(after.findings), compare.count(self.now.findings)
-        if any(there[key] >= before[key] for key in (compare.key(wish.finding) for wish in wishes)):
+        fresh = steps[len(self.steps) :]
+        if any(self._remains(wish.finding, after, fresh) for wish in wishes):
             return "the finding would still be there"
         came = [one for one in compare.came(self.now, after) if not _is_uncovered(one, wishes, done)]
         if came:
             return f"the script would then have {came[0].id}: {came[0].message}"
         self._sources, self.steps, self.now = sources, steps, after
         return ""
+
+    def _remains(self, finding: Finding, after: Report, fresh: Sequence[Step]) -> bool:
+        """Whether a finding is still there: at its place, as the same mistake further down is another."""
+        key = compare.key(finding)
+        same = [one for one in after.findings if compare.key(one) == key]
+        if finding.location is None or finding.location.line is None:
+            return len(same) >= compare.count(self.now.findings)[key]
+        place = _moved(finding.location, fresh)
+        found = [one.location for one in same if one.location is not None]
+        return any((one.line, one.column) == (place.line, place.column) for one in found)
 
 
 def replace_edit(wish: _Wish, edit: Edit) -> _Wish:
@@ -200,11 +210,14 @@ def action_of(fix: Fix, finding: Finding) -> Action:
 
 def _placed(edit: Edit, steps: Sequence[Step]) -> Edit:
     """An edit where its place is after other edits of the same file."""
-    location = edit.location
+    return replace(edit, location=_moved(edit.location, steps))
+
+
+def _moved(location: Location, steps: Sequence[Step]) -> Location:
     for step in steps:
         if os.path.realpath(step.path) == os.path.realpath(location.path):
             location = step.after.moved(location)
-    return replace(edit, location=location)
+    return location
 
 
 def _is_uncovered(finding: Finding, wishes: Sequence[_Wish], done: Sequence[Edited]) -> bool:
