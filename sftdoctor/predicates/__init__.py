@@ -51,8 +51,11 @@ A line of `where` is `name = VALUE`, where VALUE is a plain value, a list of the
 (said, whatever it is), or a table of `not`, `at_least`, `at_most`. Fact names are those of workload.VOCABULARY. A fact
 whose value is "unknown" (it shows only when the script runs) makes the answer unknown.
 
-Texts of a rule (title, message, a fix's require and arguments) may hold `{peft}` (its installed version), `{python}`,
-`{fact.NAME}` and the values that the predicate defines (see `Registered.values`), such as `{dependency}`, `{gpu}`.
+A fix may say for which of the asked-for `names` it is, and `when` it is offered: a probe like `[fails]`, so that the
+installed code decides (`when = { probe = "signature", callable = "{callable}", has = "eval_strategy" }`).
+
+Texts of a rule (title, message, a fix's require, arguments, when) may hold `{peft}` (its installed version),
+`{python}`, `{fact.NAME}` and the values that the predicate defines (see `Registered.values`), such as `{gpu}`.
 """
 
 from __future__ import annotations

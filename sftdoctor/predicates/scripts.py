@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
@@ -25,7 +26,7 @@ from sftdoctor.predicates.core import (
     "passes",
     {
         "module": Argument("text", "module that the class is imported from", required=True),
-        "class": Argument("text", "beginning of the class's name (AutoModel)", required=True),
+        "class": Argument("texts", "the class's name, with * for any part (AutoModel*)", required=True),
         "method": Argument("text", "name of the method that is called", required=True),
         "keyword": Argument("texts", "keywords of which the call gives one", required=True),
     },
@@ -71,11 +72,15 @@ def _class(tree: ast.Module, node: ast.Call, arguments: Mapping[str, Any]) -> st
     owner, module = func.value, arguments["module"]
     if isinstance(owner, ast.Name):
         name = _imported(tree).get(owner.id, ("", ""))
-        return name[1] if name[0] == module and name[1].startswith(arguments["class"]) else ""
+        return name[1] if name[0] == module and _fits(name[1], arguments) else ""
     if isinstance(owner, ast.Attribute) and isinstance(owner.value, ast.Name):
         top = _imported(tree).get(owner.value.id, ("", ""))
-        return owner.attr if top == (module, "") and owner.attr.startswith(arguments["class"]) else ""
+        return owner.attr if top == (module, "") and _fits(owner.attr, arguments) else ""
     return ""
+
+
+def _fits(name: str, arguments: Mapping[str, Any]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in as_texts(arguments["class"]))
 
 
 def _imported(tree: ast.Module) -> dict[str, tuple[str, str]]:

@@ -30,7 +30,7 @@ OPERATIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "set_keyword": (("name", "value"), ()),
     "move_keyword": (
         ("name", "argument", "class"),
-        ("module", "new", "base", "keep", "position", "first", "drop"),
+        ("module", "new", "base", "keep", "position", "first", "switch", "drop"),
     ),
     "insert_before": (("code",), ()),
     "insert_after": (("code",), ()),

@@ -41,6 +41,8 @@ class _Move:
     """Place of the argument, where it is given without its name."""
     first: str
     """Arguments of a constructor that has to be made; "" where none is needed."""
+    switch: bool
+    """Whether the object is made only where the value is true."""
 
 
 def move_keyword(tree: Tree, location: Location, arguments: Mapping[str, str]) -> tuple[Splice, ...]:
@@ -75,6 +77,7 @@ def _read(arguments: Mapping[str, str]) -> _Move:
         keep=operands.keywords(arguments, "keep"),
         position=int(arguments["position"]) if "position" in arguments else None,
         first=arguments.get("first", ""),
+        switch="switch" in arguments,
     )
 
 
@@ -153,8 +156,10 @@ def _means_the_same(tree: Tree, giver: cst.Call, holder: cst.Call, given: Given)
 
 def _made(tree: Tree, giver: cst.Call, given: Given, move: _Move) -> tuple[Splice, ...]:
     """Into a new object of the class, in the place of the keyword."""
-    inner = ", ".join(filter(None, (move.first, f"{move.new}={given.text(tree)}")))
-    text = f"{move.argument}={move.kind}({inner})"
+    value = given.text(tree)
+    depends = move.switch and value != "True"
+    inner = ", ".join(filter(None, (move.first, f"{move.new}={'True' if depends else value}")))
+    text = f"{move.argument}={move.kind}({inner})" + (f" if {value} else None" if depends else "")
     if isinstance(given.element, cst.DictElement):
         raise _unclear(tree, giver, f"{move.name} is given by a dictionary")
     start, end = given.key(tree)[0], given.value(tree)[1]

@@ -151,6 +151,16 @@ CASES = {
         edit("move_keyword", 5, 5, **MOVE, name="y", first='"out"'),
         'import os\nfrom trl import (\n    B,  # why\n    Config,\n)\nt = B(m, args=Config("out", y=2))\n',
     ),
+    "move a switch to an object that depends on it": (
+        "from trl import Config\nt = B(m, y=a.y)\n",
+        edit("move_keyword", 2, 5, **MOVE, name="y", switch="yes"),
+        "from trl import Config\nt = B(m, args=Config(y=True) if a.y else None)\n",
+    ),
+    "move a switch that is on": (
+        "from trl import Config\nt = B(m, y=True)\n",
+        edit("move_keyword", 2, 5, **MOVE, name="y", switch="yes"),
+        "from trl import Config\nt = B(m, args=Config(y=True))\n",
+    ),
     "move to a dictionary": (
         "t = B(y=2)\n",
         edit("move_keyword", 1, 5, **{"name": "y", "argument": "config", "class": "dict"}),
