@@ -49,9 +49,10 @@ MENDED = {
     "API057": 'tokenizer("a")',
     "API058": "print(ModelConfig().dtype)",
     "API061": "def strtobool(value):",
+    "API068": 'DPOTrainer(model="m", args=DPOConfig(output_dir="tmp_trainer", beta=0.2))',
 }
 """What stands in the script of the first failing case of a rule afterwards."""
-BY_HAND = {"API024", "API040", "API041", "API059"}
+BY_HAND = {"API001", "API024", "API040", "API041", "API059", "API067"}
 """Their failing cases show what is not edited unasked, or has no object to go to; test_edits has the operations."""
 
 
@@ -82,6 +83,12 @@ def test_what_a_rule_mends_links(rule: Rule, tmp_path: Path) -> None:
     text, after = mended(rule, case, tmp_path)
     assert MENDED[rule.id] in text
     assert not [one.message for one in after.findings if compare.is_error(one) and one.id == rule.id]
+
+
+def test_a_name_that_is_imported_for_nothing_goes(tmp_path: Path) -> None:
+    rule = next(rule for rule in EDITED if rule.id == "API001")
+    text, after = mended(rule, rule.cases[-1], tmp_path)
+    assert text.startswith("from transformers import Cache\n") and not after.findings
 
 
 def test_no_rule_about_scripts_goes_unseen() -> None:
