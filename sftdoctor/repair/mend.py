@@ -226,4 +226,4 @@ def _is_uncovered(finding: Finding, wishes: Sequence[_Wish], done: Sequence[Edit
         return False
     first = finding.location.line or 0
     place = range(first, (finding.location.end_line or first) + 1)
-    return not any(edited.lines.intersection(place) for edited in done[-1:])
+    return not any(edited.lines.intersection(place) for edited in done)
