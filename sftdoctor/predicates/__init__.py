@@ -108,5 +108,18 @@ __all__ = [
     "gate",
 ]
 
-_REGISTERED = (code, facts, gradients, hardware, installation, links, live, logic, outside, requirements, scripts, versions)
+_REGISTERED = (
+    code,
+    facts,
+    gradients,
+    hardware,
+    installation,
+    links,
+    live,
+    logic,
+    outside,
+    requirements,
+    scripts,
+    versions,
+)
 """Imported so that each registers its predicates."""
