@@ -37,7 +37,8 @@ def check(settings: Settings, progress: Progress = silent) -> Report:
 
 def edited(edit: Edit) -> tuple[str, str] | None:
     """The text of a script before and after an edit; None where it cannot be made. The file stays as it is."""
-    from sftdoctor.repair.edits import decode, edit_source, read_script
+    from sftdoctor.repair.document import decode
+    from sftdoctor.repair.edits import edit_source, read_script
 
     path = edit.location.path
     try:
