@@ -82,6 +82,7 @@ def fix(
     arguments: Iterable[str] = (),
     apply: bool = False,
     unsafe: bool = False,
+    compat: bool = False,
     keep: Iterable[str] = (),
     timeout: float = 600.0,
 ) -> FixResult:
@@ -104,6 +105,7 @@ def fix(
         arguments: The command line that the one script will get.
         apply: Carry the plan out.
         unsafe: Take the fixes too that may change what is trained.
+        compat: Edit scripts so that they go on working where the old names are still there.
         keep: Packages whose version must stay, or must be the one named ("peft==0.17.1").
         timeout: Seconds for the proof.
 

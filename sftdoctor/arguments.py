@@ -260,6 +260,7 @@ def _baseline(parser: argparse.ArgumentParser) -> None:
 def _fix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--apply", action="store_true", help="carry the plan out, check again and prove it")
     parser.add_argument("--unsafe", action="store_true", help="also fixes that may change what is trained")
+    parser.add_argument("--compat", action="store_true", help="edit scripts so that they work on older stacks too")
     parser.add_argument("--keep", metavar="NAME,...", action="append", help="packages whose version must stay")
 
 

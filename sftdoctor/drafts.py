@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sftdoctor.model import (
     Cause,
@@ -19,7 +20,7 @@ from sftdoctor.model import (
     Safety,
     Severity,
 )
-from sftdoctor.predicates import Context, Match
+from sftdoctor.predicates import Context, Match, Outcome, evaluate
 from sftdoctor.rulefile import FINDING, PLACEHOLDER
 from sftdoctor.symptoms import readable
 
@@ -133,8 +134,25 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _fixes(rule: Rule, match: Match, context: Context) -> tuple[Fix, ...]:
-    made = tuple(_fix(fix, match, context) for fix in rule.fixes)
+    made = tuple(_fix(fix, match, context) for fix in rule.fixes if _is_offered(fix, match, context))
     return made or (match.link.fixes if match.link else ())
+
+
+def _is_offered(fix: RuleFix, match: Match, context: Context) -> bool:
+    """Whether a fix is for this match, and what it needs is known to be there."""
+    if fix.names and match.values.get("name") not in fix.names:
+        return False
+    if not fix.when:
+        return True
+    return evaluate(context, _filled(fix.when, context, match.values)).outcome is Outcome.FAILS
+
+
+def _filled(value: Any, context: Context, values: Mapping[str, str | tuple[str, ...]]) -> Any:
+    if isinstance(value, str):
+        return fill(value, context, values)
+    if isinstance(value, Mapping):
+        return {key: _filled(part, context, values) for key, part in value.items()}
+    return [_filled(part, context, values) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def _fix(fix: RuleFix, match: Match, context: Context) -> Fix:

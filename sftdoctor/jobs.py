@@ -37,7 +37,8 @@ def check(settings: Settings, progress: Progress = silent) -> Report:
 
 def edited(edit: Edit) -> tuple[str, str] | None:
     """The text of a script before and after an edit; None where it cannot be made. The file stays as it is."""
-    from sftdoctor.repair.edits import decode, edit_source, read_script
+    from sftdoctor.repair.document import decode
+    from sftdoctor.repair.edits import edit_source, read_script
 
     path = edit.location.path
     try:
@@ -73,17 +74,24 @@ def fix(settings: Settings, progress: Progress = silent) -> FixResult:
     keep = keep_of(settings.keep)
     checker = Checker(settings, progress)
     before = checker.check()
-    if settings.apply and before.environment.target.kind is not TargetKind.INTERPRETER:
-        raise UsageError(
-            f"--apply needs an installed environment; {before.environment.target.path} is none",
-            "Leave --apply out to see the plan, or name the environment with --python.",
-        )
+    installed = before.environment.target.kind is TargetKind.INTERPRETER
+    if settings.apply and not installed and not before.workload.scripts:
+        raise _not_installed(before)
     plan = _plan(checker, before, keep, progress)
     if not plan.actions:
         return FixResult("nothing-to-do", plan, before)
     if not settings.apply:
         return FixResult("planned", plan, before)
+    if not installed and any(action.kind == "package" for action in plan.actions):
+        raise _not_installed(before)
     return _apply(checker, before, plan, progress)
+
+
+def _not_installed(before: Report) -> UsageError:
+    return UsageError(
+        f"--apply needs an installed environment; {before.environment.target.path} is none",
+        "Leave --apply out to see the plan, or name the environment with --python. (Scripts alone can be mended.)",
+    )
 
 
 def _plan(checker: Checker, before: Report, keep: Mapping[str, str | None], progress: Progress) -> Plan:
@@ -96,6 +104,7 @@ def _plan(checker: Checker, before: Report, keep: Mapping[str, str | None], prog
         oracle=JudgeOracle(before, checker.judge),
         keep=keep,
         unsafe=settings.unsafe,
+        compatible=settings.compat,
         offline=settings.offline,
         cache=cache_of(settings),
         on_event=_listener(progress),
@@ -124,7 +133,7 @@ def _apply(checker: Checker, before: Report, plan: Plan, progress: Progress) -> 
         before.environment,
         before=before,
         check=lambda: type(checker)(settings, progress).check(),
-        prove=lambda: prove(settings, progress),
+        prove=(lambda: prove(settings, progress)) if before.environment.target.prefix else None,
         on_event=_listener(progress),
     )
 

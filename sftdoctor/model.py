@@ -316,6 +316,8 @@ class Edit:
     location: Location
     """The node that is changed."""
     arguments: Mapping[str, str] = field(default_factory=dict)
+    compatible: bool = False
+    """Whether the script is to go on working where the old name is still there."""
 
 
 @dataclass(frozen=True)
@@ -420,6 +422,10 @@ class RuleFix:
     anchor: str = ""
     """Name of the Fact whose location an edit changes."""
     arguments: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    """Only for a link that asks for one of these names; empty for any."""
+    when: Mapping[str, Any] = field(default_factory=dict)
+    """Only where this condition (a probe, as in `fails`) is there; its texts may hold `{name}`s of the match."""
 
 
 @dataclass(frozen=True)
@@ -515,6 +521,10 @@ class Plan:
 
     actions: tuple[Action, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    diffs: Mapping[str, str] = field(default_factory=dict)
+    """File → what all its edits come to, as one diff."""
+    foreseen: tuple[Finding, ...] = ()
+    """What is still wrong after the actions; with it the breaks that stood behind those that are cured."""
 
 
 @dataclass(frozen=True)

@@ -22,21 +22,33 @@ HEADINGS = ("## What happens", "## Why", "## Fix safety")
 FIX_KINDS = ("package", "edit", "config", "command")
 EXPECT = ("pass", "fail", "unknown")
 OPERATIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "rename_keyword": (("old", "new"), ()),
-    "remove_keyword": (("name",), ()),
+    "rename_keyword": (("old", "new"), ("unless",)),
+    "translate_keyword": (("old", "new", "true"), ("false",)),
+    "remove_keyword": (("name",), ("value",)),
     "set_keyword": (("name", "value"), ()),
+    "move_keyword": (
+        ("name", "argument", "class"),
+        ("module", "new", "base", "keep", "position", "first", "switch", "drop"),
+    ),
     "insert_before": (("code",), ()),
     "insert_after": (("code",), ()),
-    "replace_import": (("module", "old", "new"), ("new_module",)),
+    "add_parameter": (("name", "default"), ()),
+    "replace_import": (("module", "old", "new"), ("new_module", "keep", "drop")),
+    "redirect_imports": (("module", "to"), ()),
+    "remove_import": (("module", "old"), ()),
+    "define_import": (("module", "old", "code"), ()),
+    "rename_attribute": (("old", "new"), ()),
+    "move_attribute": (("name", "call"), ("keyword",)),
+    "call_object": (("name",), ()),
 }
-"""What an edit may do: the arguments that it needs, and those that it may have. Of repair.edits' operations only
-move_keyword is left out, since no rule can know the line to move to."""
+"""What an edit may do: the arguments that it needs, and those that it may have; the same as repair.edits.OPERATIONS,
+which a rule file is read without."""
 
 _ID = re.compile(r"[A-Z]{3}\d{3}")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TOP = ("schema", "id", "name", "title", "severity", "confidence", "message", "symptom", "explain", "applies", "fails")
 _TOP_REQUIRED = ("schema", "id", "name", "title", "severity", "message", "explain", "fails")
-_FIX = ("kind", "safety", "reason", "summary", "require", "operation", "anchor", "arguments")
+_FIX = ("kind", "safety", "reason", "summary", "require", "operation", "anchor", "arguments", "names", "when")
 _EVIDENCE = ("claim", "source", "checked", "method")
 _CASE = ("name", "expect", "distributions", "source", "facts", *CASE_DATA)
 
@@ -199,6 +211,10 @@ def _check_fix(source: Source, fix: Mapping[str, Any], index: int) -> None:
         _check_requirements(source, fix, index)
     elif fix["kind"] == "edit":
         _check_edit(source, fix, index)
+    if not all(isinstance(name, str) and name for name in as_list(fix.get("names"))):
+        raise source.error("must be a name or a list of them", "names", "fix", index)
+    if "when" in fix:
+        _check_probe(source, fix["when"], "fix")
     if fix["kind"] != "package" and not fix.get("summary"):
         raise source.error("must say what is done", "summary", "fix", index)
 
@@ -257,7 +273,17 @@ def _values(probe: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _fix_texts(fix: Mapping[str, Any]) -> list[str]:
-    return [fix["reason"], fix.get("summary", ""), *as_list(fix.get("require")), *fix.get("arguments", {}).values()]
+    asked = [text for text in _texts_in(fix.get("when", {})) if PLACEHOLDER.search(text)]
+    said = [fix["reason"], fix.get("summary", ""), *as_list(fix.get("require"))]
+    return [*said, *fix.get("arguments", {}).values(), *asked]
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (Mapping, list)):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts_in(part)
 
 
 def _check_evidence(source: Source, evidence: list[Mapping[str, Any]]) -> None:

@@ -116,6 +116,8 @@ def _make_fix(data: Mapping[str, Any]) -> RuleFix:
         operation=data.get("operation", ""),
         anchor=data.get("anchor", ""),
         arguments=data.get("arguments", {}),
+        names=tuple(as_list(data.get("names"))),
+        when=data.get("when", {}),
     )
 
 

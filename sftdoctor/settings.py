@@ -48,6 +48,7 @@ class Settings:
     watch: bool = False
     apply: bool = False
     unsafe: bool = False
+    compat: bool = False
     keep: tuple[str, ...] = ()
     timeout: float = 600.0
     """Seconds."""

@@ -42,7 +42,7 @@ KNOWS: dict[str, set[str]] = {
     "testing": {"engine", "explanation", "suppression", "link", "ruleset", "target", "tiny_elf", "workload"},
     "fix_cases": {"rulefile", "testing"},
     "tiny_elf": {"target"},
-    "repair": {"engine", "link", "target", "workload"},
+    "repair": {"engine", "flow", "link", "target", "workload"},
     "proof": {"target"},
     "live": {"engine", "predicates", "report", "ruleset", "showing"},
     # what shows one

@@ -223,6 +223,16 @@ def test_nothing_to_repair_is_zero(healthy: Path, tmp_path: Path) -> None:
     assert (done.returncode, "✓ Nothing to repair" in done.stdout) == (DONE, True), done.stdout
 
 
+def test_scripts_are_mended_for_what_is_not_installed_here(healthy: Path, tmp_path: Path) -> None:
+    run("snapshot", "--python", healthy, "--output", "a.json", cwd=tmp_path)
+    script = tmp_path / "train.py"
+    old = "from trl import SFTTrainer, setup_chat_format  # both\n\nprint(SFTTrainer)\n"
+    script.write_text(old)
+    done = run("fix", script, "--snapshot", "a.json", "--apply", cwd=tmp_path)
+    assert (done.returncode, script.read_text()) == (DONE, old.replace(", setup_chat_format", "")), done.stdout
+    assert run("undo", cwd=tmp_path).returncode == DONE and script.read_text() == old
+
+
 def test_what_is_not_installed_cannot_be_changed(broken: Path, tmp_path: Path) -> None:
     run("snapshot", "--python", broken, "--output", "a.json", cwd=tmp_path)
     done = run("fix", "--snapshot", "a.json", "--apply", cwd=tmp_path)

@@ -45,7 +45,7 @@ def read_source(path: Path) -> Source:
     """
     raw = _bytes(path)
     if path.suffix == ".ipynb":
-        text, cells = _notebook(path, raw)
+        text, cells = notebook_text(path, raw)
     else:
         text, cells = _decode(path, raw), ()
     return Source(path, text, parse(text, path), cells)
@@ -100,8 +100,19 @@ def parse(text: str, path: Path) -> ast.Module:
         raise WorkloadError(f"{path} cannot be parsed: {error}", "Correct it, or leave the file out.") from error
 
 
-def _notebook(path: Path, raw: bytes) -> tuple[str, tuple[tuple[int, int], ...]]:
-    """The code of a notebook as one text; magics and shell lines become comments, so that lines keep their numbers."""
+def notebook_text(path: Path, raw: bytes) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """The code of a notebook as one text; magics and shell lines become comments, so that lines keep their numbers.
+
+    Args:
+        path: Where it is from, for the message.
+        raw: The whole file.
+
+    Returns:
+        The text, and of each code cell its index and its first line in the text.
+
+    Raises:
+        WorkloadError: Its JSON is broken.
+    """
     try:
         notebook = json.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:

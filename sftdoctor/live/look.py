@@ -187,6 +187,9 @@ class _NoLinks:
 class _NoLibrary:
     """Nothing is known of any source."""
 
+    def path(self, module: str) -> None:
+        return None
+
     def offers(self, module: str, name: str) -> bool | None:
         return None
 

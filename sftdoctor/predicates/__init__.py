@@ -45,6 +45,8 @@ compare        left*, is*, right*, left_default, right_default
                                                         two facts: less, at-least, more, no-multiple, equal,
                                                         different, not-among
 modules        fact*, unmatched* (all|some)             names of an adapter config match no module of the model
+passes         module*, class*, method*, keyword*       the script gives that keyword to a method of an imported class
+unused         name*                                    the script imports the name and never uses it
 facts          where*                                   all lines true of one script (or the scenario) and the model
 model          where*                                   all lines true of config.json ("a.b" goes into tables)
 live           where*                                   all lines true of what preflight measured on a live trainer;
@@ -63,8 +65,11 @@ A line of `where` is `name = VALUE`, where VALUE is a plain value, a list of the
 (None), "set" (said, whatever it is), or a table of `not`, `at_least`, `at_most`. Fact names are those of
 workload.VOCABULARY. A fact whose value is "unknown" (it shows only when the script runs) makes the answer unknown.
 
-Texts of a rule (title, message, a fix's require and arguments) may hold `{peft}` (its installed version), `{python}`,
-`{fact.NAME}` and the values that the predicate defines (see `Registered.values`), such as `{dependency}`, `{gpu}`.
+A fix may say for which of the asked-for `names` it is, and `when` it is offered: a probe like `[fails]`, so that the
+installed code decides (`when = { probe = "signature", callable = "{callable}", has = "eval_strategy" }`).
+
+Texts of a rule (title, message, a fix's require, arguments, when) may hold `{peft}` (its installed version),
+`{python}`, `{fact.NAME}` and the values that the predicate defines (see `Registered.values`), such as `{gpu}`.
 """
 
 from __future__ import annotations
@@ -84,6 +89,7 @@ from sftdoctor.predicates import (
     modules,
     outside,
     requirements,
+    scripts,
     shadows,
     sources,
     versions,
@@ -124,6 +130,6 @@ __all__ = [
 
 _REGISTERED = (
     *(binaries, code, compare, facts, gradients, hardware, installation, links, live),
-    *(logic, memory, modules, outside, requirements, shadows, sources, versions),
+    *(logic, memory, modules, outside, requirements, scripts, shadows, sources, versions),
 )
 """Imported so that each registers its predicates."""

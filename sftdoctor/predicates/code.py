@@ -18,6 +18,7 @@ from sftdoctor.predicates.core import (
     predicate,
     unknown,
 )
+from sftdoctor.predicates.fields import Fields, fields_of
 
 
 @predicate(
@@ -33,14 +34,17 @@ from sftdoctor.predicates.core import (
 def signature(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     """A callable takes, or does not take, a keyword. Unknown where its source cannot be read."""
     called = arguments["callable"]
-    found = context.library.signature(called)
+    found = context.library.signature(called) or fields_of(context.library, called)
     if found is None:
         return unknown(f"the signature of {called.replace(':', '.')} cannot be read")
     if not all(found.accepts(keyword) for keyword in as_texts(arguments.get("has"))):
-        return HOLDS
+        known = not isinstance(found, Fields) or found.complete
+        return HOLDS if known else unknown(f"the signature of {called.replace(':', '.')} cannot be read")
     if "lacks" not in arguments:
         return fails_if(True)
     missing = next((keyword for keyword in as_texts(arguments["lacks"]) if not found.accepts(keyword)), None)
+    if missing is not None and isinstance(found, Fields) and not found.complete:
+        return unknown(f"the signature of {called.replace(':', '.')} cannot be read")
     if missing is None:
         return HOLDS
     return fails(_match(context, called, missing))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from itertools import product
+from pathlib import Path
 from typing import Any, Protocol
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -38,6 +39,9 @@ class Library(Protocol):
 
     def text(self, module: str) -> str | None:
         """The source of a module as text; None also where there is no such module."""
+
+    def path(self, module: str) -> Path | None:
+        """Where the source of a module lies."""
 
 
 class Links(Protocol):

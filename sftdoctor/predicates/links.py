@@ -35,6 +35,8 @@ VALUES = (
     "callee",
     "callee_version",
     "symbol",
+    "callable",
+    "module",
     "where",
     "link.title",
     "link.message",
@@ -74,8 +76,8 @@ def _fits(finding: Finding, arguments: Mapping[str, Any]) -> bool:
     symbol = (cause.callee.symbol or "") if cause.callee else ""
     module = cause.caller.module if cause.caller else ""
     return (
-        _one_of(arguments.get("caller"), _distribution(cause.caller))
-        and _one_of(arguments.get("callee"), _distribution(cause.callee))
+        _one_of(arguments.get("caller"), _distribution(cause.caller, finding))
+        and _one_of(arguments.get("callee"), _distribution(cause.callee, finding))
         and _one_of(arguments.get("name"), cause.name)
         and _any(arguments.get("symbol"), lambda wanted: f".{symbol}".endswith(f".{wanted}"))
         and _any(arguments.get("module"), lambda wanted: f"{module}.".startswith(f"{wanted}."))
@@ -90,8 +92,9 @@ def _any(wanted: Any, test: Any) -> bool:
     return wanted is None or any(test(text) for text in as_texts(wanted))
 
 
-def _distribution(place: Place | None) -> str:
-    return place.distribution or SCRIPT if place else SCRIPT
+def _distribution(place: Place | None, finding: Finding) -> str:
+    own = finding.location.path if finding.location else ""
+    return SCRIPT if place is None or place.distribution in ("", own) else place.distribution
 
 
 def _match(finding: Finding) -> Match:
@@ -104,8 +107,17 @@ def _match(finding: Finding) -> Match:
     if cause is not None:
         values |= {"name": cause.name, **_side("caller", cause.caller), **_side("callee", cause.callee)}
         values["symbol"] = (cause.callee.symbol if cause.callee else None) or cause.name
+        values["module"] = (cause.callee.module if cause.callee else "") or ""
+        values["callable"] = _callable(cause.callee)
         values["where"] = _where(cause.caller)
     return Match(values, cause, finding.location, finding)
+
+
+def _callable(place: Place | None) -> str:
+    """What is called, as the signature probe names it: "trl.trainer.sft_config:SFTConfig"."""
+    if place is None or not place.symbol or not place.module:
+        return ""
+    return f"{place.module}:{place.symbol.removeprefix(place.module + '.').removesuffix('.__init__')}"
 
 
 def _side(side: str, place: Place | None) -> dict[str, str | tuple[str, ...]]:

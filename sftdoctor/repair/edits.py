@@ -9,26 +9,39 @@ from __future__ import annotations
 import ast
 import difflib
 import io
-import tokenize
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sftdoctor.errors import RepairError
 from sftdoctor.model import Edit, Finding, Location
+from sftdoctor.repair.document import decode, open_document
 from sftdoctor.repair.durable import replace_file
+from sftdoctor.repair.splices import Splice, apply_splices, line_starts
 
 LinksClean = Callable[[str, str], "bool | Sequence[Finding]"]
 """(path, new source) → True or no findings where the new source links."""
 
 OPERATIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "rename_keyword": (("old", "new"), ()),
-    "remove_keyword": (("name",), ()),
+    "rename_keyword": (("old", "new"), ("unless",)),
+    "translate_keyword": (("old", "new", "true"), ("false",)),
+    "remove_keyword": (("name",), ("value",)),
     "set_keyword": (("name", "value"), ()),
-    "move_keyword": (("name", "to_line"), ("to_column", "new")),
+    "move_keyword": (
+        ("name", "argument", "class"),
+        ("module", "new", "base", "keep", "position", "first", "switch", "drop"),
+    ),
     "insert_before": (("code",), ()),
     "insert_after": (("code",), ()),
-    "replace_import": (("module", "old", "new"), ("new_module",)),
+    "add_parameter": (("name", "default"), ()),
+    "replace_import": (("module", "old", "new"), ("new_module", "keep", "drop")),
+    "redirect_imports": (("module", "to"), ()),
+    "remove_import": (("module", "old"), ()),
+    "define_import": (("module", "old", "code"), ()),
+    "rename_attribute": (("old", "new"), ()),
+    "move_attribute": (("name", "call"), ("keyword",)),
+    "call_object": (("name",), ()),
 }
 """Name → the arguments that it needs, and those that it may have."""
 
@@ -36,8 +49,56 @@ LIMIT = 8 * 1024 * 1024
 """Bytes of the largest script that is edited."""
 
 
+@dataclass(frozen=True)
+class Edited:
+    """A script after one edit."""
+
+    source: bytes
+    changes: tuple[Splice, ...] = ()
+    """What was replaced, as offsets in the text before."""
+    before: str = ""
+    after: str = ""
+
+    def moved(self, location: Location) -> Location:
+        """Where a place of the text before is now."""
+        if not self.changes or location.line is None:
+            return location
+        line, column = self._place(location.line, location.column)
+        end_line, end_column = self._place(location.end_line, location.end_column)
+        return Location(location.path, line, column, end_line, end_column)
+
+    def _place(self, line: int | None, column: int | None) -> tuple[int | None, int | None]:
+        if line is None:
+            return None, column
+        starts = line_starts(self.before)
+        if line > len(starts):
+            return line, column
+        last = starts[line] - 1 if line < len(starts) else len(self.before)
+        offset = new = min(starts[line - 1] + (column or 1) - 1, last)
+        for change in self.changes:
+            if change.end <= offset:
+                new += len(change.text) - (change.end - change.start)
+            elif change.start < offset:
+                new += change.start - offset  # it is gone: what came in its place
+        head = self.after[: max(new, 0)]
+        at = len(line_starts(head))
+        return at, None if column is None else len(head) - line_starts(head)[-1] + 1
+
+    @property
+    def lines(self) -> frozenset[int]:
+        """The lines of the text after that the edit wrote or touched."""
+        found: set[int] = set()
+        shift = 0
+        for change in sorted(self.changes, key=lambda one: (one.start, one.end)):
+            start = change.start + shift
+            first = len(line_starts(self.after[:start]))
+            found.update(range(first, first + len(line_starts(change.text))))
+            shift += len(change.text) - (change.end - change.start)
+        return frozenset(found)
+
+
 def edit_source(source: bytes, edit: Edit) -> bytes:
-    """Carry out one edit on the bytes of a script.
+    """Carry out one edit on the bytes of a script or notebook.
 
     Args:
         source: The whole file.
@@ -49,17 +110,33 @@ def edit_source(source: bytes, edit: Edit) -> bytes:
     Raises:
         RepairError: The place cannot be found, or the result would not be Python.
     """
+    return carry_out(source, edit).source
+
+
+def carry_out(source: bytes, edit: Edit) -> Edited:
+    """As edit_source, and say what was changed where."""
     # The operations import libcst, which takes a quarter of a second: only who edits pays for it.
+    from sftdoctor.repair.compat import COMPATIBLE
     from sftdoctor.repair.operations import FUNCTIONS
-    from sftdoctor.repair.tree import Tree, apply_splices
+    from sftdoctor.repair.tree import Tree
 
     _must_be_whole(edit)
-    refuse_unfit(edit.location, source)
-    text, encoding, mark = decode(source, edit.location.path)
-    tree = Tree.read(text, edit.location.path)
-    changed = apply_splices(text, FUNCTIONS[edit.operation](tree, edit.location, edit.arguments))
-    _must_parse(changed, edit)
-    return mark + _encode(changed, encoding, edit.location.path)
+    path = edit.location.path
+    if b"\0" in source:
+        raise RepairError(f"{path} holds NUL bytes and is no script")
+    document = open_document(source, path)
+    tree = Tree.read(document.text, path)
+    functions = COMPATIBLE if edit.compatible else FUNCTIONS
+    if edit.operation not in functions:
+        raise RepairError(
+            f"{path}:{edit.location.line}: no form of this edit works on both stacks", "leave --compat out"
+        )
+    splices = functions[edit.operation](tree, edit.location, edit.arguments)
+    after = apply_splices(document.text, splices)
+    if after == document.text:
+        return Edited(source, (), document.text, document.text)
+    _must_parse(after, edit)
+    return Edited(document.write(splices), splices, document.text, after)
 
 
 def edit_file(path: Path, edit: Edit, links_clean: LinksClean | None = None) -> str:
@@ -127,36 +204,6 @@ def render_diff(old: str, new: str, path: str) -> str:
     return "\n".join(text) + "\n" if text else ""
 
 
-def decode(source: bytes, path: str) -> tuple[str, str, bytes]:
-    """Decode a script as Python does.
-
-    Returns:
-        Its text, its encoding without a byte-order mark, and the mark (b"" where there is none).
-
-    Raises:
-        RepairError: The encoding is unknown or the bytes do not fit it.
-    """
-    mark = b"\xef\xbb\xbf" if source.startswith(b"\xef\xbb\xbf") else b""
-    try:
-        encoding = tokenize.detect_encoding(io.BytesIO(source).readline)[0]
-        encoding = "utf-8" if encoding == "utf-8-sig" else encoding
-        return source[len(mark) :].decode(encoding), encoding, mark
-    except (SyntaxError, UnicodeDecodeError, LookupError) as error:
-        raise RepairError(f"{path} cannot be decoded: {error}") from error
-
-
-def refuse_unfit(location: Location, source: bytes) -> None:
-    """Refuse what is not one plain Python file.
-
-    Raises:
-        RepairError: It is a notebook or holds NUL bytes.
-    """
-    if location.path.endswith(".ipynb"):
-        raise RepairError(f"{location.path}: notebooks are not edited", "make the change in the notebook by hand")
-    if b"\0" in source:
-        raise RepairError(f"{location.path} holds NUL bytes and is no script")
-
-
 def _must_be_whole(edit: Edit) -> None:
     if edit.operation not in OPERATIONS:
         raise RepairError(f"unknown edit operation {edit.operation!r}", f"one of {', '.join(OPERATIONS)}")
@@ -164,13 +211,6 @@ def _must_be_whole(edit: Edit) -> None:
     given = set(edit.arguments)
     if not set(needed) <= given <= {*needed, *optional}:
         raise RepairError(f"the edit {edit.operation} takes {', '.join(needed)}, not {', '.join(sorted(given))}")
-
-
-def _encode(text: str, encoding: str, path: str) -> bytes:
-    try:
-        return text.encode(encoding)
-    except UnicodeEncodeError as error:
-        raise RepairError(f"{path}: the new text does not fit its encoding {encoding}") from error
 
 
 def _must_parse(text: str, edit: Edit) -> None:

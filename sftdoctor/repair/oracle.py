@@ -4,62 +4,62 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from sftdoctor.model import Environment, Fact, Location, Report, Script, Workload
 
+Sources = Mapping[str, bytes]
+"""Real path of a script or notebook → what it would hold."""
+
 
 class Oracle(Protocol):
     """Judges what is not yet there."""
 
-    def environment(self, candidate: Environment) -> Report:
-        """Judge the same workload on another environment."""
-
-    def script(self, path: str, source: str) -> Report:
-        """Judge the same workload on the same environment with another text of one script."""
+    def judge(self, environment: Environment, sources: Sources) -> Report:
+        """Judge the same workload on an environment, with other contents of some of its scripts."""
 
 
 class JudgeOracle:
     """The real one: asks the judge that wrote the Report.
 
     Args:
-        report: Its environment and workload are the ones that stay the same.
+        report: Its workload is the one that is judged.
         judge: Judges a workload on an environment, as Checker.judge does.
     """
 
     def __init__(self, report: Report, judge: Callable[[Environment, Workload], Report]) -> None:
-        self._report = report
+        self._workload = report.workload
         self._judge = judge
+        self._read: dict[tuple[str, bytes], Script] = {}
 
-    def environment(self, candidate: Environment) -> Report:
-        """Judge the same workload on another environment."""
-        return self._judge(candidate, self._report.workload)
+    def judge(self, environment: Environment, sources: Sources) -> Report:
+        """Judge the same workload on an environment, with other contents of some of its scripts."""
+        scripts = tuple(self._script(one, sources.get(os.path.realpath(one.path))) for one in self._workload.scripts)
+        return self._judge(environment, replace(self._workload, scripts=scripts))
 
-    def script(self, path: str, source: str) -> Report:
-        """Judge the same workload on the same environment with another text of one script."""
-        workload = self._report.workload
-        scripts = tuple(_reread(one, source, workload) if _same(one.path, path) else one for one in workload.scripts)
-        return self._judge(self._report.environment, replace(workload, scripts=scripts))
+    def _script(self, script: Script, source: bytes | None) -> Script:
+        if source is None:
+            return script
+        key = script.path, source
+        if key not in self._read:
+            self._read[key] = _reread(script, source, self._workload)
+        return self._read[key]
 
 
-def _same(one: str, other: str) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)
-
-
-def _reread(script: Script, source: str, workload: Workload) -> Script:
-    """Read the new text as if it stood where the script stands; the script itself is not touched."""
+def _reread(script: Script, source: bytes, workload: Workload) -> Script:
+    """Read the new contents as if they stood where the script stands; the script itself is not touched."""
     from sftdoctor.workload import read_workload
 
     with tempfile.TemporaryDirectory(prefix="sftdoctor-edit-") as folder:
         path = Path(folder, Path(script.path).name)
-        path.write_text(source, "utf-8", newline="")
+        path.write_bytes(source)
         read = read_workload([path], model=None, scenario=workload.scenario, arguments=script.arguments)
         found = next((one for one in read.scripts if one.path == str(path)), None)
     if found is None:
-        return replace(script, source=source, facts=())
+        return replace(script, source=source.decode(errors="replace"), facts=())
     return replace(found, path=script.path, facts=tuple(_moved(fact, str(path), script.path) for fact in found.facts))
 
 

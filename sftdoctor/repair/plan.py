@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from sftdoctor.errors import OfflineError, RepairError
-from sftdoctor.model import Action, Edit, Environment, Finding, Fix, LeftOut, Plan, Report, Safety
+from sftdoctor.errors import OfflineError
+from sftdoctor.model import Action, Environment, Finding, LeftOut, Plan, Report, Safety
 from sftdoctor.repair import compare
-from sftdoctor.repair.edits import decode, edit_source, read_script, render_diff
-from sftdoctor.repair.oracle import Oracle
-from sftdoctor.repair.progress import Event, Listener, silent
+from sftdoctor.repair.mend import Mender, action_of
+from sftdoctor.repair.oracle import Oracle, Sources
+from sftdoctor.repair.progress import Listener, silent
 from sftdoctor.repair.weights import Weight, is_older, weight_of
 
 RANK = {Safety.SAFE: 0, Safety.UNSAFE: 1, Safety.MANUAL: 2}
@@ -24,6 +23,7 @@ def make_plan(
     oracle: Oracle,
     keep: Mapping[str, str | None] | None = None,
     unsafe: bool = False,
+    compatible: bool = False,
     offline: bool = False,
     cache: Path | None = None,
     timeout: float = 300.0,
@@ -39,6 +39,7 @@ def make_plan(
         keep: Distributions that must stay, by canonical name: a version that they must have, or None for
             the one that is there.
         unsafe: Take the actions that are unsafe too; manual ones are always left out.
+        compatible: Edit scripts so that they go on working where the old names are still there.
         offline: Ask no index; only what is in the cache can be tried.
         cache: Folder of the cache; None for folders.cache_folder().
         timeout: Seconds for the whole search; what was found until then is planned.
@@ -51,15 +52,47 @@ def make_plan(
         RepairError: The resolver does not work.
         OfflineError: The index cannot be reached although it is allowed and needed.
     """
-    wrong = [one for one in report.findings if compare.matters(one)]
-    edits = _Edits(report, oracle, unsafe, on_event)
-    rest = [finding for finding in wrong if not edits.take(finding)]
+    mender = Mender(report, oracle, unsafe, on_event, compatible)
+    mender.mend()
+    rest = [one for one in mender.now.findings if compare.matters(one)]
     asked = [one for one in rest if _by_packages(one, unsafe)]
-    options = _Options(oracle, keep or {}, unsafe, offline, cache, timeout, on_event)
-    packages, left = _packages(report, asked, options)
-    others = [one for one in rest if one not in asked]
-    left += [reason for one in others if (reason := _unsolved(one, unsafe)) is not None]
-    return Plan((*packages, *edits.actions()), (*left, *edits.left))
+    mending = _Mending(mender, oracle)
+    options = _Options(mending, keep or {}, unsafe, offline, cache, timeout, on_event)
+    packages, left, after = _packages(mender.now, asked, options)
+    mender = mending.behind(after) or mender
+    there = compare.count(after.findings)
+    for one in rest:
+        if one not in asked and there[compare.key(one)]:
+            left += mender.leave(one) or _unsolved(one, unsafe)
+    steps = tuple(step.action() for step in mender.steps)
+    return Plan((*packages, *steps), tuple(left), mender.diffs(), after.findings)
+
+
+class _Mending:
+    """An oracle that makes the edits which a candidate environment calls for, so that both are planned together.
+
+    Args:
+        mender: With the edits that the present environment calls for.
+        oracle: The judge.
+    """
+
+    def __init__(self, mender: Mender, oracle: Oracle) -> None:
+        self.mender = mender
+        self.oracle = oracle
+        self.made: dict[int, tuple[Report, Mender]] = {}
+
+    def judge(self, environment: Environment, sources: Sources) -> Report:
+        """Judge a candidate with the edited scripts; what its change uncovers in them is edited too."""
+        report = self.oracle.judge(environment, {**self.mender.sources, **sources})
+        mender = self.mender.on(report)
+        if any(one.location for one in compare.came(self.mender.now, report)):
+            mender.mend()
+        self.made[id(mender.now)] = mender.now, mender
+        return mender.now
+
+    def behind(self, report: Report) -> Mender | None:
+        """The edits that led to a report."""
+        return self.made[id(report)][1] if id(report) in self.made else None
 
 
 def _by_packages(finding: Finding, unsafe: bool) -> bool:
@@ -71,25 +104,19 @@ def _by_packages(finding: Finding, unsafe: bool) -> bool:
     return compare.is_error(finding) and finding.cause is not None and finding.location is None
 
 
-def _unsolved(finding: Finding, unsafe: bool) -> LeftOut | None:
+def _unsolved(finding: Finding, unsafe: bool) -> list[LeftOut]:
     """What is said about a finding for which nothing can be done by itself."""
     fix = min(finding.fixes, key=lambda one: RANK[one.safety], default=None)
     if fix is None:
         if not compare.is_error(finding):
-            return None
+            return []
         name = finding.location.path if finding.location else finding.id
         action = Action("command", name, None, None, Safety.MANUAL, finding.title, (finding.id,))
-        return LeftOut(action, "no remedy is known: see `sftdoctor rules " + finding.id + "`")
-    action = _action_of(fix, finding)
+        return [LeftOut(action, "no remedy is known: see `sftdoctor rules " + finding.id + "`")]
+    action = action_of(fix, finding)
     if fix.safety is Safety.UNSAFE and not unsafe:
-        return LeftOut(action, f"unsafe; --unsafe takes it: {fix.reason or fix.summary}")
-    return LeftOut(action, f"to be done by hand: {fix.summary or fix.reason}")
-
-
-def _action_of(fix: Fix, finding: Finding) -> Action:
-    place = fix.edit.location.path if fix.edit else finding.location.path if finding.location else ""
-    name = ", ".join(fix.require) or place or finding.id
-    return Action(fix.kind, name, None, None, fix.safety, fix.reason or fix.summary, (finding.id,), fix.edit)
+        return [LeftOut(action, f"unsafe; --unsafe takes it: {fix.reason or fix.summary}")]
+    return [LeftOut(action, f"to be done by hand: {fix.summary or fix.reason}")]
 
 
 # --- packages -----------------------------------------------------------------------------------------------------
@@ -108,7 +135,7 @@ class _Options:
     on_event: Listener
 
 
-def _packages(report: Report, findings: list[Finding], options: _Options) -> tuple[list[Action], list[LeftOut]]:
+def _packages(report: Report, findings: list[Finding], options: _Options) -> tuple[list[Action], list[LeftOut], Report]:
     """The actions that cure what breaks; warnings are cured along, or alone where that moves one package only."""
     errors = [one for one in findings if compare.is_error(one)]
     if errors:
@@ -116,8 +143,8 @@ def _packages(report: Report, findings: list[Finding], options: _Options) -> tup
         warnings = [one for one in findings if one not in errors]
         there = compare.count(after.findings)
         why = "only a warning: not worth another change of the environment"
-        return actions, [*left, *(_not_found(one, why) for one in warnings if there[compare.key(one)])]
-    return _searched(report, findings, options)[:2] if findings else ([], [])
+        return actions, [*left, *(_not_found(one, why) for one in warnings if there[compare.key(one)])], after
+    return _searched(report, findings, options) if findings else ([], [], report)
 
 
 def _searched(report: Report, findings: list[Finding], options: _Options) -> tuple[list[Action], list[LeftOut], Report]:
@@ -182,112 +209,7 @@ def _package_action(
 def _not_found(finding: Finding, reason: str) -> LeftOut:
     fix = next((one for one in finding.fixes if one.kind == "package"), None)
     if fix is not None:
-        return LeftOut(_action_of(fix, finding), reason)
+        return LeftOut(action_of(fix, finding), reason)
     cause = finding.cause
     name = (cause.callee or cause.caller).distribution if cause and (cause.callee or cause.caller) else finding.id  # type: ignore[union-attr]
     return LeftOut(Action("package", name, None, None, Safety.MANUAL, finding.title, (finding.id,)), reason)
-
-
-# --- edits --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Taken:
-    """One accepted edit."""
-
-    finding: Finding
-    fix: Fix
-    edit: Edit
-
-
-@dataclass
-class _File:
-    """A script with the edits that have been accepted so far."""
-
-    name: str
-    original: bytes
-    now: bytes
-    taken: list[_Taken]
-
-
-class _Edits:
-    """Collects edits, one finding at a time; each must parse, link, cure its finding and bring nothing new."""
-
-    def __init__(self, report: Report, oracle: Oracle, unsafe: bool, on_event: Listener) -> None:
-        self.now = report
-        """As it would be after the edits that were accepted."""
-        self.oracle = oracle
-        self.unsafe = unsafe
-        self.on_event = on_event
-        self.files: dict[str, _File] = {}
-        self.left: list[LeftOut] = []
-
-    def take(self, finding: Finding) -> bool:
-        """Take the first edit that a finding offers and that may be made; whether the finding is dealt with."""
-        refused: list[LeftOut] = []
-        for fix in finding.fixes:
-            allowed = fix.safety is Safety.SAFE or (self.unsafe and fix.safety is Safety.UNSAFE)
-            if fix.kind != "edit" or fix.edit is None or not allowed:
-                continue
-            reason = self._try(_Taken(finding, fix, fix.edit))
-            if not reason:
-                return True
-            refused.append(LeftOut(_action_of(fix, finding), reason))
-        self.left += refused
-        return bool(refused) and not any(fix.kind == "package" for fix in finding.fixes)
-
-    def _try(self, wish: _Taken) -> str:
-        """Why the edit cannot be made; empty where it was taken."""
-        name = wish.edit.location.path
-        self.on_event(Event("editing", f"{name}:{wish.edit.location.line} {wish.edit.operation}"))
-        key = compare.key(wish.finding)
-        try:
-            file = self._file(name)
-            taken = [*file.taken, wish]
-            new = _carry_out(file.original, taken)
-            text = decode(new, name)[0]
-        except RepairError as error:
-            return error.message
-        if new == file.now:
-            gone = not compare.count(self.now.findings)[key]
-            return "" if gone else "the edit changes nothing"
-        after = self.oracle.script(name, text)
-        if compare.count(after.findings)[key] >= compare.count(self.now.findings)[key]:
-            return "the finding would still be there"
-        came = compare.came(self.now, after)
-        if came:
-            return f"the script would then have {came[0].id}: {came[0].message}"
-        file.now, file.taken, self.now = new, taken, after
-        return ""
-
-    def _file(self, name: str) -> _File:
-        real = os.path.realpath(name)
-        if real not in self.files:
-            source = read_script(Path(name))
-            self.files[real] = _File(name, source, source, [])
-        return self.files[real]
-
-    def actions(self) -> list[Action]:
-        """The accepted edits in the order in which they are to be made, each with its own diff."""
-        found = []
-        for file in self.files.values():
-            now = file.original
-            for one in _in_order(file.taken):
-                new = edit_source(now, one.edit)
-                if new == now:
-                    continue  # an edit for another finding has done it
-                diff = render_diff(decode(now, file.name)[0], decode(new, file.name)[0], file.name)
-                found.append(replace(_action_of(one.fix, one.finding), name=file.name, diff=diff))
-                now = new
-        return found
-
-
-def _carry_out(source: bytes, taken: list[_Taken]) -> bytes:
-    for one in _in_order(taken):
-        source = edit_source(source, one.edit)
-    return source
-
-
-def _in_order(taken: list[_Taken]) -> list[_Taken]:
-    """From the end of the file to its beginning, so that no edit moves the place of the next."""
-    return sorted(taken, key=lambda one: (one.edit.location.line or 0, one.edit.location.column or 0), reverse=True)

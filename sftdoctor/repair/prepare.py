@@ -12,7 +12,8 @@ from pathlib import Path
 from sftdoctor.errors import RepairError
 from sftdoctor.model import Action, Environment, Plan
 from sftdoctor.repair.backup import keep_files
-from sftdoctor.repair.edits import decode, edit_source, read_script, render_diff
+from sftdoctor.repair.document import decode
+from sftdoctor.repair.edits import edit_source, read_script, render_diff
 from sftdoctor.repair.installed import Installed, Place, find_installed, find_place, listing, same_version
 from sftdoctor.repair.interrupts import put_off
 from sftdoctor.repair.journal import Contents, Journal, PackageChange, Record, ScriptChange

@@ -263,7 +263,7 @@ class Solver:
             thought: Environment = with_versions(
                 self.environment, dict(candidate.versions), offline=self.offline, cache=self.cache
             )
-            report = self.oracle.environment(thought)
+            report = self.oracle.judge(thought, {})
         except OfflineError:
             raise
         except RepairError:

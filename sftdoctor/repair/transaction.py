@@ -141,10 +141,12 @@ def _note_what_is_left(journal: Journal, work: Work) -> None:
 
 def _worse(plan: Plan, before: Report, after: Report) -> str:
     ids = {identity for action in plan.actions for identity in action.findings}
+    ids -= {finding.id for finding in plan.foreseen}
+    foreseen = replace(before, findings=(*before.findings, *plan.foreseen))
     remaining = compare.remained(before, after, ids)
     if remaining:
         return f"{remaining[0].id} is still there after the change: {remaining[0].message}"
-    new = compare.came(before, after)
+    new = compare.came(foreseen, after)
     return f"the change would bring {new[0].id}: {new[0].message}" if new else ""
 
 

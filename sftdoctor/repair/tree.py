@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TypeVar
 
 import libcst as cst
-from libcst.metadata import CodeRange, MetadataWrapper, ParentNodeProvider, PositionProvider
+from libcst.metadata import Assignment, CodeRange, MetadataWrapper, ParentNodeProvider, PositionProvider, ScopeProvider
 
 from sftdoctor.errors import RepairError
 from sftdoctor.model import Location
+from sftdoctor.repair.splices import Splice, line_starts
+
+__all__ = ["Splice", "Tree", "find_argument", "find_call", "find_statement"]
 
 Node = TypeVar("Node", bound=cst.CSTNode)
-
-
-@dataclass(frozen=True)
-class Splice:
-    """A span of the text and what comes in its place."""
-
-    start: int
-    end: int
-    text: str
 
 
 class Tree:
@@ -34,7 +27,8 @@ class Tree:
         self.newline = self.module.default_newline
         self._positions = wrapper.resolve(PositionProvider)
         self._parents = wrapper.resolve(ParentNodeProvider)
-        self._starts = _line_starts(text)
+        self._starts = line_starts(text)
+        self._wrapper = wrapper
 
     @classmethod
     def read(cls, text: str, path: str) -> Tree:
@@ -90,7 +84,31 @@ class Tree:
         kinds = (cst.SimpleStatementLine, cst.BaseCompoundStatement)
         return [node for node in self._positions if isinstance(node, kinds)]
 
-    def comma(self, node: cst.Arg | cst.ImportAlias) -> tuple[int, int] | None:
+    def statement_of(self, node: cst.CSTNode) -> cst.BaseStatement:
+        """The innermost whole statement that a node is part of."""
+        above: cst.CSTNode | None = node
+        while above is not None and not isinstance(above, (cst.SimpleStatementLine, cst.BaseCompoundStatement)):
+            above = self.parent(above)
+        if above is None:
+            raise RepairError(f"{self.path}:{self.range(node).start.line}: no statement there")
+        return above
+
+    def assignments(self, at: cst.CSTNode, name: str) -> list[cst.CSTNode]:
+        """The nodes that bind a name as it is seen at a node: names, parameters, imports, definitions."""
+        scope = self._wrapper.resolve(ScopeProvider).get(at)
+        found = scope[name] if scope is not None else ()
+        return [one.node for one in found if isinstance(one, Assignment)]
+
+    def value_of(self, at: cst.CSTNode, name: str) -> cst.BaseExpression | None:
+        """What a name stands for at a node, where it is bound once and for all by `name = value`; else None."""
+        bound = self.assignments(at, name)
+        target = self.parent(bound[0]) if len(bound) == 1 else None
+        if isinstance(target, cst.AnnAssign):
+            return target.value if target.target is bound[0] else None
+        above = self.parent(target) if isinstance(target, cst.AssignTarget) else None
+        return above.value if isinstance(above, cst.Assign) and len(above.targets) == 1 else None
+
+    def comma(self, node: cst.Arg | cst.ImportAlias | cst.BaseDictElement) -> tuple[int, int] | None:
         """Offsets of the comma that follows an element; None where there is none."""
         return self.span(node.comma) if isinstance(node.comma, cst.Comma) else None
 
@@ -104,13 +122,6 @@ class Tree:
         if len(line) == wanted:
             found.add(len(line.decode(errors="ignore")))
         return found
-
-
-def apply_splices(text: str, splices: Iterable[Splice]) -> str:
-    """Replace the spans, which must not overlap."""
-    for splice in sorted(splices, key=lambda one: (one.start, one.end), reverse=True):
-        text = text[: splice.start] + splice.text + text[splice.end :]
-    return text
 
 
 def find_call(tree: Tree, location: Location, *keywords: str) -> cst.Call:
@@ -174,18 +185,3 @@ def find_statement(tree: Tree, location: Location) -> cst.BaseStatement:
     if isinstance(body, cst.SimpleStatementSuite) and line == tree.range(body).start.line:
         raise RepairError(f"{tree.path}:{line}: the statement shares its line with what guards it", "edit it by hand")
     return best
-
-
-def _line_starts(text: str) -> list[int]:
-    starts = [0]
-    index = 0
-    while index < len(text):
-        if text[index] == "\r":
-            index += 2 if text[index : index + 2] == "\r\n" else 1
-            starts.append(index)
-        elif text[index] == "\n":
-            index += 1
-            starts.append(index)
-        else:
-            index += 1
-    return starts

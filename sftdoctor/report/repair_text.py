@@ -57,10 +57,10 @@ def render_plan(plan: Plan, console: Console) -> None:
     if packages:
         console.print()
         console.print(indent(_steps(packages), 2))
-    for action in plan.actions:
-        if action.diff:
-            console.print()
-            _print_edit(action, console)
+    for path, actions in _edits(plan).items():
+        console.print()
+        console.print(indent(_steps(actions), 2))
+        _print_diff(plan.diffs.get(path) or "".join(action.diff for action in actions), console)
     if plan.left_out:
         console.print()
         texts = dict.fromkeys(f"{words.step(left.action)}: {clean(left.reason)}" for left in plan.left_out)
@@ -74,9 +74,12 @@ def _steps(actions: Sequence[Action]) -> Table:
     grid.add_column(overflow="fold")
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
+    name = ""
     for action in actions:
         why = ": ".join(filter(None, (" ".join(action.findings), action.reason)))
-        grid.add_row(as_text(Text(words.step(action), "bold")), _safety(action), as_text(clean(why)))
+        said = words.step(action)
+        grid.add_row(as_text(Text("" if said == name else said, "bold")), _safety(action), as_text(clean(why)))
+        name = said  # many edits of one file name it once
     return grid
 
 
@@ -84,9 +87,17 @@ def _safety(action: Action) -> Text:
     return Text(say(action.safety.value), STYLES[action.safety])
 
 
-def _print_edit(action: Action, console: Console) -> None:
-    console.print(indent(_steps([action]), 2))
-    for line in clean_lines(action.diff):
+def _edits(plan: Plan) -> dict[str, list[Action]]:
+    """The edits of each file, in order."""
+    found: dict[str, list[Action]] = {}
+    for action in plan.actions:
+        if action.diff:
+            found.setdefault(action.name, []).append(action)
+    return found
+
+
+def _print_diff(diff: str, console: Console) -> None:
+    for line in clean_lines(diff):
         # a broken line of a diff is no diff
         console.print(Text(f"    {line}", DIFF_STYLES.get(line[:1], "")), soft_wrap=True)
 

@@ -58,6 +58,9 @@ class KnownLibrary:
     def signature(self, callable_: str) -> Keywords | None:
         return self.signatures.get(callable_)
 
+    def path(self, module: str) -> None:
+        return None
+
     def offers(self, module: str, name: str) -> bool | None:
         return name in self.names[module] if module in self.names else None
 

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from sftdoctor.errors import RepairError
 from sftdoctor.model import Edit, Location
-from sftdoctor.repair.edits import OPERATIONS, edit_file, edit_source, render_diff
+from sftdoctor.repair.edits import OPERATIONS, carry_out, edit_file, edit_source, render_diff
 
 RENAME = {"old": "max_seq_length", "new": "max_length"}
+SWITCH = {"old": "on", "new": "kind", "true": "'fast'"}
+MOVE = {"argument": "args", "class": "Config", "module": "trl"}
 
 
 def edit(operation: str, line: int, column: int | None = 1, **arguments: str) -> Edit:
@@ -101,15 +103,105 @@ CASES = {
         edit("set_keyword", 1, name="a", value="1"),
         "f(x,\n  b=2,\n  a=1)\n",
     ),
-    "move": (
-        "c = A(x=1)\nt = B(c, y=2, z=3)\n",
-        edit("move_keyword", 2, 5, name="y", to_line="1", to_column="5"),
-        "c = A(x=1, y=2)\nt = B(c, z=3)\n",
+    "rename a key of a dictionary that is unpacked": (
+        "k = {'max_seq_length': 1, \"b\": 2}\nf(**k)\n",
+        edit("rename_keyword", 2, **RENAME),
+        "k = {'max_length': 1, \"b\": 2}\nf(**k)\n",
     ),
-    "move under another name": (
-        "c = A()\nt = B(\n    c,\n    max_seq_length=(\n        2\n    ),\n)\n",
-        edit("move_keyword", 2, 5, name="max_seq_length", to_line="1", new="max_length"),
-        "c = A(max_length=(\n        2\n    ))\nt = B(\n    c,\n)\n",
+    "rename a keyword of dict()": (
+        "k = dict(max_seq_length=1)\nf(a=1, **k)\n",
+        edit("rename_keyword", 2, **RENAME),
+        "k = dict(max_length=1)\nf(a=1, **k)\n",
+    ),
+    "remove a key of a dictionary": (
+        "k = {\n    'a': 1,  # one\n    'b': (2),\n}\nf(**k)\n",
+        edit("remove_keyword", 5, name="b"),
+        "k = {\n    'a': 1,  # one\n}\nf(**k)\n",
+    ),
+    "remove the last key of a dictionary": (
+        "f(**{'a': 1, 'b': 2})\n",
+        edit("remove_keyword", 1, name="b"),
+        "f(**{'a': 1})\n",
+    ),
+    "remove only that value": ("f(a=None, b=2)\n", edit("remove_keyword", 1, name="a", value="None"), "f(b=2)\n"),
+    "a switch that is on": ("f(on=True)\n", edit("translate_keyword", 1, **SWITCH), "f(kind='fast')\n"),
+    "a switch that is off": ("f(x, on=False)\n", edit("translate_keyword", 1, **SWITCH), "f(x)\n"),
+    "a switch that depends": (
+        "f(on=args.on, y=1)\n",
+        edit("translate_keyword", 1, **SWITCH),
+        "f(kind='fast' if args.on else None, y=1)\n",
+    ),
+    "a switch with two words": (
+        "f(\n    on=False,  # off\n)\n",
+        edit("translate_keyword", 1, **SWITCH, false="'slow'"),
+        "f(\n    kind='slow',  # off\n)\n",
+    ),
+    "move to a constructor that is there": (
+        "from trl import Config\nc = Config(x=1)\nt = B(args=c, y=2, z=3)\n",
+        edit("move_keyword", 3, 5, **MOVE, name="y"),
+        "from trl import Config\nc = Config(x=1, y=2)\nt = B(args=c, z=3)\n",
+    ),
+    "move to a constructor in the call, by its place": (
+        "from trl import Config\nt = B(\n    m,\n    Config(),\n    y=(\n        2\n    ),\n)\n",
+        edit("move_keyword", 2, 5, **MOVE, name="y", new="w", position="1"),
+        "from trl import Config\nt = B(\n    m,\n    Config(w=(\n        2\n    )),\n)\n",
+    ),
+    "move to a new object": (
+        "import os\nfrom trl import (\n    B,  # why\n)\nt = B(m, y=2)\n",
+        edit("move_keyword", 5, 5, **MOVE, name="y", first='"out"'),
+        'import os\nfrom trl import (\n    B,  # why\n    Config,\n)\nt = B(m, args=Config("out", y=2))\n',
+    ),
+    "move a switch to an object that depends on it": (
+        "from trl import Config\nt = B(m, y=a.y)\n",
+        edit("move_keyword", 2, 5, **MOVE, name="y", switch="yes"),
+        "from trl import Config\nt = B(m, args=Config(y=True) if a.y else None)\n",
+    ),
+    "move a switch that is on": (
+        "from trl import Config\nt = B(m, y=True)\n",
+        edit("move_keyword", 2, 5, **MOVE, name="y", switch="yes"),
+        "from trl import Config\nt = B(m, args=Config(y=True))\n",
+    ),
+    "move to a dictionary": (
+        "t = B(y=2)\n",
+        edit("move_keyword", 1, 5, **{"name": "y", "argument": "config", "class": "dict"}),
+        "t = B(config=dict(y=2))\n",
+    ),
+    "move and change the class, keeping its defaults": (
+        "import transformers\nimport trl\nc = transformers.Old(x=1, lr=3)\nt = B(args=c, y=2)\n",
+        edit("move_keyword", 4, 5, **MOVE, name="y", base="Old", keep="lr=1, bf16=False"),
+        "import transformers\nimport trl\nfrom trl import Config\n"
+        "c = Config(x=1, lr=3, y=2, bf16=False)\nt = B(args=c)\n",
+    ),
+    "move what is there already": (
+        "from trl import Config\nt = B(args=Config(y= 2), y=2)\n",
+        edit("move_keyword", 2, 5, **MOVE, name="y"),
+        "from trl import Config\nt = B(args=Config(y= 2))\n",
+    ),
+    "move nothing": (
+        "from trl import Config\nt = B(args=Config(), y=None)\n",
+        edit("move_keyword", 2, 5, **MOVE, name="y", drop="None"),
+        "from trl import Config\nt = B(args=Config())\n",
+    ),
+    "move onto what a parser made": (
+        "from trl import Config\np = HfArgumentParser((A, Config))\n"
+        "if x:\n    a, c = p.parse_args_into_dataclasses()\n    t = B(args=c, y=a.y)\n",
+        edit("move_keyword", 5, 9, **MOVE, name="y"),
+        "from trl import Config\np = HfArgumentParser((A, Config))\n"
+        "if x:\n    a, c = p.parse_args_into_dataclasses()\n    c.y = a.y\n    t = B(args=c)\n",
+    ),
+    "move onto what a parser made of the base class": (
+        "from trl import B, HfArgumentParser, Old\n\n\ndef main():\n    p = HfArgumentParser((A, Old))\n"
+        "    a, c = p.parse_args_into_dataclasses()\n    t = B(m, c, y=a.y)\n",
+        edit("move_keyword", 7, 9, **MOVE, name="y", base="Old", position="1"),
+        "from trl import B, HfArgumentParser, Old, Config\n\n\ndef main():\n    p = HfArgumentParser((A, Old))\n"
+        "    a, c = p.parse_args_into_dataclasses()\n"
+        "    c = Config(**{key: value for key, value in c.to_dict().items() if not key.endswith('_token')}, "
+        "hub_token=c.hub_token)\n    c.y = a.y\n    t = B(m, c)\n",
+    ),
+    "move onto what was made of the base class before": (
+        "from trl import Config\na, c = p.parse_args()\nc = Config(**c)\nc.x = 1\nt = B(args=c, y=a.y)\n",
+        edit("move_keyword", 5, 5, **MOVE, name="y"),
+        "from trl import Config\na, c = p.parse_args()\nc = Config(**c)\nc.x = 1\nc.y = a.y\nt = B(args=c)\n",
     ),
     "insert above": (
         "if x:\n    # about f\n    f()  # go\n",
@@ -130,7 +222,7 @@ CASES = {
     "import in the same module": (
         "from a.b import c, d  # why\n",
         edit("replace_import", 1, module="a.b", old="c", new="e"),
-        "from a.b import e as c, d  # why\n",
+        "from a.b import e, d  # why\n",
     ),
     "import keeps its alias": (
         "from a import c as k\n",
@@ -152,6 +244,81 @@ CASES = {
         edit("replace_import", 1, module="transformers", old="AdamW", new="AdamW", new_module="torch.optim"),
         "from torch.optim import AdamW\nfrom transformers import Trainer\n",
     ),
+    "import under another name, with every use": (
+        "from a import old, b\n\n\ndef f(old_one, x=old):\n    return old(x.old, old=1), b  # old\n",
+        edit("replace_import", 1, module="a", old="old", new="new"),
+        "from a import new, b\n\n\ndef f(old_one, x=new):\n    return new(x.old, old=1), b  # old\n",
+    ),
+    "import under another name that is bound twice": (
+        "try:\n    from a import old\nexcept ImportError:\n    old = None\n",
+        edit("replace_import", 2, 5, module="a", old="old", new="new"),
+        "try:\n    from a import new as old\nexcept ImportError:\n    old = None\n",
+    ),
+    "import what is imported already": (
+        "from a import old, new\nold(new)\n",
+        edit("replace_import", 1, module="a", old="old", new="new"),
+        "from a import new\nnew(new)\n",
+    ),
+    "import with the defaults of the old": (
+        "from t import A\na = A(p, lr=1, quiet=True)\nb = A(\n    p,\n    wd=3,\n)\n",
+        edit("replace_import", 1, module="t", old="A", new="A", new_module="o", keep="wd=0.0, eps=1", drop="quiet"),
+        "from o import A\na = A(p, lr=1, wd=0.0, eps=1)\nb = A(\n    p,\n    wd=3,\n    eps=1,\n)\n",
+    ),
+    "redirect an import": (
+        "if x:\n    from a.b import C, d as e, F\n    C(e, F)\n",
+        edit("redirect_imports", 2, 5, module="a.b", to="C=a.K d=a.d F=n.F"),
+        "if x:\n    from a import K, d as e\n    from n import F\n    K(e, F)\n",
+    ),
+    "remove an import": (
+        "from a import (\n    b,\n    c,  # see\n)\nb()\n",
+        edit("remove_import", 1, module="a", old="c"),
+        "from a import (\n    b,\n    # see\n)\nb()\n",
+    ),
+    "remove an import that is alone": (
+        "try:\n    from a import c\nexcept ImportError:\n    pass\nfrom a import c\nx = 1\n",
+        edit("remove_import", 5, module="a", old="c"),
+        "try:\n    from a import c\nexcept ImportError:\n    pass\nx = 1\n",
+    ),
+    "define what was imported": (
+        "from a import (\n    b,\n    f,\n)\nf(b)\n",
+        edit("define_import", 1, module="a", old="f", code="def f(x):\n    return x\n"),
+        "from a import (\n    b,\n)\ndef f(x):\n    return x\nf(b)\n",
+    ),
+    "define what alone was imported": (
+        "if x:\n    from a import f  # why\n    f()",
+        edit("define_import", 2, 5, module="a", old="f", code="def f():\n    return 1"),
+        "if x:\n    def f():\n        return 1\n    f()",
+    ),
+    "add a parameter": (
+        "class A:\n    def f(self, a, b=False):\n        return 1\n",
+        edit("add_parameter", 2, None, name="c", default="None"),
+        "class A:\n    def f(self, a, b=False, c=None):\n        return 1\n",
+    ),
+    "add a parameter on its own line": (
+        "class A:\n    def f(\n        self,\n        a: int = 1,  # one\n    ):\n        return 1\n",
+        edit("add_parameter", 2, None, name="c", default="None"),
+        "class A:\n    def f(\n        self,\n        a: int = 1,\n        c=None,  # one\n    ):\n        return 1\n",
+    ),
+    "add no parameter where all are taken": (
+        "def f(a, **k): ...\n",
+        edit("add_parameter", 1, None, name="c", default="None"),
+        "def f(a, **k): ...\n",
+    ),
+    "rename an attribute": (
+        "x = dict(a=m.old, b=m.old.old, old=1)\n",
+        edit("rename_attribute", 1, 12, old="old", new="new"),
+        "x = dict(a=m.new, b=m.old.old, old=1)\n",
+    ),
+    "read an attribute from another object": (
+        "def main(s, t, m):\n    x = m.trust\n    MyTrainer(args=t)\n",
+        edit("move_attribute", 2, 9, name="trust", call="Trainer", keyword="args"),
+        "def main(s, t, m):\n    x = t.trust\n    MyTrainer(args=t)\n",
+    ),
+    "call the object": (
+        "ids = self.tok.encode_plus(\n    a, b=1)\n",
+        edit("call_object", 1, 7, name="encode_plus"),
+        "ids = self.tok(\n    a, b=1)\n",
+    ),
 }
 
 
@@ -164,13 +331,9 @@ def test_before_and_after(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("rename the outer")])
 def test_edits_are_idempotent(name: str) -> None:
-    _, change, after = CASES[name]
-    moved = change.operation in {"insert_before"}
-    location = change.location
-    if moved:  # the statement itself is now lower
-        lines = change.arguments["code"].count("\n") + 1
-        location = Location(location.path, (location.line or 0) + lines, location.column)
-    again = Edit(change.operation, location, change.arguments)
+    before, change, after = CASES[name]
+    place = carry_out(before.encode(), change).moved(change.location)
+    again = Edit(change.operation, place, change.arguments)
     assert edit_source(after.encode(), again).decode() == after
 
 
@@ -191,7 +354,58 @@ REFUSED = {
     "broken insertion": ("f()\n", edit("insert_before", 1, code="if x:"), "no Python"),
     "guarded on one line": ("if x: f()\n", edit("insert_before", 1, code="g()"), "shares its line"),
     "no import": ("import a\n", edit("replace_import", 1, module="a", old="b", new="c"), "no `from a import b`"),
-    "notebook": ("{}", Edit("remove_keyword", Location("a.ipynb", 1), {"name": "a"}), "notebooks"),
+    "no notebook": ("{", Edit("remove_keyword", Location("a.ipynb", 1), {"name": "a"}), "JSON is broken"),
+    "another value": ("f(a=1)\n", edit("remove_keyword", 1, name="a", value="None"), "is not None there"),
+    "a value that means something else": (
+        "f(max_seq_length=None)\n",
+        edit("rename_keyword", 1, **RENAME, unless="None"),
+        "means something else",
+    ),
+    "a value that is not known yet": (
+        "from trl import Config\nc = Config()\ny = 1\nB(args=c, y=y)\n",
+        edit("move_keyword", 4, **MOVE, name="y"),
+        "not known yet",
+    ),
+    "made elsewhere": (
+        "def f(c):\n    B(args=c, y=1)\n",
+        edit("move_keyword", 2, 5, **MOVE, name="y"),
+        "cannot be seen",
+    ),
+    "made of something else": (
+        "c = Other()\nB(args=c, y=1)\n",
+        edit("move_keyword", 2, **MOVE, name="y"),
+        "is made by Other, not by Config",
+    ),
+    "another value there": (
+        "from trl import Config\nB(args=Config(y=2), y=1)\n",
+        edit("move_keyword", 2, **MOVE, name="y"),
+        "has another value there",
+    ),
+    "a name that is taken": (
+        "import trl\nConfig = 1\nB(y=1)\n",
+        edit("move_keyword", 3, **MOVE, name="y"),
+        "stands for something else",
+    ),
+    "an import that is used": (
+        "from a import b\nb()\n",
+        edit("remove_import", 1, module="a", old="b"),
+        "b is used",
+    ),
+    "an import with an unknown name": (
+        "from a import b, c\n",
+        edit("redirect_imports", 1, module="a", to="b=x.b"),
+        "nothing is known to replace a.c",
+    ),
+    "an import with a comment": (
+        "from a import (\n    b,  # why\n)\n",
+        edit("redirect_imports", 1, module="a", to="b=x.b"),
+        "holds a comment",
+    ),
+    "an attribute of no one": (
+        "x = m.trust\n",
+        edit("move_attribute", 1, 5, name="trust", call="Trainer", keyword="args"),
+        "no one object",
+    ),
     "unknown operation": ("f()\n", edit("explode", 1), "unknown edit operation"),
     "missing argument": ("f()\n", edit("set_keyword", 1, name="a"), "takes name, value"),
     "bytes": ("f()\0\n", edit("remove_keyword", 1, name="a"), "NUL"),

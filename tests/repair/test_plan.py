@@ -192,6 +192,75 @@ def test_a_written_requirement_comes_before_what_is_derived(stack) -> None:  # t
     assert plan.actions[0].reason.startswith("The rule says so.")
 
 
+BOTH = {
+    "1.0": "def work(x):\n    return x\n\n\ndef play(*, old=0):\n    return old\n",
+    "2.0": "def work(x, fast=0):\n    return x\n\n\ndef play(*, new=0):\n    return new\n",
+}
+
+
+def test_versions_and_the_edits_that_they_call_for_are_planned_together(
+    tmp_path: Path, uv: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "index"
+    folder.mkdir()
+    for version, source in BOTH.items():
+        make_wheel(folder, "callee", version, {"callee.py": source})
+    monkeypatch.setenv("UV_FIND_LINKS", str(folder))
+    subprocess.run([uv, "venv", "-q", str(tmp_path / "stack")], check=True)
+    script = tmp_path / "train.py"
+    script.write_text("from callee import play, work\n\nplay(old=1)  # one\nwork(1, fast=2)\n")
+    scripts = (Script(str(script), script.read_text()),)
+    broken = Stack(tmp_path / "stack", uv, {"callee": "1.0"})
+
+    def judged(environment: Environment, workload: Workload) -> Report:
+        report = broken.judge(environment, workload)
+        return replace(report, findings=tuple(map(remedied, report.findings)))
+
+    def remedied(one: Finding) -> Finding:
+        assert one.cause is not None and one.location is not None
+        edit = Edit("rename_keyword", one.location, {"old": "old", "new": "new"})
+        newer = Fix("package", Safety.SAFE, "newer", ("callee>=2",))
+        return replace(one, fixes=(newer,) if one.cause.name == "fast" else (Fix("edit", Safety.SAFE, "e", edit=edit),))
+
+    workload = Workload(Scenario("t", "t", (), {}, ("callee",)), scripts)
+    report = judged(broken.environment, workload)
+    assert [one.cause.name for one in report.findings if one.cause] == ["fast"]
+    plan = make_plan(report, oracle=JudgeOracle(report, judged))
+    assert [(one.kind, one.new) for one in plan.actions] == [("package", "2.0"), ("edit", None)]
+    assert "+play(new=1)  # one" in plan.diffs[str(script)] and not plan.left_out and not plan.foreseen
+
+
+def test_what_an_edit_uncovers_is_mended_too(tmp_path: Path) -> None:
+    """The linker stops where the program would: the second mistake shows when the first is gone."""
+    script = tmp_path / "train.py"
+    script.write_text("a = SFTConfig(max_seq_length=1)\nb = 2\nc = SFTConfig(max_seq_length=3)\n")
+
+    class First(ScriptOracle):
+        def script(self, path: str, source: str) -> Report:
+            report = super().script(path, source)
+            return replace(report, findings=report.findings[:1])
+
+    oracle = First(Environment(report_target(), "3.11"))
+    plan = make_plan(oracle.script(str(script), script.read_text()), oracle=oracle)
+    assert [one.edit.location.line for one in plan.actions if one.edit] == [1, 3] and not plan.left_out
+
+
+def test_scripts_are_edited_each_in_its_own_right(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.py", tmp_path / "b.py"]
+    for path in paths:
+        path.write_text("f(max_seq_length=3)\n")
+
+    class Two(ScriptOracle):
+        def judge(self, environment: Environment, sources: Mapping[str, bytes]) -> Report:
+            texts = {str(path): sources.get(str(path), path.read_bytes()).decode() for path in paths}
+            found = [one for path, text in texts.items() for one in self.script(path, text).findings]
+            return report_of(environment, *found)
+
+    oracle = Two(Environment(report_target(), "3.11"))
+    plan = make_plan(oracle.judge(oracle._environment, {}), oracle=oracle)
+    assert [one.name for one in plan.actions] == [str(path) for path in paths]
+
+
 # --- edits --------------------------------------------------------------------------------------------------------
 
 SCRIPT = """\
@@ -209,8 +278,11 @@ class ScriptOracle:
         self._environment = environment
         self._new = new
 
-    def environment(self, candidate: Environment) -> Report:
-        raise AssertionError("no versions are asked for")
+    def judge(self, environment: Environment, sources: Mapping[str, bytes]) -> Report:
+        assert environment is self._environment, "no versions are asked for"
+        (path, source), *more = sources.items()
+        assert not more
+        return self.script(path, source.decode())
 
     def script(self, path: str, source: str) -> Report:
         found = [old_name(path, line, column) for line, column in places(source)]
@@ -296,6 +368,6 @@ def test_the_oracle_reads_a_changed_script_in_its_place(tmp_path: Path) -> None:
 
     workload = Workload(Scenario("t", "t", ()), (Script(str(script), "x = 1\n"),))
     report = replace(report_of(Environment(report_target(), "3.11")), workload=workload)
-    JudgeOracle(report, remember).script(str(script), "x = 2\n")
+    JudgeOracle(report, remember).judge(report.environment, {str(script): b"x = 2\n"})
     assert [(one.path, one.source) for one in seen[0].scripts] == [(str(script), "x = 2\n")]
     assert script.read_text() == "x = 1\n"

@@ -1,0 +1,122 @@
+"""What the script itself says that neither the linker nor a fact shows: `passes`, and whether an import is `unused`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Any
+
+from sftdoctor.model import Cause, Location
+from sftdoctor.predicates.core import (
+    HOLDS,
+    Argument,
+    Context,
+    Judgement,
+    Match,
+    as_texts,
+    fails,
+    fails_each,
+    predicate,
+)
+
+
+@predicate(
+    "passes",
+    {
+        "module": Argument("text", "module that the class is imported from", required=True),
+        "class": Argument("texts", "the class's name, with * for any part (AutoModel*)", required=True),
+        "method": Argument("text", "name of the method that is called", required=True),
+        "keyword": Argument("texts", "keywords of which the call gives one", required=True),
+    },
+    values=("name", "class", "call"),
+)
+def passes(context: Context, arguments: Mapping[str, Any]) -> Judgement:
+    """The script calls a method of an imported class with such a keyword, where the linker cannot follow `**kwargs`."""
+    if context.script is None:
+        return HOLDS
+    tree = _tree(context.script.source)
+    known = {
+        (finding.location.line, finding.cause.name)
+        for finding in context.links.findings
+        if finding.location is not None and finding.cause is not None
+    }
+    found = []
+    for node in ast.walk(tree) if tree else ():
+        name = _class(tree, node, arguments) if isinstance(node, ast.Call) and tree else ""
+        if not name or not isinstance(node, ast.Call):
+            continue
+        for keyword in node.keywords:
+            if keyword.arg in as_texts(arguments["keyword"]) and (node.lineno, keyword.arg) not in known:
+                found.append(_match(context, arguments, node, name, str(keyword.arg)))
+    return fails_each(found)
+
+
+def _match(context: Context, arguments: Mapping[str, Any], node: ast.Call, name: str, keyword: str) -> Match:
+    assert context.script is not None  # there would be no call
+    call = f"{name}.{arguments['method']}"
+    callee = context.place(arguments["module"], f"{arguments['module']}.{call}")
+    end = None if node.end_col_offset is None else node.end_col_offset + 1
+    place = Location(context.script.path, node.lineno, node.col_offset + 1, node.end_lineno, end)
+    cause = Cause(None, callee, keyword, f"{call}(…, {keyword}=…)")
+    symptom = f"TypeError: ….__init__() got an unexpected keyword argument '{keyword}'"
+    return Match({"name": keyword, "class": name, "call": call}, cause, place, symptom=symptom)
+
+
+def _class(tree: ast.Module, node: ast.Call, arguments: Mapping[str, Any]) -> str:
+    """The class whose method is called, where it is imported from that module; else ""."""
+    func = node.func
+    if not isinstance(func, ast.Attribute) or func.attr != arguments["method"]:
+        return ""
+    owner, module = func.value, arguments["module"]
+    if isinstance(owner, ast.Name):
+        name = _imported(tree).get(owner.id, ("", ""))
+        return name[1] if name[0] == module and _fits(name[1], arguments) else ""
+    if isinstance(owner, ast.Attribute) and isinstance(owner.value, ast.Name):
+        top = _imported(tree).get(owner.value.id, ("", ""))
+        return owner.attr if top == (module, "") and _fits(owner.attr, arguments) else ""
+    return ""
+
+
+def _fits(name: str, arguments: Mapping[str, Any]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in as_texts(arguments["class"]))
+
+
+def _imported(tree: ast.Module) -> dict[str, tuple[str, str]]:
+    """Names that imports bind: (module, name in it), with an empty name for the module itself."""
+    found: dict[str, tuple[str, str]] = {}
+    for node in _imports(tree):
+        for alias in node.names:
+            if isinstance(node, ast.ImportFrom):
+                found[alias.asname or alias.name] = node.module or "", alias.name
+            elif alias.asname or "." not in alias.name:
+                found[alias.asname or alias.name] = alias.name, ""
+    return found
+
+
+def _imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    return (node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom)))
+
+
+@predicate("unused", {"name": Argument("text", "the name that is imported", required=True)})
+def unused(context: Context, arguments: Mapping[str, Any]) -> Judgement:
+    """The script imports the name and never uses it."""
+    tree = _tree(context.script.source) if context.script else None
+    if tree is None:
+        return HOLDS
+    bound = {local for local, (_, name) in _imported(tree).items() if name == arguments["name"]}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in bound:
+            return HOLDS
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in bound:
+            return HOLDS  # __all__, getattr, a forward reference
+    return fails() if bound else HOLDS
+
+
+@lru_cache(maxsize=8)
+def _tree(source: str) -> ast.Module | None:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
