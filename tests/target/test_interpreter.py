@@ -127,11 +127,11 @@ def test_python_path_comes_first_and_is_said(venv: Path, tmp_path: Path, monkeyp
     assert [each.kind for each in environment.problems] == ["duplicate", "python-path"]
 
 
-ACTIVE = [({"VIRTUAL_ENV"}, True), ({"CONDA_PREFIX"}, True), ({"VIRTUAL_ENV", "CONDA_PREFIX"}, True), (set(), False)]
+ACTIVE = [(("VIRTUAL_ENV",), True), (("CONDA_PREFIX",), True), (("VIRTUAL_ENV", "CONDA_PREFIX"), True), ((), False)]
 
 
 @pytest.mark.parametrize(("variables", "is_venv"), ACTIVE, ids=str)
-def test_the_active_one(venv: Path, monkeypatch: pytest.MonkeyPatch, variables: set[str], is_venv: bool) -> None:
+def test_the_active_one(venv: Path, monkeypatch: pytest.MonkeyPatch, variables: tuple[str, ...], is_venv: bool) -> None:
     for variable in variables:
         monkeypatch.setenv(variable, str(venv))
     expected = str(venv / "bin" / "python") if is_venv else sys.executable
