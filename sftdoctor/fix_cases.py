@@ -9,7 +9,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from sftdoctor.model import Case, CaseResult, Rule
+from sftdoctor.model import Case, CaseResult, Rule, RuleFix
 from sftdoctor.rulefile import PLACEHOLDER
 from sftdoctor.testing import run_case
 
@@ -31,6 +31,8 @@ def run_fixes(rule: Rule) -> tuple[CaseResult, ...]:
         if case.expect != "fail":
             continue
         for fix in rule.fixes:
+            if not _is_offered(fix, case):
+                continue
             wanted = [Requirement(line) for line in fix.require if not PLACEHOLDER.search(line)]
             # what an extra brings only its package's metadata would tell
             if wanted and not any(line.extras for line in wanted):
@@ -38,6 +40,13 @@ def run_fixes(rule: Rule) -> tuple[CaseResult, ...]:
                 name = f"{case.name}, after {', '.join(fix.require)}"
                 results.append(CaseResult(rule.id, name, "pass", got, reason))
     return tuple(results)
+
+
+def _is_offered(fix: RuleFix, case: Case) -> bool:
+    """Whether a case is about what a fix is for: one of its names, where it has some, and no condition on the code."""
+    if fix.when:
+        return False
+    return not fix.names or any(name in str(case.data.get("script", case.source)) for name in fix.names)
 
 
 def _try_fix(rule: Rule, case: Case, wanted: Sequence[Requirement]) -> tuple[str, str]:

@@ -131,8 +131,9 @@ def test_every_row_of_the_table_makes_sense_and_finds_itself() -> None:
     assert len(gpus) >= 60
     for each in gpus:
         assert with_gpu(EMPTY, each.name).accelerators == (each,)
-        assert each.memory is not None and 4 * GIB <= each.memory <= 512 * GIB
-        assert (each.capability is None) == (each.kind == "rocm")
+        assert (each.memory is None) == (each.kind in ("mps", "xpu"))  # rows for a whole family
+        assert each.memory is None or 4 * GIB <= each.memory <= 512 * GIB
+        assert (each.capability is None) == (each.kind != "cuda")
 
 
 def elf(constants: bytes) -> bytes:
