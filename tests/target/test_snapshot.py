@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from sftdoctor.errors import TargetError
 from sftdoctor.model import (
@@ -215,3 +216,20 @@ JSON = st.recursive(
 def test_any_value_gives_an_environment_or_is_refused(wrong: dict[str, Any]) -> None:
     with contextlib.suppress(BadValueError):
         assert isinstance(from_dict(to_dict(FULL) | wrong), Environment)
+
+
+SCHEMA = Path(__file__).parents[2] / "sftdoctor" / "report" / "schema" / "snapshot.json"
+
+
+@given(ENVIRONMENT)
+def test_what_is_saved_is_what_the_schema_says(environment: Environment) -> None:
+    said = json.loads(json.dumps(to_dict(environment)))
+    whole = {"schema": 1, "kind": "sftdoctor-environment", "environment": said}
+    Draft202012Validator(json.loads(SCHEMA.read_text("utf-8"))).validate(whole)
+
+
+def test_a_saved_file_is_what_the_schema_says(tmp_path: Path) -> None:
+    make_venv(tmp_path / "venv")
+    save_snapshot(with_hardware(read_interpreter(str(tmp_path / "venv"))), tmp_path / "s.json")
+    saved = json.loads((tmp_path / "s.json").read_text("utf-8"))
+    Draft202012Validator(json.loads(SCHEMA.read_text("utf-8"))).validate(saved)
