@@ -34,9 +34,11 @@ from sftdoctor.predicates.core import (
 )
 def passes(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     """The script calls a method of an imported class with such a keyword, where the linker cannot follow `**kwargs`."""
-    if context.script is None:
+    source = context.script.source if context.script else ""
+    if arguments["method"] not in source or not any(word in source for word in as_texts(arguments["keyword"])):
         return HOLDS
-    tree = _tree(context.script.source)
+    tree = _tree(source)
+    imported = _imported(tree) if tree else {}
     known = {
         (finding.location.line, finding.cause.name)
         for finding in context.links.findings
@@ -44,7 +46,7 @@ def passes(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     }
     found = []
     for node in ast.walk(tree) if tree else ():
-        name = _class(tree, node, arguments) if isinstance(node, ast.Call) and tree else ""
+        name = _class(imported, node, arguments) if isinstance(node, ast.Call) else ""
         if not name or not isinstance(node, ast.Call):
             continue
         for keyword in node.keywords:
@@ -64,17 +66,17 @@ def _match(context: Context, arguments: Mapping[str, Any], node: ast.Call, name:
     return Match({"name": keyword, "class": name, "call": call}, cause, place, symptom=symptom)
 
 
-def _class(tree: ast.Module, node: ast.Call, arguments: Mapping[str, Any]) -> str:
+def _class(imported: Mapping[str, tuple[str, str]], node: ast.Call, arguments: Mapping[str, Any]) -> str:
     """The class whose method is called, where it is imported from that module; else ""."""
     func = node.func
     if not isinstance(func, ast.Attribute) or func.attr != arguments["method"]:
         return ""
     owner, module = func.value, arguments["module"]
     if isinstance(owner, ast.Name):
-        name = _imported(tree).get(owner.id, ("", ""))
+        name = imported.get(owner.id, ("", ""))
         return name[1] if name[0] == module and _fits(name[1], arguments) else ""
     if isinstance(owner, ast.Attribute) and isinstance(owner.value, ast.Name):
-        top = _imported(tree).get(owner.value.id, ("", ""))
+        top = imported.get(owner.value.id, ("", ""))
         return owner.attr if top == (module, "") and _fits(owner.attr, arguments) else ""
     return ""
 
@@ -102,7 +104,8 @@ def _imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
 @predicate("unused", {"name": Argument("text", "the name that is imported", required=True)})
 def unused(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     """The script imports the name and never uses it."""
-    tree = _tree(context.script.source) if context.script else None
+    source = context.script.source if context.script else ""
+    tree = _tree(source) if str(arguments["name"]) in source else None
     if tree is None:
         return HOLDS
     bound = {local for local, (_, name) in _imported(tree).items() if name == arguments["name"]}
