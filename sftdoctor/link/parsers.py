@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sftdoctor.link import calls, expressions, signatures
+from sftdoctor.link.options import Options, read_config, read_options, spellings_of, value_of
 from sftdoctor.link.state import Frame
 from sftdoctor.link.values import (
     FALSE,
@@ -38,11 +39,10 @@ TYPES = "^dataclass_types"
 """Attribute of a parser object that no program can set: what its constructor was given."""
 DECLARED = "^declared"
 """Another: what add_argument told it of."""
+HYPHENS = re.compile(r"""replace\(["']_["'], ["']-["']\)""")
+"""How the parser's source makes the options with hyphens, where it does (transformers 4.50 does, 4.35 does not)."""
 PARSE = ("parse_args_into_dataclasses", "parse_args_and_config")
 FILES = ("parse_json_file", "parse_yaml_file")
-WORDS: Mapping[str, object] = {"true": True, "false": False, "none": None, "yes": True, "no": False}
-MAX_CONFIG = 1_000_000
-"""Bytes; a larger config file is not read."""
 
 
 def dataclass_parser(machine: Machine, frame: Frame, callee: Value, args: Arguments, node: ast.Call) -> Value | None:
@@ -64,8 +64,7 @@ def dataclass_parser(machine: Machine, frame: Frame, callee: Value, args: Argume
     if classes is None:
         return UNKNOWN if method in (*PARSE, *FILES, "parse_dict") else None
     if method in PARSE:
-        more = _declared(parser)
-        return _parse(machine, frame, classes, args, node, more, config=method == "parse_args_and_config")
+        return _parse(machine, frame, parser, classes, args, node, config=method == "parse_args_and_config")
     if method == "parse_dict":
         given = strip(args.get(0, "args") or UNKNOWN)
         values = given.items if isinstance(given, Dict) else {}
@@ -115,23 +114,25 @@ def _classes(value: Value | None) -> list[Class] | None:
 def _parse(
     machine: Machine,
     frame: Frame,
+    parser: Instance,
     classes: list[Class],
     args: Arguments,
     node: ast.Call,
-    more: Declared,
     *,
     config: bool,
 ) -> Value:
-    words = _words(machine, args)
+    words, more = _words(machine, args), _declared(parser)
     fields = {field.name: field for cls in classes for field in signatures.dataclass_fields(cls) or []}
     open_ended = any(signatures.dataclass_fields(cls) is None for cls in classes)
     values: dict[Any, Value] = {}
     lenient = constant(args.keywords.get("return_remaining_strings")) is True
     if words is not None:
-        options, given_config = read_options(words, {**_spellings(fields), **more.spellings}, config=config)
-        extra: dict[str, object] = _config_file(given_config) if given_config else {}
-        values = {key: _value(item) for key, item in extra.items() if key in fields} | {
-            key: _value(item) for key, item in options.known.items()
+        options, given_config = read_options(
+            words, {**_spellings(machine, parser, fields), **more.spellings}, config=config
+        )
+        extra: dict[str, object] = read_config(given_config) if given_config else {}
+        values = {key: value_of(item) for key, item in extra.items() if key in fields} | {
+            key: value_of(item) for key, item in options.known.items()
         }
         if not open_ended and not lenient:
             _refuse_unknown(machine, frame, classes, node, options, [key for key in extra if key not in fields])
@@ -142,6 +143,11 @@ def _parse(
     if lenient:
         made.append(Seq("list", [], True))
     return Seq("tuple", made)
+
+
+def _spellings(machine: Machine, parser: Instance, fields: Mapping[str, Field]) -> dict[str, str]:
+    own = next(base for base in parser.cls.mro if base.name == DATACLASS_PARSER)
+    return spellings_of(fields, hyphens=HYPHENS.search(machine.class_text(own)) is not None)
 
 
 def _words(machine: Machine, args: Arguments) -> list[str] | None:
@@ -184,111 +190,6 @@ def _instance(
         if field.init and (field.name in values or not known or not field.has_default)
     }
     return calls.construct(machine, frame, cls, Arguments([], given), node)
-
-
-# ---------------------------------------------------------------- words
-
-
-class Options:
-    """The options of a command line: those that the parser knows with their values, the others with their words."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, object] = {}
-        self.unknown: dict[str, list[str]] = {}
-
-
-def _spellings(fields: Mapping[str, Field]) -> dict[str, str]:
-    """Option without dashes → field. argparse takes `--no_x` for a flag that is on, and hyphens since 4.49 or so."""
-    found = {name: name for name in fields}
-    found.update({name.replace("_", "-"): name for name in fields})
-    for field in fields.values():
-        if constant(field.default) is True:
-            found[f"no_{field.name}"] = found[f"no-{field.name.replace('_', '-')}"] = f"!{field.name}"
-    return found
-
-
-def read_options(words: Sequence[str], spellings: Mapping[str, str], *, config: bool) -> tuple[Options, str | None]:
-    """Read a command line as argparse does.
-
-    Args:
-        words: What follows the script's name.
-        spellings: Option without dashes → field, "!field" for one that switches it off.
-        config: Whether `--config FILE` is taken for the file's name.
-
-    Returns:
-        The options, and the config file where one is named.
-    """
-    found, file = Options(), None
-    position = 0
-    while position < len(words):
-        word = words[position]
-        position += 1
-        if not word.startswith("--") or len(word) < 3:
-            continue  # a word that stands alone is for a parser of the script's own
-        name, equals, value = word[2:].partition("=")
-        values = [value] if equals else []
-        while not equals and position < len(words) and not _is_option(words[position]):
-            values.append(words[position])
-            position += 1
-        if config and name == "config":
-            file = values[0] if values else None
-            continue
-        field = _meant(name, spellings)
-        if field is None:
-            found.unknown[name] = [f"--{name}", *values]
-        elif field.startswith("!"):
-            found.known[field[1:]] = False
-        else:
-            found.known[field] = values if len(values) > 1 else values[0] if values else True
-    return found, file
-
-
-def _is_option(word: str) -> bool:
-    return word.startswith("-") and not word[1:2].isdigit() and len(word) > 1
-
-
-def _meant(name: str, spellings: Mapping[str, str]) -> str | None:
-    """The field that an option means: its own, or the only one that starts like it, which argparse accepts."""
-    if name in spellings:
-        return spellings[name]
-    begun = {field for spelling, field in spellings.items() if spelling.startswith(name)}
-    return begun.pop() if len(begun) == 1 else None
-
-
-def _value(given: object) -> Value:
-    if isinstance(given, list):
-        return Seq("list", [_value(item) for item in given])
-    if isinstance(given, dict):
-        return Dict({key: _value(item) for key, item in given.items()})
-    return Const(plain(given)) if isinstance(given, str) else Const(given)
-
-
-def plain(word: str) -> object:
-    """A word as the value that it spells: true, 3, 0.1, or itself."""
-    if word.lower() in WORDS:
-        return WORDS[word.lower()]
-    for kind in (int, float):
-        try:
-            return kind(word)
-        except ValueError:
-            continue
-    return word
-
-
-def _config_file(name: str) -> dict[str, object]:
-    """The keys of a YAML config that the command line names; empty where it cannot be read."""
-    import yaml
-
-    path = Path(name)
-    try:
-        if path.stat().st_size > MAX_CONFIG:
-            return {}
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
-        return {}
-    if not isinstance(data, dict):
-        return {}
-    return {str(key): value for key, value in data.items() if key != "env"}
 
 
 # ---------------------------------------------------------------- argparse
@@ -342,7 +243,7 @@ def argument_parser(machine: Machine, _args: Arguments) -> Value:
     def namespace(inner: Machine, args: Arguments) -> Instance:
         words = _words(inner, args)
         options, _ = read_options(words or (), declared.spellings, config=False)
-        values = {name: _value(value) for name, value in options.known.items()}
+        values = {name: value_of(value) for name, value in options.known.items()}
         return Instance(inner.anything("Namespace"), declared.given(values, words is not None), True)
 
     same = Native("add_argument_group", lambda _m, _a: parser)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sftdoctor.link.index import Library
 from sftdoctor.link.linker import link
-from sftdoctor.link.parsers import plain, read_options
+from sftdoctor.link.options import plain, read_options
 from sftdoctor.model import Scenario, Script, Workload
 from tests.link.worlds import World, told
 
@@ -33,6 +33,7 @@ LIBRARIES = World(
             class HfArgumentParser(ArgumentParser):
                 def __init__(self, dataclass_types=None, **kwargs):
                     super().__init__(**kwargs)
+                    self.options = [name.replace("_", "-") for name in ()]
                 def parse_args_into_dataclasses(self, args=None, return_remaining_strings=False): ...
                 def parse_dict(self, args, allow_extra_keys=False): ...
             class Trainer:
@@ -132,6 +133,14 @@ LINES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
 @pytest.mark.parametrize(("source", "arguments", "wanted"), LINES.values(), ids=LINES)
 def test_command_lines(source: str, arguments: tuple[str, ...], wanted: tuple[str, ...], tmp_path: Path) -> None:
     assert found(tmp_path, source, *arguments) == wanted
+
+
+def test_hyphens_are_known_where_the_parser_makes_them(tmp_path: Path) -> None:
+    older = {name: text.replace('.replace("_", "-")', "") for name, text in LIBRARIES.sources.items()}
+    environment = World(older).environment(tmp_path / "target")
+    script = Script(str(tmp_path / "train.py"), PARSE, arguments=("--output-dir", "x", "--eval_strategy", "no"))
+    result = link(Library(environment), environment, Workload(NOTHING, (script,)))
+    assert told(result) == ("API013 output-dir certain",)
 
 
 CONFIGS = {

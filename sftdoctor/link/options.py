@@ -1,0 +1,118 @@
+"""The words of a command line, and the keys of a config file that one names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sftdoctor.link.values import Const, Dict, Field, Seq, Value, constant
+
+WORDS: Mapping[str, object] = {"true": True, "false": False, "none": None, "yes": True, "no": False}
+MAX_CONFIG = 1_000_000
+"""Bytes; a larger config file is not read."""
+
+
+class Options:
+    """The options of a command line: those that the parser knows with their values, the others with their words."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, object] = {}
+        self.unknown: dict[str, list[str]] = {}
+
+
+def spellings_of(fields: Mapping[str, Field], *, hyphens: bool) -> dict[str, str]:
+    """Option without dashes → field, "!field" for one that switches it off (`--no_x`, of a flag that is on).
+
+    Args:
+        fields: What the parser's dataclasses have.
+        hyphens: Whether the parser offers every option with hyphens too.
+    """
+    found = {name: name for name in fields}
+    found.update({f"no_{field.name}": f"!{field.name}" for field in fields.values() if constant(field.default) is True})
+    if hyphens:
+        found.update({name.replace("_", "-"): field for name, field in list(found.items())})
+    return found
+
+
+def read_options(words: Sequence[str], spellings: Mapping[str, str], *, config: bool) -> tuple[Options, str | None]:
+    """Read a command line as argparse does.
+
+    Args:
+        words: What follows the script's name.
+        spellings: Option without dashes → field, "!field" for one that switches it off.
+        config: Whether `--config FILE` is taken for the file's name.
+
+    Returns:
+        The options, and the config file where one is named.
+    """
+    found, file = Options(), None
+    position = 0
+    while position < len(words):
+        word = words[position]
+        position += 1
+        if not word.startswith("--") or len(word) < 3:
+            continue  # a word that stands alone is for a parser of the script's own
+        name, equals, value = word[2:].partition("=")
+        values = [value] if equals else []
+        while not equals and position < len(words) and not _is_option(words[position]):
+            values.append(words[position])
+            position += 1
+        if config and name == "config":
+            file = values[0] if values else None
+            continue
+        field = _meant(name, spellings)
+        if field is None:
+            found.unknown[name] = [f"--{name}", *values]
+        elif field.startswith("!"):
+            found.known[field[1:]] = False
+        else:
+            found.known[field] = values if len(values) > 1 else values[0] if values else True
+    return found, file
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and not word[1:2].isdigit() and len(word) > 1
+
+
+def _meant(name: str, spellings: Mapping[str, str]) -> str | None:
+    """The field that an option means: its own, or the only one that starts like it, which argparse accepts."""
+    if name in spellings:
+        return spellings[name]
+    begun = {field for spelling, field in spellings.items() if spelling.startswith(name)}
+    return begun.pop() if len(begun) == 1 else None
+
+
+def value_of(given: object) -> Value:
+    if isinstance(given, list):
+        return Seq("list", [value_of(item) for item in given])
+    if isinstance(given, dict):
+        return Dict({key: value_of(item) for key, item in given.items()})
+    return Const(plain(given)) if isinstance(given, str) else Const(given)
+
+
+def plain(word: str) -> object:
+    """A word as the value that it spells: true, 3, 0.1, or itself."""
+    if word.lower() in WORDS:
+        return WORDS[word.lower()]
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
+
+
+def read_config(name: str) -> dict[str, object]:
+    """The keys of a YAML config that the command line names; empty where it cannot be read."""
+    import yaml
+
+    path = Path(name)
+    try:
+        if path.stat().st_size > MAX_CONFIG:
+            return {}
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return {}
+    if not isinstance(data, dict):
+        return {}
+    return {str(key): value for key, value in data.items() if key != "env"}
