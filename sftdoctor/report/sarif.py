@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from sftdoctor import __version__
 from sftdoctor.fingerprint import fingerprints
-from sftdoctor.model import Edit, Finding, Fix, Report, Rule, Severity, without_placeholders
+from sftdoctor.model import Edit, Finding, Fix, Report, Rule, Severity, Suppressed, without_placeholders
 from sftdoctor.report import anchor as anchors
 from sftdoctor.report import words
 from sftdoctor.report.anchor import Anchor
@@ -37,16 +37,19 @@ def to_dict(report: Report, rules: Sequence[Rule] = (), edited: Edited = lambda 
     Returns:
         Plain values.
     """
-    ids = list(dict.fromkeys(finding.id for finding in report.findings))
+    # one that the project lives with is a result too, said to be suppressed: it stays closed where results are kept
+    findings = (*report.findings, *(item.finding for item in report.suppressed))
+    ids = list(dict.fromkeys(finding.id for finding in findings))
     pages = {rule.id: rule for rule in rules}
-    titles = {finding.id: finding.title for finding in reversed(report.findings)}
+    titles = {finding.id: finding.title for finding in reversed(findings)}
     driver = {
         "name": "sftdoctor",
         "version": __version__,
         "semanticVersion": __version__,
         "rules": [_rule(id_, pages.get(id_), titles[id_]) for id_ in ids],
     }
-    marks = fingerprints(report.findings)
+    marks = fingerprints(findings)
+    suppressions = (*([] for _ in report.findings), *([_suppression(item)] for item in report.suppressed))
     return {
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -58,8 +61,8 @@ def to_dict(report: Report, rules: Sequence[Rule] = (), edited: Edited = lambda 
                 "originalUriBaseIds": {SOURCE_ROOT: {"description": _message("the folder that sftdoctor was run in")}},
                 "invocations": [_invocation(report)],
                 "results": [
-                    _result(report, finding, ids.index(finding.id), mark, edited)
-                    for finding, mark in zip(report.findings, marks, strict=True)
+                    {**_result(report, finding, ids.index(finding.id), mark, edited), "suppressions": suppressed}
+                    for finding, mark, suppressed in zip(findings, marks, suppressions, strict=True)
                 ],
                 "properties": {"verdict": report.verdict.value, "target": words.target_parts(report.environment)},
             }
@@ -117,6 +120,12 @@ def _result(report: Report, finding: Finding, index: int, mark: str, edited: Edi
     if fixes:
         result["fixes"] = fixes
     return result
+
+
+def _suppression(item: Suppressed) -> JSON:
+    """Why a finding does not count: a comment in the script, or what the project's configuration or baseline says."""
+    kind = "inSource" if item.by == "comment" else "external"
+    return {"kind": kind, "status": "accepted", "justification": clean(item.reason) or clean(item.by)}
 
 
 def _location(place: Anchor, finding: Finding | None = None) -> JSON:

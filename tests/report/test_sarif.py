@@ -22,6 +22,7 @@ from sftdoctor.model import (
     Report,
     Safety,
     Script,
+    Suppressed,
     Target,
     TargetKind,
     Verdict,
@@ -162,3 +163,15 @@ def test_marks_stay_when_lines_move_and_versions_change() -> None:
     marks = [[result["partialFingerprints"] for result in results] for results in (before, after)]
     assert marks[0] == marks[1]
     assert marks[0][0] != marks[0][1]
+
+
+def test_what_is_suppressed_is_a_result_that_says_so() -> None:
+    first, *others = samples.BROKEN.findings
+    kept = (Suppressed(first, "comment", "until we leave trl 0.24"), Suppressed(others[0], "baseline"))
+    value = sarif.to_dict(replace(samples.BROKEN, findings=tuple(others[1:]), suppressed=kept))
+    VALIDATOR.validate(json.loads(dumps(value)))
+    results = value["runs"][0]["results"]
+    assert [result["suppressions"] for result in results[: len(others) - 1]] == [[]] * (len(others) - 1)
+    assert [result["suppressions"][0]["kind"] for result in results[-2:]] == ["inSource", "external"]
+    assert results[-2]["suppressions"][0]["justification"] == "until we leave trl 0.24"
+    assert len({result["partialFingerprints"]["sftdoctor/v1"] for result in results}) == len(results)
