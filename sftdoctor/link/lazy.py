@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import calls, importing
-from sftdoctor.link.locate import read_source
+from sftdoctor.link.locate import MAX_SOURCE
 from sftdoctor.link.state import Frame, Raised
 from sftdoctor.link.values import UNKNOWN, Arguments, Const, Dict, Instance, Lazy, Module, Seq, Value, strip, text
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 MAX_FILES = 20_000
 MADE_UP = re.compile(r"""\bname\.endswith\(["'](\w+)["']\)""")
 """A test of `_LazyModule.__getattr__` for names that it has an answer for though nothing exports them."""
+QUOTED = re.compile(rb"[\"'](\w+)[\"']")
+REQUIRED = re.compile(rb"^@requires[^\r\n]*(?:\r?\n@[^\r\n]*)*\r?\n(?:class|def) (\w+)", re.MULTILINE)
 FAST = "Fast"
 """The end that transformers 5 takes off a name that it no longer has (LlamaTokenizerFast)."""
 
@@ -176,30 +179,37 @@ def folder_exports(folder: str) -> dict[str, list[str]]:
         Name → dotted modules relative to the folder, the first one first.
     """
     exports: dict[str, list[str]] = {}
-    root = Path(folder)
-    for count, path in enumerate(sorted(root.rglob("*.py"))):
-        if count > MAX_FILES:
-            break
-        if path.name == "__init__.py":
-            continue
+    for parts in _modules_below(folder):
         try:
-            source = read_source(path)
-        except (OSError, ValueError):
+            with Path(folder, *parts).open("rb") as file:  # two thousand files: decoding them would cost most of it
+                source = file.read(MAX_SOURCE)
+        except OSError:
             continue
-        dotted = ".".join(path.relative_to(root).with_suffix("").parts)
+        dotted = ".".join(parts).removesuffix(".py")
         for name in _listed(source):
-            exports.setdefault(name, []).append(dotted)
+            exports.setdefault(name.decode(), []).append(dotted)
     return exports
 
 
-def _listed(source: str) -> set[str]:
-    names: set[str] = set()
-    start = source.rfind("\n__all__")
+def _modules_below(folder: str) -> list[tuple[str, ...]]:
+    """The path parts of every module file below a folder, in order."""
+    found: list[tuple[str, ...]] = []
+    for current, _, files in os.walk(folder):
+        below = Path(current).relative_to(folder).parts
+        found += [(*below, name) for name in files if name.endswith(".py") and name != "__init__.py"]
+        if len(found) > MAX_FILES:
+            break
+    return sorted(found)
+
+
+def _listed(source: bytes) -> set[bytes]:
+    names: set[bytes] = set()
+    start = source.rfind(b"\n__all__")
     if start >= 0:
-        end = source.find("]", start)
-        names.update(re.findall(r"[\"'](\w+)[\"']", source[start : end if end > 0 else len(source)]))
-    if "@requires" in source:
-        names.update(re.findall(r"^@requires[^\n]*(?:\n@[^\n]*)*\n(?:class|def) (\w+)", source, re.MULTILINE))
+        end = source.find(b"]", start)
+        names.update(QUOTED.findall(source, start, end if end > 0 else len(source)))
+    if b"@requires" in source:
+        names.update(REQUIRED.findall(source))
     return names
 
 
