@@ -13,6 +13,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "unexpected-keyword": ("API002", "{caller} passes an argument that {callee} does not take"),
     "missing-module": ("API003", "{caller} imports a module that is not there"),
     "missing-attribute": ("API005", "{caller} uses an attribute that {callee} does not have"),
+    "import-order": ("API012", "{caller} is imported before what gives {callee} the name that it needs"),
     "abstract-method": ("API011", "{caller} makes an object of a class that lacks a method which {callee} demands"),
     "unknown-option": ("API013", "the command line has an option that {callee} does not know"),
     "missing-argument": ("API006", "{caller} leaves out an argument that {callee} requires"),
@@ -114,6 +115,7 @@ def message(event: Event, caller: Place, callee: Place | None, path: str | None)
         "unexpected-keyword": f"{who} calls{asked}{where}; {target} has no argument `{event.name}` there.",
         "missing-module": f"{who} does{asked}{where}; " + _absence(event, callee),
         "missing-attribute": f"{who} uses{asked}{where}; {target} has no `{event.name}` there.",
+        "import-order": f"{who} does{asked}{where}; {target} has no such name by then.",
         "abstract-method": f"{who} does{asked}{where}; {target} declares `{event.name}` abstract there, and the class "
         "does not implement it.",
         "unknown-option": f"{who} parses the command line{asked}; `--{event.name}` is no field of its dataclasses, "

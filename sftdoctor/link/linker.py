@@ -174,6 +174,7 @@ def _follow(machine: Machine, environment: Environment, program: _Program) -> Fo
         machine.script(name, tree, path)
         if program.script:
             scripts.follow_uncalled(machine, tree)
+            scripts.tell_order(machine)
     except ValueError as error:
         not_judged.append(NotJudged(path or name, f"it cannot be parsed: {error}"))
     except Left as left:

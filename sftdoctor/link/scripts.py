@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import calls, expressions
+from sftdoctor.link import calls, expressions, lazy
 from sftdoctor.link.locate import Found, Locator
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Raised
-from sftdoctor.link.values import UNKNOWN, Arguments, Class, Function, Instance, Value, strip
+from sftdoctor.link.values import UNKNOWN, Arguments, Class, Function, Instance, Module, Value, strip
 
 if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
@@ -130,6 +130,20 @@ def _bound(node: ast.stmt) -> set[str]:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         names.add(node.name)
     return names
+
+
+def tell_order(machine: Machine) -> None:
+    """Say of each name that was missing whether a package that the script imports later would have put it in."""
+    for event in machine.events:
+        module = machine.modules.get(event.callee.module) if event.callee and event.kind == "missing-name" else None
+        if not machine.shims or not isinstance(module, Module) or module.lazy is None:
+            continue
+        machine.doubt, machine.running = LIKELY, True
+        shim = lazy.shim_for(machine, Frame(module, module.ns, "module"), module, event.name)
+        if isinstance(shim, Function):
+            owner = shim.module.distribution
+            event.kind = "import-order"
+            event.detail = f"{owner} puts it in when it is imported: import {owner} first."
 
 
 # ---------------------------------------------------------------- what nobody was seen to call

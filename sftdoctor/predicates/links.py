@@ -14,6 +14,7 @@ KINDS = (
     "missing-module",
     "missing-attribute",
     "missing-argument",
+    "import-order",
     "abstract-method",
     "unknown-option",
     "too-many-positionals",
