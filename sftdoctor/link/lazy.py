@@ -119,7 +119,7 @@ def member(machine: Machine, module: Module, name: str, frame: Frame | None) -> 
         return _submodule(machine, module, name, frame)
     if lazy.open or (name.startswith("__") and name.endswith("__")):
         return UNKNOWN
-    if machine.shims and frame is not None and shimmed(machine, frame, module, name):
+    if machine.shims and frame is not None and shim_for(machine, frame, module, name) is not None:
         return module.ns[name]
     return machine.modules.get(f"{module.name}.{name}") or _made_up(machine, module, lazy, name, frame)
 
@@ -133,13 +133,8 @@ def _made_up(machine: Machine, module: Module, lazy: Lazy, name: str, frame: Fra
     return member(machine, module, base, frame) if exported else UNKNOWN
 
 
-def shimmed(machine: Machine, frame: Frame, module: Module, name: str) -> bool:
-    """Whether a constructor that another package put in place (trl/_compat.py) adds the name to the lazy package."""
-    return shim_for(machine, frame, module, name) is not None
-
-
 def shim_for(machine: Machine, frame: Frame, module: Module, name: str) -> Value | None:
-    """The constructor of those that other packages put in place that adds the name to the lazy package, if any does."""
+    """The constructor that another package put in place (trl/_compat.py) and that adds the name to the lazy package."""
     for shim in machine.shims:
         calls.invoke(machine, frame, shim, Arguments([module, Const(module.name)], {}, True, True), None)
         if name in module.ns:

@@ -107,23 +107,35 @@ def _link(
     """Follow programs; what each gives, and the files that all of the scripts rest on."""
     many = [program for program in programs if program.script]
     if len(many) < MANY or not forked.available():
-        return [_alone(library, environment, program) for program in programs], []
+        return _in_turn(library, environment, programs), []
     machine = _prepared(library, entry_points)
-    if machine is None:
-        return [_alone(library, environment, program) for program in programs], []
 
     def follow(program: _Program) -> bytes:
-        result, files = _upon(machine, library, environment, program)
+        if machine is None:
+            result, files = _alone(library, environment, program)
+        else:
+            result, files = _upon(machine, library, environment, program)
         return json.dumps({**memory.plain(result.findings, result.not_judged), "files": files}).encode()
 
     given = iter(forked.each(follow, many))
-    shared = machine.files()
+    shared = machine.files() if machine else []
     results = [
         (_received(next(given)) if program.script else None) or _alone(library, environment, program)
         for program in programs
     ]
-    machine.release()
+    if machine:
+        machine.release()
     return results, shared
+
+
+def _in_turn(library: Library, environment: Environment, programs: Sequence[_Program]) -> list[Followed]:
+    """Follow programs one after the other in this process."""
+    results = []
+    for program in programs:
+        results.append(_alone(library, environment, program))
+        if len(programs) > MANY:
+            gc.collect()  # classes hold themselves in circles: what many leave behind would add up
+    return results
 
 
 def _received(data: bytes) -> Followed | None:
@@ -140,9 +152,12 @@ def _prepared(library: Library, entry_points: Sequence[str]) -> Machine | None:
     last = sorted(entry_points, key=lambda point: point.startswith("trl"))  # it changes what others import after it
     try:
         machine.script(DRIVER, parse(driver(last), DRIVER), None)
+        broken = any(event.doubt < POSSIBLE for event in machine.events)
     except (Exhausted, RecursionError):
-        return None
-    return None if any(event.doubt < POSSIBLE for event in machine.events) else machine
+        broken = True
+    if broken:
+        machine.release()
+    return None if broken else machine
 
 
 def _upon(machine: Machine, library: Library, environment: Environment, program: _Program) -> Followed:

@@ -120,3 +120,17 @@ def test_many_scripts_are_kept(tmp_path: Path) -> None:
     assert library.trees.parsed == 0
     (tmp_path / "target" / "site-packages" / "peft" / "__init__.py").write_text("gone = 1\ndef wrap(model): pass")
     assert len(told(link(Library(environment, tmp_path / "cache"), environment, Workload(ENTRY, scripts)))) == 3
+
+
+def test_many_scripts_over_libraries_that_break(tmp_path: Path) -> None:
+    broken = World({**MANY.sources, "peft": "from transformers import Gone\ndef wrap(model): pass"})
+    environment = broken.environment(tmp_path / "target")
+    texts = (
+        "import trl",
+        "import peft",
+        "from trl import SFTTrainer\nSFTTrainer(args=1, old=2)",
+        "import peft\nimport no",
+    )
+    scripts = tuple(Script(str(tmp_path / f"{number}.py"), text) for number, text in enumerate(texts))
+    together = link(Library(environment), environment, Workload(Scenario("a", "a", ENTRY.entry_points), scripts))
+    assert sorted(told(together)) == ["API001 Gone certain", "API002 old certain", "API003 no certain"]
