@@ -19,6 +19,8 @@ _SYMBOLS_LIMIT = 400_000
 _NAME_LIMIT = 4096
 _DYNSYM, _GNU_HASH = 11, 0x6FFFFFF6
 _WEAK = 2
+_DAMAGE = (struct.error, IndexError, ZeroDivisionError, OverflowError)
+"""What reading at places that a damaged file names raises."""
 
 
 class Library:
@@ -37,7 +39,7 @@ class Library:
             self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
             self._read_tables()
-        except (struct.error, IndexError) as error:
+        except _DAMAGE as error:
             self._data.close()
             raise ValueError(f"{os.path.basename(path)} is damaged") from error
         except ValueError:
@@ -68,13 +70,19 @@ class Library:
         self._hash = next((header[4] for header in headers if header[1] == _GNU_HASH), None)
 
     def undefined(self, prefixes: tuple[bytes, ...]) -> Iterator[bytes]:
-        """The symbols that it needs from other libraries, those that begin so; weak ones it can do without."""
+        """The symbols that it needs from other libraries, those that begin so; weak ones it can do without.
+
+        Raises:
+            ValueError: Its table of symbols is damaged.
+        """
         for number in range(1, self._count):  # the first is empty by definition
-            name, info, _, section, _, _ = _SYMBOL.unpack_from(self._data, self._symbols + number * _SYMBOL.size)
-            if section == 0 and info >> 4 != _WEAK:
-                text = self._name(name)
-                if text.startswith(prefixes):
-                    yield text
+            try:
+                name, info, _, section, _, _ = _SYMBOL.unpack_from(self._data, self._symbols + number * _SYMBOL.size)
+                text = self._name(name) if section == 0 and info >> 4 != _WEAK else b""
+            except _DAMAGE as error:
+                raise ValueError("its table of symbols is damaged") from error
+            if text and text.startswith(prefixes):
+                yield text
 
     def defines(self, symbol: bytes) -> bool:
         """Whether it offers a symbol.
@@ -86,7 +94,7 @@ class Library:
             raise ValueError("it has no GNU hash table")
         try:
             return self._lookup(symbol, self._hash)
-        except (struct.error, IndexError, ZeroDivisionError) as error:
+        except _DAMAGE as error:
             raise ValueError("its hash table is damaged") from error
 
     def _lookup(self, symbol: bytes, table: int) -> bool:
