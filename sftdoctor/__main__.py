@@ -12,7 +12,9 @@ def main() -> None:
         from sftdoctor.cli import main as run
     except KeyboardInterrupt:
         sys.exit(130)
-    sys.exit(run())
+    status = run()
+    gc.freeze()  # the interpreter searches once more as it ends
+    sys.exit(status)
 
 
 if __name__ == "__main__":

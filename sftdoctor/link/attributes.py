@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import calls, containers, importing
+from sftdoctor.link import calls, containers, importing, nodes
 from sftdoctor.link.locate import parse
 from sftdoctor.link.state import Frame, Raised
 from sftdoctor.link.values import (
@@ -200,21 +200,22 @@ def _assigned(text: str) -> set[str]:
         tree = parse(f"if 1:\n{text}" if text[:1].isspace() else text, "")
     except ValueError:
         return {ANY}
-    for item in ast.walk(tree):
+    computes = any(sign in text for sign in SETTERS)
+    for item in nodes.walk(tree):
         if isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Store):
             names.add(item.attr)
         elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
             names.add(item.target.id)
         elif isinstance(item, ast.Constant) and isinstance(item.value, str) and item.value.isidentifier():
             names.add(item.value)
-        elif isinstance(item, ast.FunctionDef) and _sets_any(item):
+        elif isinstance(item, ast.FunctionDef) and computes and ANY not in names and _sets_any(item):
             names.add(ANY)
     return names
 
 
 def _sets_any(method: ast.FunctionDef) -> bool:
     """Whether a method sets attributes whose names it computes (unpickling aside, which no run starts with)."""
-    for item in ast.walk(method):
+    for item in nodes.walk(method):
         if isinstance(item, ast.Call) and isinstance(item.func, ast.Name) and item.func.id in ("setattr", "vars"):
             return True
         if isinstance(item, ast.Attribute) and item.attr == "__dict__" and method.name != "__setstate__":

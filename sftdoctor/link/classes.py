@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import calls, expressions
+from sftdoctor.link import calls, expressions, nodes
 from sftdoctor.link.state import Frame
 from sftdoctor.link.values import (
     UNKNOWN,
@@ -210,7 +210,7 @@ def make_dataclass(cls: Class, decorator: ast.expr) -> Class:
     cls.dataclass_init = not ("init" in options and not _is_true(options["init"]))
     cls.fields = []
     for item in cls.node.body if cls.node else []:
-        if isinstance(item, ast.If) and any(isinstance(inner, ast.AnnAssign) for inner in ast.walk(item)):
+        if isinstance(item, ast.If) and any(isinstance(inner, ast.AnnAssign) for inner in nodes.walk(item)):
             cls.open = True
         if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
             continue

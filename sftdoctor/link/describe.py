@@ -6,6 +6,7 @@ import ast
 import re
 from pathlib import PurePosixPath
 
+from sftdoctor.link import nodes
 from sftdoctor.link.state import Event, Frame, Site
 from sftdoctor.link.values import Class, Function, Instance, Module, Value, strip
 
@@ -126,7 +127,7 @@ def enclosing_test(frame: Frame, node: ast.AST) -> str | None:
     """The source of the innermost condition that a statement stands under."""
     root: ast.AST | None = frame.function.node if frame.function else frame.module.tree
     found: str | None = None
-    for item in ast.walk(root) if root is not None else ():
+    for item in nodes.walk(root) if root is not None else ():
         if isinstance(item, ast.If) and any(node is inner for part in (item.body, item.orelse) for inner in part):
             found = ast.unparse(item.test)
     return found
@@ -147,7 +148,7 @@ def would_bind(module: Module, name: str) -> str:
     for item in module.tree.body if module.tree else ():
         if not isinstance(item, ast.If | ast.Try):
             continue
-        for inner in ast.walk(item):
+        for inner in nodes.walk(item):
             if isinstance(inner, ast.Import | ast.ImportFrom):
                 bound = {(alias.asname or alias.name).partition(".")[0] for alias in inner.names}
             elif isinstance(inner, ast.Assign):

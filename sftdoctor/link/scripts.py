@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import calls, expressions, lazy
+from sftdoctor.link import calls, expressions, lazy, nodes
 from sftdoctor.link.locate import Found, Locator
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Raised
 from sftdoctor.link.values import UNKNOWN, Arguments, Class, Function, Instance, Module, Value, strip
@@ -124,7 +124,7 @@ def ends_run(handler: ast.ExceptHandler) -> bool:
 
 def _bound(node: ast.stmt) -> set[str]:
     """The names that a statement binds."""
-    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    names = {n.id for n in nodes.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     if isinstance(node, ast.Import | ast.ImportFrom):
         names |= {(a.asname or a.name).partition(".")[0] for a in node.names}
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -156,8 +156,8 @@ def follow_uncalled(machine: Machine, tree: ast.Module) -> None:
         machine: After the script itself was followed.
         tree: The script, to see which functions it names somewhere.
     """
-    named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    named |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    named = {node.id for node in nodes.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    named |= {node.attr for node in nodes.walk(tree) if isinstance(node, ast.Attribute)}
     done: set[int] = set()
     while True:
         todo = [f for f in machine.own_functions if id(f) not in done and not machine.was_entered(f)]

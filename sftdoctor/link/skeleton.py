@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from sftdoctor.link import nodes
 from sftdoctor.link.locate import parse, read_source
 
 DEF = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]", re.MULTILINE)
@@ -137,7 +138,7 @@ class Trees:
             tree = parse(self.text(path), path)
             self.parsed += 1
             kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-            self._whole[path] = {node.lineno: node for node in ast.walk(tree) if isinstance(node, kinds)}
+            self._whole[path] = {node.lineno: node for node in nodes.walk(tree) if isinstance(node, kinds)}
         return self._whole[path]
 
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import classes, expressions, importing, scripts
+from sftdoctor.link import classes, expressions, importing, nodes, scripts
 from sftdoctor.link.guards import condition
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Raised, Try
 from sftdoctor.link.values import (
@@ -270,7 +270,7 @@ def _if(machine: Machine, frame: Frame, node: ast.If) -> None:
 
 
 def _bound_in(body: Sequence[ast.stmt]) -> set[str]:
-    return {n.id for item in body for n in ast.walk(item) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return {n.id for item in body for n in nodes.walk(item) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 def _in_loop(machine: Machine, frame: Frame, follow: Callable[[], None]) -> None:
@@ -352,7 +352,7 @@ def _counted(body: Sequence[ast.stmt]) -> set[str]:
     return {
         n.target.id
         for item in body
-        for n in ast.walk(item)
+        for n in nodes.walk(item)
         if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)
     }
 
@@ -362,7 +362,7 @@ def _match(machine: Machine, frame: Frame, node: ast.Match) -> None:
 
     def follow(case: ast.match_case) -> Callable[[], None]:
         def branch() -> None:
-            for part in ast.walk(case.pattern):
+            for part in nodes.walk(case.pattern):
                 name = getattr(part, "name", None) or getattr(part, "rest", None)
                 if name:
                     frame.scope[name] = UNKNOWN

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import classes, importing
+from sftdoctor.link import classes, importing, nodes
 from sftdoctor.link.state import Frame, Raised
 from sftdoctor.link.values import UNKNOWN, Module, Value
 
@@ -51,7 +51,7 @@ def _collect(module: Module, body: list[ast.stmt], found: dict[str, ast.AST]) ->
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
-                for item in ast.walk(target):
+                for item in nodes.walk(target):
                     if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
                         found[item.id] = node
         elif isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try):
@@ -70,7 +70,7 @@ def _collect(module: Module, body: list[ast.stmt], found: dict[str, ast.AST]) ->
 
 def _dynamic(module: Module, node: ast.AST) -> None:
     """globals()[…] = …, setattr(module, …), exec and the like may bind anything."""
-    for item in ast.walk(node):
+    for item in nodes.walk(node):
         if isinstance(item, ast.Call) and isinstance(item.func, ast.Name):
             if item.func.id in ("globals", "setattr", "exec", "vars"):
                 module.open = True
