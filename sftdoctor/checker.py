@@ -77,6 +77,7 @@ class Checker:
             reasons=dict(self.settings.reasons),
             suppress=self._suppress(workload),
         )
+        library.remember()
         if self.settings.baseline and not self.settings.write_baseline:
             report = with_baseline(report, self.baseline)
         if links.crashed and report.verdict is not Verdict.BREAKS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import replace
 
+from sftdoctor.link.releases import remark
 from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Site
 from sftdoctor.model import Cause, Confidence, Environment, Finding, Location, Place, Severity
 
@@ -129,7 +130,8 @@ def message(event: Event, caller: Place, callee: Place | None, path: str | None)
         "extension-cannot-load": f"{who} loads a compiled module{where} that this Python cannot load.",
     }
     text = texts.get(event.kind, f"{who}: {event.message}")
-    return f"{text} {event.detail}".strip()
+    since = remark(event, callee.distribution, callee.version) if callee else ""
+    return " ".join(part for part in (text, since, event.detail) if part)
 
 
 def _absence(event: Event, callee: Place | None) -> str:

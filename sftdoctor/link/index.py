@@ -6,9 +6,10 @@ from functools import cached_property
 from pathlib import Path
 
 from sftdoctor.link import static
+from sftdoctor.link.answers import Answers
 from sftdoctor.link.locate import Locator
 from sftdoctor.link.machine import Machine
-from sftdoctor.link.memory import Stamps, identity
+from sftdoctor.link.memory import Stamps, identity, key_of
 from sftdoctor.link.native.standard import signature_of
 from sftdoctor.link.scripts import Beside
 from sftdoctor.link.signatures import Signature
@@ -76,6 +77,16 @@ class Library:
         """What identifies these modules, and the linker that follows them."""
         return identity(self.environment, self.stamps)
 
+    @cached_property
+    def answers(self) -> Answers:
+        """What was asked of these modules before."""
+        kept = self.cache / "links" / f"{key_of(self.identity, 'answers')}.json" if self.cache else None
+        return Answers(kept, self.stamps)
+
+    def remember(self) -> None:
+        """Keep the answers that were given, for later runs."""
+        self.answers.keep(self._static.files())
+
     def machine(self, script: Path | None = None) -> Machine:
         """A fresh machine over these modules, and those beside a script."""
         locator = self.beside(script) if script else self.locator
@@ -118,10 +129,11 @@ class Library:
         Returns:
             None where that cannot be known (no such module, a star import, a module `__getattr__`, compiled code).
         """
+        return self.answers.offers(f"{module}:{name}", lambda: self._offers(module, name))
+
+    def _offers(self, module: str, name: str) -> bool | None:
         found = self._module(module)
-        if found is None:
-            return None
-        return static.offers(self._static, found, name)
+        return static.offers(self._static, found, name) if found is not None else None
 
     def signature(self, callable_: str) -> Signature | None:
         """The signature of a function, method or class of the target.
@@ -132,6 +144,9 @@ class Library:
         Returns:
             Its parameters without self, or None where they cannot be known.
         """
+        return self.answers.signature(callable_, lambda: self._signature(callable_))
+
+    def _signature(self, callable_: str) -> Signature | None:
         name, _, qualified = callable_.partition(":")
         found = self._module(name)
         if found is None or not qualified:

@@ -130,7 +130,7 @@ def keep(
     files: Iterable[str],
     shared: Iterable[str] = (),
 ) -> None:
-    """Keep what was found; a full disk or a forbidden folder only costs time.
+    """Keep what was found.
 
     Args:
         folder: Where to.
@@ -147,19 +147,20 @@ def keep(
         "files": {file: _stamp(file) for file in files if file not in common},
         "shared": name,
     }
+    if name and not (folder / name).exists():
+        write(folder / name, text)
+    write(folder / f"{key}.json", json.dumps(data))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all; a full disk or a forbidden folder only costs time."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if name and not (folder / name).exists():
-            _write(folder / name, text)
-        _write(folder / f"{key}.json", json.dumps(data))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
     except (OSError, ValueError):
         return
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary.write_text(text, "utf-8")
-    temporary.replace(path)
 
 
 def prune(folder: Path) -> None:

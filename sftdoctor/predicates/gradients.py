@@ -9,7 +9,7 @@ from sftdoctor.model import Environment, Fact, Location, ModelFolder
 from sftdoctor.predicates.core import HOLDS, Argument, Context, Judgement, Match, as_texts, fails, predicate, unknown
 from sftdoctor.predicates.gradient.outcome import Training
 from sftdoctor.predicates.gradient.remote import remote_model
-from sftdoctor.predicates.gradient.training import replay
+from sftdoctor.predicates.gradient.training import READ, replay
 
 OUTCOMES = ("trains", "no-grad", "silent", "raises")
 CAUSES = ("frozen-inputs", "frozen-adapter", "all-frozen", "no-recompute")
@@ -26,7 +26,7 @@ _CONSEQUENCES = {
     "raises": "the run stops before its first step",
 }
 _KEPT = 32
-_kept: dict[tuple[int, tuple[Fact, ...], int], tuple[Environment, ModelFolder | None, Training]] = {}
+_kept: dict[tuple[int, tuple[tuple[str, Any], ...], int], tuple[Environment, ModelFolder | None, Training]] = {}
 
 
 @predicate(
@@ -137,8 +137,9 @@ def replayed(context: Context) -> Training:
     Returns:
         What becomes of it.
     """
-    facts = tuple(fact for group in context.facts.values() for fact in group)
-    key = (id(context.environment), facts, id(context.workload.model))
+    facts = tuple(fact for name, group in context.facts.items() if name in READ for fact in group)
+    # where a script says so does not matter: many scripts come to the same few trainings
+    key = (id(context.environment), tuple((fact.name, fact.value) for fact in facts), id(context.workload.model))
     kept = _kept.get(key)
     if kept is None or kept[0] is not context.environment or kept[1] is not context.workload.model:
         result = replay(context.environment, facts, remote_model(context.workload.model))

@@ -163,6 +163,9 @@ class Sources:
         self._modules: dict[str, Module | None] = {}
         self.asked: set[tuple[str, str]] = set()
         """(module, name) of every definition that was looked for; what a recorded excerpt has to hold."""
+        self.concerned: dict[ast.AST, bool] = {}
+        """Of a function cut out of them, whether it has to do with checkpointing or adapters."""
+        self._changes: dict[tuple[str, str], bool] = {}
 
     def module(self, name: str) -> Module | None:
         """A module's text; None where it is not there, is compiled, or is too large."""
@@ -243,7 +246,11 @@ class Sources:
 
     def changes(self, class_: str, name: str) -> bool:
         """Whether a module of the class or its bases assigns `self.name`, so that a field's default may not last."""
-        return any(re.search(rf"self\.{re.escape(name)}\s*=[^=]", module.text) for module, _ in self.lineage(class_))
+        key = (class_, name)
+        if key not in self._changes:
+            assigned = re.compile(rf"self\.{re.escape(name)}\s*=[^=]")
+            self._changes[key] = any(assigned.search(module.text) for module, _ in self.lineage(class_))
+        return self._changes[key]
 
     def field(self, class_: str, name: str) -> ast.expr | None:
         """The default of a field that a class has or inherits."""

@@ -46,6 +46,14 @@ _UNKNOWN_ARGUMENTS = (
 """Arguments of trainers that the facts say nothing about. The others have their defaults."""
 
 
+READ = frozenset(
+    {"step", "model_loaded_by", "quantization", "model_quantization", "model_passed"}
+    | {"trainer_class", "trainer_args_class", "gradient_checkpointing", "use_reentrant", "bf16", "fp16"}
+    | {"peft_config_passed", "peft_config_kind", "peft_config_trains_head", "peft_config_trains_embeddings"}
+)
+"""The facts that a replay hangs on; no other is looked at."""
+
+
 def replay(environment: Environment, facts: Sequence[Fact], remote: RemoteModel | None = None) -> Training:
     """Replay the training that facts describe.
 
@@ -93,7 +101,7 @@ class _Replay:
         self.sources: Sources = sources_of(environment)
         self.world = LibraryWorld(environment, self.sources, remote)
         self.machine = Machine(self.world)
-        self.facts = {fact.name: fact.value for fact in facts}
+        self.facts = {fact.name: fact.value for fact in facts if fact.name in READ}
         self.steps = [fact.value for fact in facts if fact.name == "step"]
         self.model: Value = UNKNOWN
         self.trainer: Value = None

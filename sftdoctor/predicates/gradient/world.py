@@ -48,7 +48,6 @@ class LibraryWorld:
         self.remote = remote
         self.trained: tuple[Value, Value] | None = None
         """(model, arguments) that the last trainer gave to transformers' Trainer."""
-        self._relevant: dict[ast.AST, bool] = {}
         self.torch_default = self._torch_default()
 
     def _torch_default(self) -> Value:
@@ -224,12 +223,13 @@ class LibraryWorld:
         if function.module == RemoteModel.MODULE or (function.bound and models.core_of(machine, function.receiver)):
             return True
         node = function.node
-        if node not in self._relevant:
-            self._relevant[node] = any(_RELEVANT.search(word) for word in _words(node))
+        relevant = self.sources.concerned.get(node)
+        if relevant is None:
+            relevant = self.sources.concerned[node] = any(_RELEVANT.search(word) for word in _words(node))
         concerned = (
             any(models.core_of(machine, value) is not None for value in given.all()) or function.name == "__init__"
         )
-        return self._relevant[node] and (concerned or function.name == "__post_init__" or function.scope is not None)
+        return relevant and (concerned or function.name == "__post_init__" or function.scope is not None)
 
     def call(self, machine: Machine, function: Value, given: Arguments, node: ast.AST) -> Value:
         found = call_builtin(machine, function, given, node)
