@@ -9,18 +9,16 @@ all of them alike. CPU seconds (of the process and its children) say more than s
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.bench.contest import Contestant, compete
+
 LINK = """
 import sys
 from pathlib import Path
@@ -34,44 +32,6 @@ cache = Path(sys.argv[3]) if sys.argv[3] else None
 link(Library(environment, cache), environment, Workload(load_scenario(sys.argv[2])))
 """
 IMPORT = "from trl import SFTTrainer"
-MEBI = 1024 if sys.platform != "darwin" else 1024 * 1024
-"""Units of ru_maxrss in one MiB."""
-
-
-@dataclass
-class Contestant:
-    """A command to be measured.
-
-    Attributes:
-        name: For the table.
-        command: What runs.
-        before: Done before each run, and not measured.
-        environment: Variables of its process, over ours.
-        seconds, cpu: Seconds of each run.
-        peak: MiB resident at most, in each run.
-    """
-
-    name: str
-    command: Sequence[str]
-    before: Callable[[], object] = lambda: None
-    environment: Mapping[str, str] = field(default_factory=dict)
-    seconds: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-    peak: list[float] = field(default_factory=list)
-
-    def run(self) -> None:
-        """Run it once and note what it took."""
-        self.before()
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), **self.environment}
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            self.command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        _, _, usage = os.wait4(process.pid, 0)
-        process.returncode = 0  # wait4 has taken its status; a check of a broken stack ends with 1
-        self.seconds.append(time.perf_counter() - start)
-        self.cpu.append(usage.ru_utime + usage.ru_stime)
-        self.peak.append(usage.ru_maxrss / MEBI)
 
 
 def contestants(target: str, scenario: str, cache: Path) -> list[Contestant]:
@@ -116,12 +76,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measured = contestants(arguments.python, arguments.scenario, Path(folder))
-        for one in measured:  # disk and bytecode caches are filled, and ours for the warm runs
-            one.run()
-            one.seconds, one.cpu, one.peak = [], [], []
-        for _ in range(arguments.runs):
-            for one in measured:
-                one.run()
+        compete(measured, arguments.runs)
     show(measured)
 
 
