@@ -1,4 +1,4 @@
-"""Since when, or until when, a package has what is missing: rules/data/releases.json, made by tests/bench/releases.py.
+"""Since when, or until when, a package has what is missing: rules/data/releases, made by tests/bench/releases.py.
 
 The table holds, for the core packages, the releases that have a name or an argument, where that has ever changed. It
 words a finding and never makes one: what is missing is read off the code that is there.
@@ -7,7 +7,6 @@ words a finding and never makes one: what is missing is read off the code that i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, TypedDict
 
@@ -15,6 +14,22 @@ from sftdoctor.folders import data_folder
 
 if TYPE_CHECKING:
     from sftdoctor.link.state import Event
+
+
+class History(TypedDict):
+    """What the table has of one distribution.
+
+    Attributes:
+        releases: Versions, oldest first.
+        modules: Module → runs of releases that have it: "FIRST-LAST" as indices, "FIRST-" up to the newest, one blank
+            apart.
+        facts: Module → name, "Class.method" or "name(argument)" → runs of releases that have it.
+    """
+
+    releases: list[str]
+    modules: dict[str, str]
+    facts: dict[str, dict[str, str]]
+
 
 ARGUMENTS = ("unexpected-keyword", "override-mismatch", "unknown-option")
 NAMES = ("missing-name", "missing-attribute")
@@ -31,31 +46,34 @@ def remark(event: Event, distribution: str, version: str | None) -> str:
     Returns:
         A sentence such as "accelerate has it since 1.3.0."; "" where the table does not know.
     """
-    table = _table().get(distribution)
-    if table is None or version is None:
+    history = _history(distribution) if version else None
+    if history is None or version is None:
         return ""
-    runs = _runs(table["facts"], event)
-    return _sentence(distribution, version, runs, table["releases"]) if runs else ""
+    there = _runs(history, event)
+    return _sentence(distribution, version, there, history["releases"]) if there else ""
 
 
-def _runs(facts: Mapping[str, str], event: Event) -> str:
+def _runs(history: History, event: Event) -> str:
     """The entry of the table for what an event misses."""
     if event.kind == "missing-module":
-        return facts.get(event.name, "")
+        return history["modules"].get(event.name, "")
     if event.callee is None:
         return ""
     module = event.callee.module
+    facts = history["facts"].get(module, {})
     owner = event.callee_symbol.removeprefix(module).strip(".").removesuffix(".__init__")
     if event.kind in ARGUMENTS and owner:
-        return facts.get(f"{module}:{owner}({event.name})", "") or _moved(facts, f":{owner}({event.name})")
+        key = f"{owner}({event.name})"
+        return facts.get(key) or _moved(history, key)
     if event.kind in NAMES:
-        return facts.get(f"{module}:{owner}.{event.name}" if owner else f"{module}:{event.name}", "")
+        key = f"{owner}.{event.name}" if owner else event.name
+        return facts.get(key) or facts.get(f"{owner}({event.name})") or history["modules"].get(f"{module}.{key}", "")
     return ""
 
 
-def _moved(facts: Mapping[str, str], ending: str) -> str:
-    """The one entry with that ending: modules of a package are moved about more often than functions are renamed."""
-    found = [runs for key, runs in facts.items() if key.endswith(ending)]
+def _moved(history: History, key: str) -> str:
+    """The one entry of that name elsewhere: modules of a package are moved about more often than functions renamed."""
+    found = [facts[key] for facts in history["facts"].values() if key in facts]
     return found[0] if len(found) == 1 else ""
 
 
@@ -82,23 +100,10 @@ def _sentence(distribution: str, version: str, runs: str, releases: list[str]) -
     return before
 
 
-class History(TypedDict):
-    """What the table has of one distribution.
-
-    Attributes:
-        releases: Versions, oldest first.
-        facts: "module", "module:name", "module:Class.method" or "module:name(argument)" → runs of releases that have
-            it: "FIRST-LAST" as indices, "FIRST-" up to the newest, one blank apart.
-    """
-
-    releases: list[str]
-    facts: dict[str, str]
-
-
 @cache
-def _table() -> Mapping[str, History]:
-    try:
-        data: Mapping[str, History] = json.loads((data_folder() / "releases.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data
+def _history(distribution: str) -> History | None:
+    path = data_folder() / "releases" / f"{distribution}.json"
+    if not distribution.replace("-", "").isalnum() or not path.is_file():
+        return None
+    found: History = json.loads(path.read_text(encoding="utf-8"))
+    return found

@@ -1,4 +1,4 @@
-"""Writes rules/data/releases.json: which release of the core packages brought, or dropped, which name and argument.
+"""Writes rules/data/releases/*.json: which release of the core packages brought, or dropped, which name and argument.
 
     python -m tests.bench.releases FOLDER
 
@@ -29,7 +29,7 @@ from sftdoctor.link.skeleton import Trees
 from sftdoctor.target.index import Index
 from sftdoctor.target.wheels import fetch_sources
 
-TABLE = data_folder() / "releases.json"
+TABLES = data_folder() / "releases"
 FIRST = {
     "accelerate": "0.20.0",
     "bitsandbytes": "0.39.0",
@@ -44,6 +44,11 @@ FIRST = {
 PYTHONS = ("3.11", "3.10", "3.9", "3.12", "3.13")
 LEFT_OUT = re.compile(r"(^|/)(tests?|testing|examples|benchmarks?|_inductor|onnx|distributed/_?tensor)/|/models/.*/")
 """Files that hold no interface for others; each model of transformers has its names in `__all__` alone."""
+UNASKED = re.compile(
+    r"\.(dummy_\w+|\w+_tf_\w+|\w+_flax_\w+|tf_\w+|\w+_tf|flax_\w+|\w+_bak|bak|tools|agents|commands|_generated|onnx)\."
+    r"|^torch\.(fx|jit|export|testing|_|ao|compiler|package|onnx|profiler|masked|quantization)|^torch\.\w+\.\w+\.\w+\.\w"
+)
+"""Modules that a training run asks nothing of."""
 WORD = re.compile(r"\b[A-Za-z_]\w*\b")
 ALL = re.compile(r"__all__\s*(?:\+|:[^=]*)?=\s*[\[(]([^\])]*)[\])]")
 
@@ -170,39 +175,48 @@ def _fetched(name: str, version: str, index: Index) -> Facts:
     return Facts()
 
 
-def table(found: dict[str, dict[str, Facts]]) -> dict[str, object]:
-    """The table of what changed and is asked for.
+def table(releases: dict[str, Facts], asked: set[str], top: str) -> dict[str, object]:
+    """The table of one distribution: what changed, and may be asked for.
 
     Args:
-        found: Distribution → version → Facts, versions from old to new.
+        releases: Version → Facts, from old to new.
+        asked: "module:name" of all that core packages import from each other.
+        top: Its import name.
 
     Returns:
-        Distribution → {"releases": […], "facts": {fact: runs}}; runs are "FIRST-LAST" indices of releases, or "FIRST-"
-        for up to the newest, one blank apart.
+        {"releases": […], "modules": {module: runs}, "facts": {module: {name or name(argument): runs}}}; runs are
+        "FIRST-LAST" indices of releases, or "FIRST-" for up to the newest, one blank apart.
     """
-    asked = {ask for releases in found.values() for facts in releases.values() for ask in facts.asks}
-    whole: dict[str, object] = {}
-    for name, releases in found.items():
-        top = name.replace("-", "_")
-        every = [facts.offers for facts in releases.values()]
-        public = {fact.partition(":")[2] for offers in every for fact in offers if fact.startswith(f"{top}:")}
-        names = {ask.partition(":")[2] for ask in asked if ask.partition(".")[0].partition(":")[0] == top} | public
-        facts = {}
-        for fact in sorted(set[str]().union(*every) - every[0].intersection(*every)):
-            if _is_wanted(fact, names, asked):
-                facts[fact] = runs([fact in offers for offers in every])
-        whole[name] = {"releases": list(releases), "facts": facts}
-    return whole
+    every = [facts.offers for facts in releases.values()]
+    changed = set[str]().union(*every) - every[0].intersection(*every)
+    defined = {fact.partition(":")[2] for fact in set[str]().union(*every) if not fact.startswith(f"{top}:")}
+    exported = {fact.partition(":")[2] for offers in every for fact in offers if fact.startswith(f"{top}:")}
+    owners = {ask.partition(":")[2] for ask in asked if f"{ask}.".startswith(f"{top}.")} | (exported & defined)
+    modules: dict[str, str] = {}
+    facts: dict[str, dict[str, str]] = {}
+    for fact in sorted(changed):
+        module, _, name = fact.partition(":")
+        if UNASKED.search(f"{module}.") or not _is_wanted(module, name, owners, defined, asked):
+            continue
+        there = runs([fact in offers for offers in every])
+        if name:
+            facts.setdefault(module, {})[name] = there
+        else:
+            modules[module] = there
+    return {"releases": list(releases), "modules": modules, "facts": facts}
 
 
-def _is_wanted(fact: str, names: set[str], asked: set[str]) -> bool:
-    module, _, name = fact.partition(":")
+def _is_wanted(module: str, name: str, owners: set[str], defined: set[str], asked: set[str]) -> bool:
     if not name:
-        return not any(part.startswith("_") for part in module.split("."))
+        return "._" not in module
     if "(" in name or "." in name:
-        owner, _, method = name.partition("(")[0].partition(".")
-        return owner in names and not method.startswith("_")
-    return fact in asked or "." not in module
+        called, _, argument = name.partition("(")
+        owner, _, member = called.partition(".")
+        is_field = member and f"{owner}({member})" in defined
+        return owner in owners and not member.startswith("_") and not is_field and not argument.startswith(("*", "_"))
+    if "." not in module:
+        return name in defined or (name[:1].isupper() and not name.isupper())
+    return not name.startswith("_") or f"{module}:{name}" in asked
 
 
 def runs(there: Sequence[bool]) -> str:
@@ -223,8 +237,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="what was read is kept here")
     folder = parser.parse_args().folder
-    whole = table({name: collect(name, folder) for name in FIRST})
-    TABLE.write_text(json.dumps(whole, indent=0, separators=(",", ":")) + "\n", encoding="utf-8")
+    found = {name: collect(name, folder) for name in FIRST}
+    asked = {ask for releases in found.values() for facts in releases.values() for ask in facts.asks}
+    TABLES.mkdir(exist_ok=True)
+    for name, releases in found.items():
+        text = json.dumps(table(releases, asked, name.replace("-", "_")), indent=0, separators=(",", ":"))
+        (TABLES / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -76,11 +76,11 @@ def _build(venv: Path, day: str, moved: dict[str, str], forced: bool, torch: str
 
 
 def _proved(venv: Path, row: Row) -> Row | None:
-    done = _ran([sys.executable, "-m", "sftdoctor", "prove", "--python", str(venv), "--format", "json"])
     try:
+        done = _ran([sys.executable, "-m", "sftdoctor", "prove", "--python", str(venv), "--format", "json"])
         proof = json.loads(done.stdout)
-    except ValueError:
-        print(f"{row['id']}: no proof: {done.stderr.strip()[-200:]}", file=sys.stderr)
+    except (ValueError, subprocess.TimeoutExpired) as error:
+        print(f"{row['id']}: no proof: {error}", file=sys.stderr)
         return None
     failure = proof["failure"] or {}
     if proof["verdict"] == "failed" and not failure:
