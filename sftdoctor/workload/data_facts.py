@@ -8,23 +8,26 @@ from typing import Any
 from sftdoctor.flow import UNKNOWN, Function, Machine, Obj, Ref, Value
 from sftdoctor.model import Fact
 from sftdoctor.workload import functions, tokenizers
+from sftdoctor.workload.datafiles import Sample
 from sftdoctor.workload.datasets import is_dataset
 from sftdoctor.workload.places import Places
 from sftdoctor.workload.plain import keyword_node, said, said_list
+from sftdoctor.workload.row_facts import row_facts
 
 
-def data_facts(places: Places, machine: Machine, trainer: Obj) -> Iterator[Fact]:
+def data_facts(places: Places, machine: Machine, trainer: Obj, text_field: Any) -> Iterator[Fact]:
     """What the trainer gets besides the model and its arguments.
 
     Args:
         places: Where nodes stand.
         machine: The machine.
         trainer: The trainer.
+        text_field: dataset_text_field of its arguments: a name, "unset" or "unknown".
 
     Returns:
         The facts of its data sets, its formatting function, its collator and its tokenizer.
     """
-    yield from _dataset(places, machine, trainer)
+    yield from _dataset(places, machine, trainer, text_field)
     for name in ("eval_dataset", "compute_metrics", "formatting_func"):
         yield Fact(f"{name}_passed", _passed(machine, trainer, name), places.of(keyword_node(trainer.node, name)))
     formatting = _given(machine, trainer, "formatting_func")
@@ -50,7 +53,7 @@ def _passed(machine: Machine, trainer: Obj, name: str) -> Any:
     return "unknown" if there is None else there and machine.heap.get(trainer, name) is not None
 
 
-def _dataset(places: Places, machine: Machine, trainer: Obj) -> Iterator[Fact]:
+def _dataset(places: Places, machine: Machine, trainer: Obj, text_field: Any) -> Iterator[Fact]:
     dataset = _given(machine, trainer, "train_dataset")
     where = places.of(keyword_node(trainer.node, "train_dataset"))
     if not is_dataset(dataset):
@@ -69,6 +72,9 @@ def _dataset(places: Places, machine: Machine, trainer: Obj) -> Iterator[Fact]:
     columns = machine.heap.get(dataset, "^columns")
     for name in columns if isinstance(columns, tuple) else ():
         yield Fact("dataset_column", said(name), where)
+    sample = machine.heap.get(dataset, "^sample", None)
+    if isinstance(sample, Sample):
+        yield from row_facts(sample, text_field, places.of(dataset.node))
 
 
 def _collator(places: Places, machine: Machine, trainer: Obj, collator: Value) -> Iterator[Fact]:

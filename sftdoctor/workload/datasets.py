@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import TypeGuard
 
 from sftdoctor.flow import UNKNOWN, Arguments, Function, Machine, Method, Obj, Ref, Value
+from sftdoctor.workload.datafiles import Sample
 from sftdoctor.workload.functions import returned_keys
+from sftdoctor.workload.samples import DataFiles, Splits, of_split
 
-_KEEP = frozenset(
-    ["filter", "shuffle", "select", "take", "skip", "shard", "flatten_indices", "sort", "with_format", "repeat"]
-)
+_KEEP = frozenset(["shuffle", "flatten_indices", "sort", "with_format", "repeat"])
+_FEWER = frozenset(["filter", "select", "take", "skip", "shard"])
+"""Methods after which rows that were seen may be gone."""
 _STREAMED: Mapping[str, str] = {"Dataset": "IterableDataset", "DatasetDict": "IterableDatasetDict"}
 _SINGLE: Mapping[str, str] = {"DatasetDict": "Dataset", "IterableDatasetDict": "IterableDataset"}
 
@@ -37,16 +39,17 @@ def make(
         The data set.
     """
     slots = {"^kind": kind, "^columns": columns, "^complete": complete, "^transform": False}
+    slots |= {"^sample": None, "^splits": ()}
     return machine.heap.add(Obj("dataset", node), slots)
 
 
-def call_loader(machine: Machine, function: Ref, given: Arguments, node: ast.AST) -> Value | None:
+def call_loader(machine: Machine, function: Ref, given: Arguments, node: ast.AST, files: DataFiles) -> Value | None:
     """Calls of the datasets library that make a data set; None for every other call."""
     owner, _, last = function.name.rpartition(".")
     if not function.name.startswith("datasets."):
         return None
     if last == "load_dataset":
-        return _load(machine, given, node)
+        return _load(machine, given, node, files)
     if owner.rpartition(".")[2] == "Dataset":
         if last == "from_dict":
             columns, complete = _keys(machine, given.get(0, "mapping"))
@@ -56,7 +59,8 @@ def call_loader(machine: Machine, function: Ref, given: Arguments, node: ast.AST
             columns, complete = _keys(machine, items[0]) if items else ((), False)
             return make(machine, node, "Dataset", columns, complete=complete)
         if last.startswith("from_"):
-            return make(machine, node, "Dataset")
+            splits = files.splits(machine, last.removeprefix("from_"), given.get(0, "path_or_paths"), given)
+            return _with_sample(machine, make(machine, node, "Dataset"), of_split(splits, "train"))
     if last in ("concatenate_datasets", "interleave_datasets"):
         first = machine.items_of(given.get(0, "dsets" if last.startswith("con") else "datasets"))
         return first[0] if first and all(is_dataset(item) for item in first) and len(set(first)) == 1 else UNKNOWN
@@ -71,8 +75,8 @@ def _keys(machine: Machine, mapping: Value) -> tuple[tuple[str, ...], bool]:
     return keys, not machine.heap.record(mapping).open and len(keys) == len(machine.heap.record(mapping).slots)
 
 
-def _load(machine: Machine, given: Arguments, node: ast.AST) -> Obj:
-    split, streaming = given.get(5, "split"), given.get(None, "streaming", False)
+def _load(machine: Machine, given: Arguments, node: ast.AST, files: DataFiles) -> Obj:
+    split, streaming = given.get(4, "split"), given.get(None, "streaming", False)
     kind: Value = UNKNOWN
     # a list of splits gives a list, and what is not known may be one
     if not given.open and (split is None or isinstance(split, str)) and isinstance(streaming, bool):
@@ -81,18 +85,42 @@ def _load(machine: Machine, given: Arguments, node: ast.AST) -> Obj:
     made = make(machine, node, kind)
     path = given.get(0, "path")
     machine.heap.set(made, "^path", path)
-    return made
+    splits = files.splits(machine, path, given.get(3, "data_files"), given)
+    if split is None:
+        _with_splits(machine, made, splits)
+    return _with_sample(machine, made, of_split(splits, split))
+
+
+def _with_sample(machine: Machine, dataset: Obj, sample: Value) -> Obj:
+    """Put down what the data set's file begins with. A column that comes later is empty in the rows before it."""
+    if isinstance(sample, Sample):
+        machine.heap.set(dataset, "^sample", sample)
+        machine.heap.set(dataset, "^columns", sample.columns)
+        machine.heap.set(dataset, "^complete", not sample.error)
+    return dataset
+
+
+def _with_splits(machine: Machine, dataset: Obj, splits: Splits) -> None:
+    """Put down what each split begins with; the columns count where all splits have the same."""
+    machine.heap.set(dataset, "^splits", splits)
+    columns = {sample.columns for _, sample in splits}
+    if len(columns) == 1 and not any(sample.error for _, sample in splits):
+        machine.heap.set(dataset, "^columns", columns.pop())
+        machine.heap.set(dataset, "^complete", True)
 
 
 def item(machine: Machine, dataset: Obj, key: Value) -> Value:
     """dataset[key]: a split of a dictionary of them; rows and columns are not known."""
-    kind = machine.heap.get(dataset, "^kind")
-    return _changed(machine, dataset, kind=_SINGLE[kind]) if kind in _SINGLE else UNKNOWN
+    kind, splits = machine.heap.get(dataset, "^kind"), machine.heap.get(dataset, "^splits")
+    if kind not in _SINGLE:
+        return UNKNOWN
+    single = _changed(machine, dataset, kind=_SINGLE[kind])
+    return _with_sample(machine, single, of_split(splits, key) if isinstance(splits, tuple) else None)
 
 
 def _changed(machine: Machine, dataset: Obj, node: ast.AST | None = None, **slots: Value) -> Obj:
     record = machine.heap.record(dataset)
-    changes = {f"^{name}": value for name, value in slots.items()}
+    changes = {"^sample": None, "^splits": (), **{f"^{name}": value for name, value in slots.items()}}
     return machine.heap.add(Obj("dataset", node or dataset.node), {**record.slots, **changes}, open=record.open)
 
 
@@ -113,6 +141,8 @@ def call_method(machine: Machine, dataset: Obj, name: str, given: Arguments, nod
     columns = columns if isinstance(columns, tuple) else ()
     if name in _KEEP:
         return dataset
+    if name in _FEWER:
+        return _changed(machine, dataset, node)
     if name == "train_test_split":
         return _changed(machine, dataset, node, kind="DatasetDict")
     if name == "to_iterable_dataset":

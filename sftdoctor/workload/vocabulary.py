@@ -85,6 +85,23 @@ VOCABULARY: Mapping[str, str] = {
     "dataset_transform": "whether with_transform() was called on it",
     "dataset_column": "one for each column that it is known to have",
     "dataset_columns_complete": "whether it has no others",
+    "data_file": "the local JSON, CSV or text file of the training data, whose first rows were read",
+    "data_error": "why that file cannot be read as such; only where it cannot",
+    **{
+        name: f"that file: the first row {words}, counted from 1; only where there is one"
+        for name, words in {
+            "row_empty_conversation": "whose conversation has no message",
+            "row_from_value": "(it is the first of all) whose messages have from and value instead of role and content",
+            "row_no_conversation": "(it is the first of all) whose messages are no list of messages",
+            "row_without_assistant": "of whose messages none is the assistant's",
+            "row_no_text": "whose text is none",
+            "row_without_answer": "whose prompt or completion is null",
+            "row_mixed_pair": "of whose prompt and completion one is a text and the other a list of messages",
+        }.items()
+    },
+    "prompt_words_least": "that file, read to its end: the fewest words that a row has before the first answer; there "
+    "are as many tokens, or more",
+    "prompt_words_median": "likewise: half of the rows that were read have as many, or more",
     "eval_dataset_passed": "whether the trainer gets an eval_dataset",
     "compute_metrics_passed": "whether the trainer gets compute_metrics",
     "formatting_func_passed": "whether the trainer gets a formatting_func",

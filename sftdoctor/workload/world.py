@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from sftdoctor.flow import (
@@ -22,6 +23,7 @@ from sftdoctor.flow import (
 )
 from sftdoctor.flow.builtins import builtin
 from sftdoctor.workload import datasets, models, parsers, tokenizers
+from sftdoctor.workload.samples import DataFiles
 
 TRAINER = re.compile(r"\w*Trainer")
 _HARMLESS = frozenset(
@@ -66,13 +68,15 @@ class ScriptWorld:
 
     Args:
         arguments: The command line that the script will get.
+        folder: The folder of the script.
         on_train: Called with the machine and the trainer when a trainer is told to train.
     """
 
-    def __init__(self, arguments: Sequence[str], on_train: Callable[[Machine, Obj], None]) -> None:
+    def __init__(self, arguments: Sequence[str], folder: Path, on_train: Callable[[Machine, Obj], None]) -> None:
         self.arguments = tuple(arguments)
         self.options = parsers.command_line(arguments)
         self.on_train = on_train
+        self.files = DataFiles(folder)
         self.trainers: list[Obj] = []
         self.models: list[Obj] = []
         self.backward = False
@@ -167,7 +171,7 @@ class ScriptWorld:
             return made
         for made in (
             tokenizers.call_loader(machine, function, given, node),
-            datasets.call_loader(machine, function, given, node),
+            datasets.call_loader(machine, function, given, node, self.files),
         ):
             if made is not None:
                 return made
