@@ -48,12 +48,21 @@ def argument_facts(places: Places, machine: Machine, args: Value, trainer: Obj) 
     for name in ARGUMENT_FACTS:
         owner = trainer if machine.heap.has(args, name) is False and machine.heap.has(trainer, name) else args
         yield Fact(name, _plain(machine, owner, name), places.of(keyword_node(owner.node, name)))
+    yield from _reports(places, machine, args)
     stage = model_configs.zero_stage(machine, machine.heap.get(args, "deepspeed", None), Path(places.path).parent)
     yield Fact("zero_stage", stage, places.of(keyword_node(args.node, "deepspeed")))
     yield from _reentrant(places, machine, args)
     yield from _dataset_kwargs(places, machine, args, trainer)
     init = machine.heap.get(args, "model_init_kwargs", UNKNOWN if machine.heap.record(args).open else None)
     yield Fact("model_init_kwargs_passed", is_given(init), places.of(keyword_node(args.node, "model_init_kwargs")))
+
+
+def _reports(places: Places, machine: Machine, args: Obj) -> Iterator[Fact]:
+    """The places that report_to names, by itself or in a list."""
+    said = _plain(machine, args, "report_to")
+    for name in said if isinstance(said, tuple) else (said,):
+        if isinstance(name, str) and name not in ("unset", "unknown", "none", "all"):
+            yield Fact("reports_to", name, places.of(keyword_node(args.node, "report_to")))
 
 
 def class_name(machine: Machine, obj: Obj) -> str:

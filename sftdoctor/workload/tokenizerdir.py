@@ -34,6 +34,9 @@ def tokenizer_facts(folder: Path, config: Mapping[str, Any]) -> Iterator[Fact]:
     where = Location(str(folder / "tokenizer_config.json"))
     class_ = config.get("tokenizer_class")
     yield Fact("tokenizer_class", class_ if isinstance(class_, str) else "unset", where)
+    form = _form(folder)
+    if form:
+        yield Fact("tokenizer_form", form, Location(str(folder / "tokenizer.model")))
     special = {name: _token(config.get(name)) for name in _SPECIAL}
     for name, token in special.items():
         yield Fact(f"model_{name}", token if token is not None else "none", where)
@@ -52,6 +55,19 @@ def tokenizer_facts(folder: Path, config: Mapping[str, Any]) -> Iterator[Fact]:
     shape = "list" if isinstance(extra, list) else ("table" if isinstance(extra, dict) else "unset")
     yield Fact("extra_special_tokens", shape, where)
     yield from _template_facts(folder, config, special)
+
+
+def _form(folder: Path) -> str:
+    """What the tokenizer is stored as: "tokenizers", "sentencepiece" or "tiktoken"; empty where none of these."""
+    if (folder / "tokenizer.json").is_file():
+        return "tokenizers"
+    try:
+        with (folder / "tokenizer.model").open("rb") as file:
+            first = file.read(1)
+    except OSError:
+        return ""
+    # a protobuf whose first field is the list of pieces; tiktoken's lines begin with base64
+    return "sentencepiece" if first == b"\n" else "tiktoken"
 
 
 def _token(said: object) -> str | None:

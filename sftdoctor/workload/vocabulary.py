@@ -72,6 +72,7 @@ VOCABULARY: Mapping[str, str] = {
         name: f'{name} of the arguments (in older trl also of the trainer itself); "unset", "unknown"'
         for name in ARGUMENT_FACTS
     },
+    "reports_to": "one for each place that report_to names (wandb, tensorboard, …)",
     "use_reentrant": 'use_reentrant of gradient_checkpointing_kwargs: true, false, "unset" or "unknown"',
     "zero_stage": 'stage of ZeRO that the deepspeed argument asks for, a dictionary or a JSON file: 0 to 3, "unset" '
     'or "unknown"',
@@ -205,6 +206,8 @@ VOCABULARY: Mapping[str, str] = {
     "adapter_type": "model folder: peft_type of its adapter",
     "adapter_keyword": "model folder: one for each key of adapter_config.json",
     "tokenizer_class": "model folder: tokenizer_class of its tokenizer_config.json",
+    "tokenizer_form": 'model folder: what its tokenizer is stored as: "tokenizers" (tokenizer.json), or else in '
+    'tokenizer.model "sentencepiece" or "tiktoken"; absent where neither is there',
     "model_bos_token": 'model folder: the tokenizer\'s bos_token, or "none"',
     "model_eos_token": "model folder: eos_token likewise",
     "model_pad_token": "model folder: pad_token likewise",

@@ -142,6 +142,19 @@ def test_broken_tokenizers_say_nothing_wrong(tmp_path: Path, broken: str) -> Non
     assert got["has_chat_template"] is False
 
 
+@pytest.mark.parametrize(
+    ("files", "form"),
+    [
+        ({"tokenizer__model": b"\n\x0e\n\x05<unk>"}, "sentencepiece"),
+        ({"tokenizer__model": b"IQ== 0\n"}, "tiktoken"),
+        ({"tokenizer__model": b"\n\x0e", "tokenizer__json": {}}, "tokenizers"),
+        ({}, None),
+    ],
+)
+def test_what_a_tokenizer_is_stored_as(tmp_path: Path, files: dict[str, Any], form: str | None) -> None:
+    assert facts(tmp_path, tokenizer_config__json={}, **files).get("tokenizer_form") == form
+
+
 def test_configs_and_adapters(tmp_path: Path) -> None:
     config = {
         "model_type": "x",

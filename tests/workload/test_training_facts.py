@@ -199,6 +199,21 @@ def test_arguments(args: str, facts: dict[str, object]) -> None:
     assert {name: got[name] for name in facts} == facts
 
 
+@pytest.mark.parametrize(
+    ("report_to", "named"),
+    [
+        ('"wandb"', "wandb"),
+        ('["tensorboard"]', "tensorboard"),
+        ('"none"', None),
+        ('"all"', None),
+        ("something", None),
+        ("[something]", None),
+    ],
+)
+def test_where_a_run_reports_to(report_to: str, named: str | None) -> None:
+    assert trained("", "", f"report_to={report_to}").get("reports_to") == named
+
+
 def test_older_trl_takes_them_itself() -> None:
     assert trained("", "packing=True")["packing"] is True
     assert said('SFTTrainer("m", packing=True).train()\n')["packing"] is True
