@@ -10,7 +10,7 @@ from typing import Any
 from sftdoctor.model import Fact, Location
 from sftdoctor.workload.datafiles import Sample
 
-_WORD = re.compile(r"\S*\w\S*")
+_LETTER = re.compile(r"\w")
 TURNS = ("messages", "conversations")
 """Columns that hold conversations."""
 _OTHER_FORMATS = (*TURNS, "prompt", "input_ids", "image", "images")
@@ -116,7 +116,7 @@ def _words_before_answer(row: Mapping[str, Any]) -> int | None:
 
 def _words(value: Any) -> int:
     if isinstance(value, str):
-        return sum(1 for _ in _WORD.finditer(value))
+        return sum(1 for word in value.split() if _LETTER.search(word))
     if isinstance(value, list):
         return sum(_words(turn.get("content")) for turn in value if isinstance(turn, dict))
     return 0

@@ -211,6 +211,13 @@ def test_rows(rows: list[object], found: dict[str, int], tmp_path: Path) -> None
     assert told == found
 
 
+def test_words_are_counted_in_linear_time(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", {"prompt": "-" * (FIRST_BYTES - 100), "completion": "fox"})
+    begun = time.monotonic()
+    assert facts_of(tmp_path, LOAD)["prompt_words_least"] == 0
+    assert time.monotonic() - begun < 30
+
+
 def test_a_broken_file_has_no_columns(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"text": 1}\n{')
     facts = facts_of(tmp_path, LOAD)
