@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sftdoctor.throwaway import Workshop
-from tests.lab.builds import NEWEST
+from tests.lab.builds import Stacks
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +20,15 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 
 @pytest.fixture(scope="session")
-def newest(workshop: Workshop) -> Path:
+def stacks(workshop: Workshop) -> Stacks:
+    """The environments that tests share."""
+    return Stacks(workshop)
+
+
+@pytest.fixture(scope="session")
+def newest(stacks: Stacks) -> Path:
     """Python of the newest stack; not to be changed."""
-    return workshop.build(workshop.folder / "newest", NEWEST)
+    return stacks.python("newest")
 
 
 @pytest.fixture
