@@ -13,6 +13,7 @@ from pathlib import Path
 from sftdoctor.link import forked, memory, scripts
 from sftdoctor.link.findings import finding, select
 from sftdoctor.link.index import Library
+from sftdoctor.link.keys import judge_config
 from sftdoctor.link.locate import parse
 from sftdoctor.link.machine import Machine
 from sftdoctor.link.state import POSSIBLE, Exhausted, Left
@@ -164,6 +165,8 @@ def _upon(machine: Machine, library: Library, environment: Environment, program:
     """Follow a script with what the machine has imported; anew where a module beside the script stands before that."""
     assert program.script
     beside = library.beside(Path(program.script.path))
+    if program.script.config is not None:
+        return _alone(library, environment, program)
     if any("." not in name and (found := beside.find(name)) and found.own for name in machine.modules):
         return _alone(library, environment, program)
     machine.start(beside, program.script.arguments)
@@ -172,7 +175,8 @@ def _upon(machine: Machine, library: Library, environment: Environment, program:
 
 def _alone(library: Library, environment: Environment, program: _Program) -> Followed:
     """Follow one program from the start."""
-    machine = library.machine(Path(program.path) if program.path else None)
+    beside = program.script is not None and program.script.config is None  # a config's folder holds no modules
+    machine = library.machine(Path(program.path) if program.path and beside else None)
     machine.arguments = program.script.arguments if program.script else ()
     followed = _follow(machine, environment, program)
     machine.release()
@@ -184,12 +188,16 @@ def _follow(machine: Machine, environment: Environment, program: _Program) -> Fo
     path = program.path
     name = f"__{path}__" if path else DRIVER
     not_judged: list[NotJudged] = []
+    config = program.script.config if program.script else None
     try:
-        tree = parse(program.source, path or name)
-        machine.script(name, tree, path)
-        if program.script:
-            scripts.follow_uncalled(machine, tree)
-            scripts.tell_order(machine)
+        if config is not None and path is not None:
+            judge_config(machine, path, config)
+        else:
+            tree = parse(program.source, path or name)
+            machine.script(name, tree, path)
+            if program.script:
+                scripts.follow_uncalled(machine, tree)
+                scripts.tell_order(machine)
     except ValueError as error:
         not_judged.append(NotJudged(path or name, f"it cannot be parsed: {error}"))
     except Left as left:

@@ -75,6 +75,10 @@ class Machine:
         """The user's own modules → their files: the script, and what it imports from beside it."""
         self.arguments: tuple[str, ...] = ()
         """The command line that the script gets; empty where that is not known."""
+        self.stops_at_parser = False
+        """Whether following ends (Parsed) where a dataclass parser is about to read the command line."""
+        self.read: set[str] = set()
+        """Files beside the modules that what was found rests on: configs."""
         self.own_functions: list[Function] = []
         """Every function that the user's own modules define."""
         self.uncalled = False
@@ -330,7 +334,7 @@ class Machine:
     def start(self, locator: Locator, arguments: Sequence[str]) -> None:
         """Make ready for another program that finds imported what was followed so far."""
         self.locator, self.arguments = locator, tuple(arguments)
-        self.events, self.not_judged, self._seen, self._steps = [], {}, {}, STEPS
+        self.events, self.not_judged, self._seen, self._steps, self.read = [], {}, {}, STEPS, set()
 
     def is_opaque(self, name: str) -> bool:
         """Whether a module is looked up, never followed."""
@@ -433,7 +437,7 @@ class Machine:
 
     def files(self) -> list[str]:
         """The files that were read."""
-        return sorted({m.path for m in self.modules.values() if isinstance(m, Module) and m.path})
+        return sorted({*self.read, *(m.path for m in self.modules.values() if isinstance(m, Module) and m.path)})
 
     def exports(self, folder: str) -> dict[str, list[str]]:
         """Every name that the model files below a folder export."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sftdoctor.link import calls, expressions, signatures
 from sftdoctor.link.options import Options, read_config, read_options, spellings_of, value_of
-from sftdoctor.link.state import Frame
+from sftdoctor.link.state import Frame, Parsed
 from sftdoctor.link.values import (
     FALSE,
     NONE,
@@ -63,6 +63,8 @@ def dataclass_parser(machine: Machine, frame: Frame, callee: Value, args: Argume
     classes = _classes(parser.attrs.get(TYPES))
     if classes is None:
         return UNKNOWN if method in (*PARSE, *FILES, "parse_dict") else None
+    if method in PARSE and machine.stops_at_parser:
+        raise Parsed(parser.cls, classes)
     if method in PARSE:
         return _parse(machine, frame, parser, classes, args, node, config=method == "parse_args_and_config")
     if method == "parse_dict":

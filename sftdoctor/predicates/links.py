@@ -17,6 +17,10 @@ KINDS = (
     "import-order",
     "abstract-method",
     "unknown-option",
+    "unknown-key",
+    "ignored-key",
+    "wrong-value",
+    "repeated-key",
     "too-many-positionals",
     "override-mismatch",
     "version-gate",
@@ -29,8 +33,12 @@ KINDS = (
 SCRIPT = "script"
 """How a rule names a caller or callee that is a file of the user's and not of a distribution."""
 
+ASKS = {"unknown-key": "The config sets", "unknown-option": "The command line gives"}
+"""How a finding of that kind asks, as the beginning of a sentence; of all others a script does."""
+
 VALUES = (
     "name",
+    "asks",
     "caller",
     "caller_version",
     "callee",
@@ -111,6 +119,7 @@ def _match(finding: Finding) -> Match:
         values["module"] = (cause.callee.module if cause.callee else "") or ""
         values["callable"] = _callable(cause.callee)
         values["where"] = _where(cause.caller)
+        values["asks"] = ASKS.get(finding.rule, "The script passes")
     return Match(values, cause, finding.location, finding)
 
 

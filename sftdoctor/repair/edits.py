@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sftdoctor.configs import SUFFIXES
 from sftdoctor.errors import RepairError
 from sftdoctor.model import Edit, Finding, Location
 from sftdoctor.repair.document import decode, open_document
@@ -122,6 +123,11 @@ def carry_out(source: bytes, edit: Edit) -> Edited:
 
     _must_be_whole(edit)
     path = edit.location.path
+    if path.endswith(SUFFIXES):
+        from sftdoctor.repair.config_edits import edit_config
+
+        new, before, text, changes = edit_config(source, edit)
+        return Edited(source, (), before, before) if text == before else Edited(new, changes, before, text)
     if b"\0" in source:
         raise RepairError(f"{path} holds NUL bytes and is no script")
     document = open_document(source, path)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from sftdoctor.model import Environment, Fact, Location, Report, Script, Workload
+from sftdoctor.model import Config, Environment, Fact, Location, Report, Script, Workload
 
 Sources = Mapping[str, bytes]
 """Real path of a script or notebook → what it would hold."""
@@ -60,7 +60,16 @@ def _reread(script: Script, source: bytes, workload: Workload) -> Script:
         found = next((one for one in read.scripts if one.path == str(path)), None)
     if found is None:
         return replace(script, source=source.decode(errors="replace"), facts=())
-    return replace(found, path=script.path, facts=tuple(_moved(fact, str(path), script.path) for fact in found.facts))
+    facts = tuple(_moved(fact, str(path), script.path) for fact in found.facts)
+    return replace(found, path=script.path, facts=facts, config=_config(found.config, script.path))
+
+
+def _config(config: Config | None, path: str) -> Config | None:
+    """What a config file says, as of that path."""
+    if config is None:
+        return None
+    moved = tuple(replace(one, location=replace(one.location, path=path)) for one in config.settings)
+    return replace(config, settings=moved)
 
 
 def _moved(fact: Fact, old: str, new: str) -> Fact:

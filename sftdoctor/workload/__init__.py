@@ -1,4 +1,4 @@
-"""What is to run, read from scripts, notebooks and a model folder. Nothing of it is ever executed."""
+"""What is to run, read from scripts, notebooks, config files and a model folder. Nothing of it is ever executed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_workload(
     """Read what is to run.
 
     Args:
-        paths: Scripts, notebooks, and folders of them.
+        paths: Scripts, notebooks, config files, and folders of them.
         model: The model folder, where one was named; else the one that the scripts load, where it is on this machine.
         scenario: What runs where no script says otherwise.
         arguments: The command line that the one script will get.
@@ -30,7 +30,7 @@ def read_workload(
         The workload; what could not be read inside a folder stands in its not_judged.
 
     Raises:
-        WorkloadError: A path is missing, a named file is no Python, or the model folder is none.
+        WorkloadError: A path is missing, a named file cannot be read, or the model folder is none.
     """
     found = read_sources(paths)
     scripts: list[Script] = []
@@ -39,6 +39,7 @@ def read_workload(
         script, left_open = read_script(source, arguments)
         scripts.append(script)
         not_judged.extend(left_open)
+    scripts.extend(found.configs)
     folder = read_model_folder(model) if model is not None else None
     if model is None:
         folder, left_open = own_model(scripts)
