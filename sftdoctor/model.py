@@ -300,6 +300,8 @@ class Script:
     """Of a notebook, whose source is its code cells as one text: (index of the cell, its first line there)."""
     config: Config | None = None
     """What a config file says; None for a script."""
+    would_hold: tuple[tuple[str, bytes], ...] = ()
+    """Of files that it reads, by their real path: what an edit that is only thought of would make of them."""
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,9 @@ def _recalled(
 def _said(program: _Program) -> tuple[str, ...]:
     """All that the result hangs on beside the environment."""
     script = program.script
-    return (program.source, script.path, repr(script.arguments), _beside(script)) if script else (program.source,)
+    if script is None:
+        return (program.source,)
+    return program.source, script.path, repr(script.arguments), repr(script.would_hold), _beside(script)
 
 
 def _link(
@@ -170,6 +172,7 @@ def _upon(machine: Machine, library: Library, environment: Environment, program:
     if any("." not in name and (found := beside.find(name)) and found.own for name in machine.modules):
         return _alone(library, environment, program)
     machine.start(beside, program.script.arguments)
+    machine.would_hold = dict(program.script.would_hold)
     return _follow(machine, environment, program)
 
 
@@ -178,6 +181,7 @@ def _alone(library: Library, environment: Environment, program: _Program) -> Fol
     beside = program.script is not None and program.script.config is None  # a config's folder holds no modules
     machine = library.machine(Path(program.path) if program.path and beside else None)
     machine.arguments = program.script.arguments if program.script else ()
+    machine.would_hold = dict(program.script.would_hold) if program.script else {}
     followed = _follow(machine, environment, program)
     machine.release()
     return followed

@@ -77,6 +77,8 @@ class Machine:
         """The command line that the script gets; empty where that is not known."""
         self.stops_at_parser = False
         """Whether following ends (Parsed) where a dataclass parser is about to read the command line."""
+        self.would_hold: dict[str, bytes] = {}
+        """Real paths of files that the program reads → what they are thought to hold."""
         self.read: set[str] = set()
         """Files beside the modules that what was found rests on: configs."""
         self.own_functions: list[Function] = []
@@ -157,6 +159,11 @@ class Machine:
     def is_main(self, module: Module) -> bool:
         """Whether the module is the program itself, whose tree was given whole."""
         return module is self._main
+
+    @property
+    def main_path(self) -> str | None:
+        """The file of the program itself; None where it is none of the user's."""
+        return self._main.path if self._main else None
 
     def main_names(self) -> list[Value]:
         """What the names of the program itself stand for."""

@@ -1,15 +1,12 @@
-"""The words of a command line, and the keys of a config file that one names."""
+"""The words of a command line."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from sftdoctor.link.values import Const, Dict, Field, Seq, Value, constant
 
 WORDS: Mapping[str, object] = {"true": True, "false": False, "none": None, "yes": True, "no": False}
-MAX_CONFIG = 1_000_000
-"""Bytes; a larger config file is not read."""
 
 
 class Options:
@@ -100,19 +97,3 @@ def plain(word: str) -> object:
         except ValueError:
             continue
     return word
-
-
-def read_config(name: str) -> dict[str, object]:
-    """The keys of a YAML config that the command line names; empty where it cannot be read."""
-    import yaml
-
-    path = Path(name)
-    try:
-        if path.stat().st_size > MAX_CONFIG:
-            return {}
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
-        return {}
-    if not isinstance(data, dict):
-        return {}
-    return {str(key): value for key, value in data.items() if key != "env"}

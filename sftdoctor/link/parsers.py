@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sftdoctor.link import calls, expressions, signatures
-from sftdoctor.link.options import Options, read_config, read_options, spellings_of, value_of
+from sftdoctor.link.files import config_text, settings_of
+from sftdoctor.link.keys.reader import REFUSES, Reader, judge_keys
+from sftdoctor.link.keys.tell import tell_repeated
+from sftdoctor.link.options import Options, read_options, spellings_of, value_of
 from sftdoctor.link.state import Frame, Parsed
 from sftdoctor.link.values import (
     FALSE,
@@ -32,6 +35,7 @@ from sftdoctor.link.values import (
 
 if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
+    from sftdoctor.model import Setting
 
 DATACLASS_PARSER = "HfArgumentParser"
 """The class of transformers that trl's TrlParser and many a script derive from."""
@@ -70,10 +74,32 @@ def dataclass_parser(machine: Machine, frame: Frame, callee: Value, args: Argume
     if method == "parse_dict":
         given = strip(args.get(0, "args") or UNKNOWN)
         values = given.items if isinstance(given, Dict) else {}
+        if constant(args.get(1, "allow_extra_keys")) is not True:
+            _refuse_keys(machine, frame, classes, node, values)
         return Seq("tuple", [_instance(machine, frame, cls, values, node, known=False) for cls in classes])
     if method in FILES:
-        return Seq("tuple", [_instance(machine, frame, cls, {}, node, known=False) for cls in classes])
+        return _parse_file(machine, frame, classes, args, node)
     return None
+
+
+def _parse_file(machine: Machine, frame: Frame, classes: list[Class], args: Arguments, node: ast.Call) -> Value:
+    """`parser.parse_yaml_file(FILE)` and its like: what the file says, where it is at hand."""
+    name = text(args.get(0, "yaml_file") or args.keywords.get("json_file"))
+    config = config_text(machine, name) if name is not None else None
+    if config is None or config.root.pairs is None:
+        return Seq("tuple", [_instance(machine, frame, cls, {}, node, known=False) for cls in classes])
+    settings = settings_of(config)
+    if constant(args.get(1, "allow_extra_keys")) is not True:
+        message = "Some keys are not used by the HfArgumentParser: ['{key}']"
+        reader = Reader(classes, message=message, converts=False)
+        judge_keys(machine, config.path, settings, reader, doubt=machine.doubt)
+    values: dict[Any, Value] = {one.name: _plain_value(one.value) for one in settings if not one.repeated}
+    return Seq("tuple", [_instance(machine, frame, cls, values, node, known=True) for cls in classes])
+
+
+def _plain_value(value: object) -> Value:
+    """A value of a file as it is: nothing makes numbers of its texts."""
+    return Const(value) if isinstance(value, str) else value_of(value)
 
 
 def _add_to_dataclass_parser(machine: Machine, frame: Frame, owner: ast.expr, args: Arguments) -> Value | None:
@@ -132,12 +158,15 @@ def _parse(
         options, given_config = read_options(
             words, {**_spellings(machine, parser, fields), **more.spellings}, config=config
         )
-        extra: dict[str, object] = read_config(given_config) if given_config else {}
-        values = {key: value_of(item) for key, item in extra.items() if key in fields} | {
+        read = config_text(machine, given_config) if given_config else None
+        settings = settings_of(read) if read is not None else []
+        values = {one.name: value_of(one.value) for one in settings if one.name in fields and not one.repeated} | {
             key: value_of(item) for key, item in options.known.items()
         }
+        if read is not None:
+            _judge_config(machine, read.path, settings, parser.cls, classes, args)
         if not open_ended and not lenient:
-            _refuse_unknown(machine, frame, classes, node, options, [key for key in extra if key not in fields])
+            _refuse_unknown(machine, frame, classes, node, options)
     known = words is not None
     made: list[Value] = [_instance(machine, frame, cls, values, node, known=known) for cls in classes]
     if more.fields:
@@ -145,6 +174,22 @@ def _parse(
     if lenient:
         made.append(Seq("list", [], True))
     return Seq("tuple", made)
+
+
+def _judge_config(
+    machine: Machine, path: str, settings: list[Setting], parser: Class, classes: list[Class], args: Arguments
+) -> None:
+    """The keys of the file that `--config` names; what becomes of those that are no field, the parser decides."""
+    wanted = constant(args.keywords.get("return_remaining_strings")) is True
+    told = constant(args.keywords.get("fail_with_unknown_args")) is not False and not wanted
+    refuses = told and REFUSES.search(machine.class_text(parser)) is not None
+    own = next((base for base in parser.mro if base.name == "TrlParser"), parser)
+    refuses |= told and REFUSES.search(machine.class_text(own)) is not None
+    if wanted and not refuses:
+        return  # the script does something with them
+    reader = Reader(classes, refuses, others=frozenset({"env"}))
+    judge_keys(machine, path, settings, reader, doubt=machine.doubt)
+    tell_repeated(machine, path, settings)
 
 
 def _spellings(machine: Machine, parser: Instance, fields: Mapping[str, Field]) -> dict[str, str]:
@@ -164,19 +209,25 @@ def _words(machine: Machine, args: Arguments) -> list[str] | None:
     return None if None in words else [word for word in words if word is not None]
 
 
-def _refuse_unknown(
-    machine: Machine, frame: Frame, classes: list[Class], node: ast.Call, options: Options, keys: Sequence[str]
-) -> None:
-    """Say which options and config keys no dataclass has: the parser refuses them."""
+def _refuse_unknown(machine: Machine, frame: Frame, classes: list[Class], node: ast.Call, options: Options) -> None:
+    """Say which options no dataclass has: the parser refuses them."""
     bases = [base for cls in classes for base in cls.mro if base.module and not machine.is_script(base.module)]
     owner = next((base for base in bases if base.fields is not None), classes[0])
     rest = [word for words in options.unknown.values() for word in words]
     message = f"Some specified arguments are not used by the {DATACLASS_PARSER}: {rest}"
     for name in options.unknown:
         machine.broken("unknown-option", "ValueError", message, name, frame, node, callee=owner)
-    for key in keys:
-        message = f"Unknown arguments from config file: ['--{key}', …]"
-        machine.broken("unknown-option", "ValueError", message, key, frame, node, callee=owner)
+
+
+def _refuse_keys(
+    machine: Machine, frame: Frame, classes: list[Class], node: ast.Call, values: Mapping[Any, Value]
+) -> None:
+    """Say which keys of a dictionary no dataclass has."""
+    reader = Reader(classes)
+    for key in values if not reader.open else ():
+        if isinstance(key, str) and key not in reader.fields:
+            message = f"Some keys are not used by the HfArgumentParser: ['{key}']"
+            machine.broken("unknown-key", "ValueError", message, key, frame, node, callee=reader.owner(key))
 
 
 def _instance(

@@ -12,7 +12,7 @@ from typing import Protocol
 from sftdoctor.model import Config, Environment, Fact, Location, Report, Script, Workload
 
 Sources = Mapping[str, bytes]
-"""Real path of a script or notebook → what it would hold."""
+"""Real path of a script, notebook or config → what it would hold."""
 
 
 class Oracle(Protocol):
@@ -37,7 +37,12 @@ class JudgeOracle:
 
     def judge(self, environment: Environment, sources: Sources) -> Report:
         """Judge the same workload on an environment, with other contents of some of its scripts."""
-        scripts = tuple(self._script(one, sources.get(os.path.realpath(one.path))) for one in self._workload.scripts)
+        own = {os.path.realpath(one.path) for one in self._workload.scripts}
+        beside = tuple((path, source) for path, source in sorted(sources.items()) if path not in own)
+        scripts = tuple(
+            replace(self._script(one, sources.get(os.path.realpath(one.path))), would_hold=beside)
+            for one in self._workload.scripts
+        )
         return self._judge(environment, replace(self._workload, scripts=scripts))
 
     def _script(self, script: Script, source: bytes | None) -> Script:

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sftdoctor.configs import SUFFIXES, read_config
-from sftdoctor.errors import WorkloadError
 from sftdoctor.model import Config, Fact, Location, Setting
+from sftdoctor.workload.mismatches import deepspeed_file, mismatches
 from sftdoctor.workload.parsers import plain
 from sftdoctor.workload.vocabulary import ARGUMENT_FACTS, FSDP_FACTS, LAUNCH_FACTS
 
@@ -81,7 +80,7 @@ def _training(path: str, config: Config) -> Iterator[Fact]:
     yield _fact("skip_prepare_dataset", config.at("dataset_kwargs", "skip_prepare_dataset"))
     for key in config.below("dataset_kwargs"):
         yield Fact("dataset_kwarg", key.keys[-1], key.location)
-    yield _stage(path, config.at("deepspeed"))
+    yield from _zero(path, config, arguments)
     yield from _model(config)
 
 
@@ -109,36 +108,20 @@ def _model(config: Config) -> Iterator[Fact]:
                 yield Fact(f"{fact}_member", item, setting.location)
 
 
-def _stage(path: str, setting: Setting | None) -> Fact:
-    """Stage of ZeRO that `deepspeed: FILE` asks for."""
+def _zero(path: str, config: Config, arguments: str) -> Iterator[Fact]:
+    """What `deepspeed: FILE` asks for."""
+    setting = config.at("deepspeed")
     if setting is None or setting.value is None:
-        return Fact("zero_stage", "unset")
-    value: Any = setting.value
-    if isinstance(value, str):
-        value = deepspeed_file(value, Path(path).parent)
+        yield Fact("zero_stage", "unset")
+        return
+    value = deepspeed_file(setting.value, Path(path).parent) if isinstance(setting.value, str) else setting.value
     zero = value.get("zero_optimization", {}) if isinstance(value, dict) else None
     stage = zero.get("stage", 0) if isinstance(zero, dict) else "unknown"
-    return Fact("zero_stage", stage if isinstance(stage, int) else "unknown", setting.location)
-
-
-def deepspeed_file(name: str, folder: Path) -> Any:
-    """What a DeepSpeed config holds that is named by its path, from where the command runs or from a folder.
-
-    Args:
-        name: The path.
-        folder: Where else a relative one may start.
-
-    Returns:
-        Plain values; None where it is not there or cannot be read.
-    """
-    if not name.endswith(SUFFIXES):
-        return None
-    for place in (Path(name), folder / name):
-        try:
-            return read_config(place).root.plain()
-        except WorkloadError:
-            continue
-    return None
+    yield Fact("zero_stage", stage if isinstance(stage, int) else "unknown", setting.location)
+    said = {one.name: _said(one.value) for one in config.below()}
+    for name, how in mismatches(value, said, arguments):
+        at = config.at(name) or setting
+        yield Fact("deepspeed_mismatch", how, at.location)
 
 
 def _fact(name: str, setting: Setting | None) -> Fact:

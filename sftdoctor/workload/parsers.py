@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
+from sftdoctor.configs import read_config
+from sftdoctor.errors import WorkloadError
 from sftdoctor.flow import UNKNOWN, Arguments, ClassValue, Machine, Obj, Ref, Value
 
 DATACLASS_PARSERS = ("HfArgumentParser", "TrlParser")
@@ -41,6 +44,25 @@ def command_line(arguments: Sequence[str]) -> dict[str, Value]:
     return found
 
 
+def config_options(name: str, folder: Path) -> dict[str, Value] | None:
+    """The keys of a config file that a parser reads.
+
+    Args:
+        name: The path, as the command line or the script names it.
+        folder: The script's folder; a relative path starts where the command runs, else there.
+
+    Returns:
+        Name → plain value; None where the file is not there or cannot be read.
+    """
+    for place in (Path(name), folder / name):
+        try:
+            read = read_config(place).root.plain()
+        except WorkloadError:
+            continue
+        return {key: value for key, value in read.items() if key != "env"} if isinstance(read, dict) else None
+    return None
+
+
 def plain(text: str) -> Value:
     """A command-line word as a plain value: bool, int, float, JSON object (as a dict), else the text."""
     if text.lower() in _WORDS:
@@ -62,7 +84,7 @@ def to_value(machine: Machine, value: Value) -> Value:
     """A plain value as the machine's: dictionaries go to the heap."""
     if isinstance(value, dict):
         return machine.make_dict({key: to_value(machine, item) for key, item in value.items()})
-    return UNKNOWN if isinstance(value, list) else value
+    return tuple(to_value(machine, item) for item in value) if isinstance(value, list) else value
 
 
 def add_argument(machine: Machine, parser: Obj, given: Arguments) -> Value:

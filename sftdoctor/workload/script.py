@@ -33,7 +33,7 @@ class _Reading:
     def __init__(self, source: Source, arguments: Sequence[str]) -> None:
         self.source = source
         self.reader = FactReader(str(source.path), source.text)
-        self.world = ScriptWorld(arguments, self._trained)
+        self.world = ScriptWorld(arguments, self._trained, source.path.parent)
         self.machine = Machine(self.world)
         self.facts: tuple[Fact, ...] | None = None
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NEAR = 0.86
 """How alike two names are of which one is a slip of the pen (difflib's ratio)."""
+REFUSES = re.compile(r"Unknown arguments from config file|not used by the TrlParser")
+"""How the source of trl's parser refuses a key; that of trl 0.13 to 0.17 does not."""
 _OPTIONAL = re.compile(r"Optional\[(.*)\]|(.*?)\s*\|\s*None|None\s*\|\s*(.*)|Union\[(.*),\s*(?:None|NoneType)\]")
 _TRUTHS = frozenset({"yes", "true", "t", "y", "1", "no", "false", "f", "n", "0"})
 """What HfArgumentParser's string_to_bool takes."""

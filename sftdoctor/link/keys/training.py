@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sftdoctor.link.keys.reader import Reader, judge_keys
+from sftdoctor.link.keys.reader import REFUSES, Reader, judge_keys
 from sftdoctor.link.keys.tell import tell
 from sftdoctor.link.locate import parse, read_source
 from sftdoctor.link.state import POSSIBLE, Parsed
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
     from sftdoctor.model import Config
 
-REFUSES = re.compile(r"Unknown arguments from config file|not used by the TrlParser")
-"""How the parser's source refuses a key; trl 0.13 to 0.17 does not."""
 PASSES_ON = re.compile(r"parse_args\(\s*launch_args|launch_args=launch_args")
 """How trl's command line hands to `accelerate launch` what its parser does not know."""
 OPTION = re.compile(r"""["']--([\w-]+)["']""")
