@@ -243,6 +243,12 @@ class ModelFolder:
     """Names of the modules that its weight files are for; empty where there are none or they cannot be read."""
 
 
+OPEN_WORD = "\0"
+"""What a word of a command line begins with that only the shell knows: `"$LR"`."""
+ANY_WORDS = "\0\0"
+"""What such a word begins with that may come to several, or none: `$ARGS`, `"$@"`."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """One key of a config file."""
@@ -272,6 +278,8 @@ class Config:
     """Every key at any depth, in the order of the file."""
     command: str = ""
     """Of trl's: the command that it is for (sft, dpo, …)."""
+    sure: bool = False
+    """Whether a launch script names it, so that it is known what reads it."""
 
     def at(self, *keys: str) -> Setting | None:
         """The setting of that key (below those before it); None where there is none."""
@@ -288,8 +296,22 @@ class Config:
 
 
 @dataclass(frozen=True)
+class Launch:
+    """A command of a launch script that starts a training."""
+
+    launcher: str
+    """accelerate, torchrun, deepspeed, trl or python."""
+    words: tuple[str, ...]
+    """What is said to the launcher itself; of trl, which starts a script of its own, everything."""
+    places: tuple[Location, ...]
+    """Where each of them stands."""
+    command: str = ""
+    """Of trl: sft, dpo, …"""
+
+
+@dataclass(frozen=True)
 class Script:
-    """One training script as read, or a config file: its path and what it says."""
+    """One training script as read, or a config file or launch script: its path and what it says."""
 
     path: str
     source: str
@@ -300,6 +322,12 @@ class Script:
     """Of a notebook, whose source is its code cells as one text: (index of the cell, its first line there)."""
     config: Config | None = None
     """What a config file says; None for a script."""
+    launches: tuple[Launch, ...] = ()
+    """Of a launch script: what it starts."""
+    places: tuple[Location, ...] = ()
+    """Where each of the arguments stands, where a launch script gives them."""
+    started_by: str = ""
+    """That launch script; empty where none was read."""
     would_hold: tuple[tuple[str, bytes], ...] = ()
     """Of files that it reads, by their real path: what an edit that is only thought of would make of them."""
 

@@ -16,7 +16,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "missing-attribute": ("API005", "{caller} uses an attribute that {callee} does not have"),
     "import-order": ("API012", "{caller} is imported before what gives {callee} the name that it needs"),
     "abstract-method": ("API011", "{caller} makes an object of a class that lacks a method which {callee} demands"),
-    "unknown-option": ("API013", "the command line has an option that {callee} does not know"),
+    "unknown-option": ("API013", "--{name} is no option that {callee} knows"),
     "unknown-key": ("API071", "{name} is no key that {callee} knows"),
     "ignored-key": ("API072", "{name} is a key that {callee} does not read"),
     "wrong-value": ("CFG101", "{callee} does not take this value of {name}"),
@@ -131,7 +131,9 @@ def message(event: Event, caller: Place, callee: Place | None, path: str | None)
         "import-order": f"{who} does{asked}{where}; {target} has no such name by then.",
         "abstract-method": f"{who} does{asked}{where}; {target} declares `{event.name}` abstract there, and the class "
         "does not implement it.",
-        "unknown-option": f"{who} parses the command line{asked}; `--{event.name}` is no field of its dataclasses, "
+        "unknown-option": f"{who} gives `--{event.name}`, which {target} does not know{_beside(callee)}."
+        if event.expression == event.name
+        else f"{who} parses the command line{asked}; `--{event.name}` is no field of its dataclasses, "
         f"{target} included.",
         "unknown-key": f"{who} sets `{event.expression}`, which {target} does not have{_beside(callee)}.",
         "ignored-key": f"{who} sets `{event.expression}`, which {target} does not read{_beside(callee)}: it has no "

@@ -13,7 +13,7 @@ from pathlib import Path
 from sftdoctor.link import forked, memory, scripts
 from sftdoctor.link.findings import finding, select
 from sftdoctor.link.index import Library
-from sftdoctor.link.keys import judge_config
+from sftdoctor.link.keys import judge_config, judge_launches
 from sftdoctor.link.locate import parse
 from sftdoctor.link.machine import Machine
 from sftdoctor.link.state import POSSIBLE, Exhausted, Left
@@ -101,7 +101,8 @@ def _said(program: _Program) -> tuple[str, ...]:
     script = program.script
     if script is None:
         return (program.source,)
-    return program.source, script.path, repr(script.arguments), repr(script.would_hold), _beside(script)
+    given = (script.arguments, script.places, script.launches, script.would_hold, script.config and script.config.sure)
+    return program.source, script.path, repr(given), _beside(script)
 
 
 def _link(
@@ -167,21 +168,23 @@ def _upon(machine: Machine, library: Library, environment: Environment, program:
     """Follow a script with what the machine has imported; anew where a module beside the script stands before that."""
     assert program.script
     beside = library.beside(Path(program.script.path))
-    if program.script.config is not None:
+    if program.script.config is not None or program.script.launches:
         return _alone(library, environment, program)
     if any("." not in name and (found := beside.find(name)) and found.own for name in machine.modules):
         return _alone(library, environment, program)
     machine.start(beside, program.script.arguments)
-    machine.would_hold = dict(program.script.would_hold)
+    machine.would_hold, machine.places = dict(program.script.would_hold), program.script.places
     return _follow(machine, environment, program)
 
 
 def _alone(library: Library, environment: Environment, program: _Program) -> Followed:
     """Follow one program from the start."""
-    beside = program.script is not None and program.script.config is None  # a config's folder holds no modules
+    script = program.script
+    beside = script is not None and script.config is None and not script.launches  # no modules lie beside those
     machine = library.machine(Path(program.path) if program.path and beside else None)
     machine.arguments = program.script.arguments if program.script else ()
-    machine.would_hold = dict(program.script.would_hold) if program.script else {}
+    if program.script:
+        machine.would_hold, machine.places = dict(program.script.would_hold), program.script.places
     followed = _follow(machine, environment, program)
     machine.release()
     return followed
@@ -196,6 +199,8 @@ def _follow(machine: Machine, environment: Environment, program: _Program) -> Fo
     try:
         if config is not None and path is not None:
             judge_config(machine, path, config)
+        elif program.script and program.script.launches:
+            judge_launches(machine, program.script.launches)
         else:
             tree = parse(program.source, path or name)
             machine.script(name, tree, path)

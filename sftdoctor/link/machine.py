@@ -28,7 +28,7 @@ from sftdoctor.link.values import (
     Value,
     strip,
 )
-from sftdoctor.model import Environment, NotJudged
+from sftdoctor.model import Environment, Location, NotJudged
 
 if TYPE_CHECKING:
     from sftdoctor.link.binaries import BinaryProblem
@@ -75,6 +75,8 @@ class Machine:
         """The user's own modules → their files: the script, and what it imports from beside it."""
         self.arguments: tuple[str, ...] = ()
         """The command line that the script gets; empty where that is not known."""
+        self.places: tuple[Location, ...] = ()
+        """Where each of its words stands, where a launch script gives it."""
         self.stops_at_parser = False
         """Whether following ends (Parsed) where a dataclass parser is about to read the command line."""
         self.would_hold: dict[str, bytes] = {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sftdoctor.link import calls, expressions, signatures
 from sftdoctor.link.files import config_text, settings_of
 from sftdoctor.link.keys.reader import REFUSES, Reader, judge_keys
-from sftdoctor.link.keys.tell import tell_repeated
+from sftdoctor.link.keys.tell import tell, tell_repeated
 from sftdoctor.link.options import Options, read_options, spellings_of, value_of
 from sftdoctor.link.state import Frame, Parsed
 from sftdoctor.link.values import (
@@ -32,10 +32,10 @@ from sftdoctor.link.values import (
     strip,
     text,
 )
+from sftdoctor.model import ANY_WORDS, OPEN_WORD, Setting
 
 if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
-    from sftdoctor.model import Setting
 
 DATACLASS_PARSER = "HfArgumentParser"
 """The class of transformers that trl's TrlParser and many a script derive from."""
@@ -149,7 +149,7 @@ def _parse(
     *,
     config: bool,
 ) -> Value:
-    words, more = _words(machine, args), _declared(parser)
+    words, more, options = _words(machine, args), _declared(parser), Options()
     fields = {field.name: field for cls in classes for field in signatures.dataclass_fields(cls) or []}
     open_ended = any(signatures.dataclass_fields(cls) is None for cls in classes)
     values: dict[Any, Value] = {}
@@ -167,7 +167,7 @@ def _parse(
             _judge_config(machine, read.path, settings, parser.cls, classes, args)
         if not open_ended and not lenient:
             _refuse_unknown(machine, frame, classes, node, options)
-    known = words is not None
+    known = words is not None and not options.open
     made: list[Value] = [_instance(machine, frame, cls, values, node, known=known) for cls in classes]
     if more.fields:
         made.append(Instance(machine.anything("Namespace"), {**more.fields, **more.given(values, known)}, True))
@@ -216,6 +216,19 @@ def _refuse_unknown(machine: Machine, frame: Frame, classes: list[Class], node: 
     rest = [word for words in options.unknown.values() for word in words]
     message = f"Some specified arguments are not used by the {DATACLASS_PARSER}: {rest}"
     for name in options.unknown:
+        place = machine.places[options.places[name]] if machine.places else None
+        if place is not None:
+            option = Setting((name,), None, place)
+            tell(
+                machine,
+                "unknown-option",
+                option,
+                exception="ValueError",
+                message=message,
+                callee=owner,
+                doubt=machine.doubt,
+            )
+            continue
         machine.broken("unknown-option", "ValueError", message, name, frame, node, callee=owner)
 
 
@@ -297,7 +310,8 @@ def argument_parser(machine: Machine, _args: Arguments) -> Value:
         words = _words(inner, args)
         options, _ = read_options(words or (), declared.spellings, config=False)
         values = {name: value_of(value) for name, value in options.known.items()}
-        return Instance(inner.anything("Namespace"), declared.given(values, words is not None), True)
+        known = words is not None and not options.open
+        return Instance(inner.anything("Namespace"), declared.given(values, known), True)
 
     same = Native("add_argument_group", lambda _m, _a: parser)
     parser.attrs.update(
@@ -317,5 +331,6 @@ def argument_parser(machine: Machine, _args: Arguments) -> Value:
 
 def command_line(machine: Machine) -> Value:
     """sys.argv."""
-    words: list[Value] = [Const(word) for word in machine.arguments]
-    return Seq("list", [UNKNOWN, *words], not words)
+    words = [UNKNOWN if word.startswith(OPEN_WORD) else Const(word) for word in machine.arguments]
+    many = any(word.startswith(ANY_WORDS) for word in machine.arguments)
+    return Seq("list", [UNKNOWN, *words], not words or many)

@@ -71,12 +71,7 @@ class _Place:
         return self.text.path.endswith(".json")
 
     def pair(self, name: str) -> tuple[Key, Node] | None:
-        """The key that the edit is about, else the one of that name that counts."""
-        location = self.edit.location
-        for key, node in self.mapping.pairs or ():
-            at = self.text.location(key)
-            if key.name == name and (at.line, at.column) == (location.line, location.column):
-                return key, node
+        """The key of that name that counts."""
         return self.mapping.pair(name)
 
     def error(self, message: str) -> RepairError:
@@ -121,8 +116,9 @@ def _rename(place: _Place, arguments: Mapping[str, str]) -> tuple[Splice, ...]:
     key, node = found
     if "unless" in arguments and node.plain() == _literal(place, arguments["unless"]):
         raise place.error(f"{arguments['old']}: {arguments['unless']} means something else there")
-    same = [other for other, _ in place.mapping.pairs or () if other.name == key.name]  # one that stands twice
-    return tuple(_key(place, other, arguments["new"]) for other in same)
+    unseen = [pair for pair in place.mapping.pairs or () if pair[0].name == key.name and pair[0] is not key]
+    gone = [splice for other in unseen for splice in _removal(place, *other)]  # the last one counts
+    return (*gone, _key(place, key, arguments["new"]))
 
 
 def _translate(place: _Place, arguments: Mapping[str, str]) -> tuple[Splice, ...]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sftdoctor import shell
 from sftdoctor.configs import SUFFIXES
 from sftdoctor.errors import RepairError
 from sftdoctor.model import Edit, Finding, Location
@@ -43,6 +44,7 @@ OPERATIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "rename_attribute": (("old", "new"), ()),
     "move_attribute": (("name", "call"), ("keyword",)),
     "call_object": (("name",), ()),
+    "rename_option": (("old", "new"), ()),
 }
 """Name → the arguments that it needs, and those that it may have."""
 
@@ -123,6 +125,11 @@ def carry_out(source: bytes, edit: Edit) -> Edited:
 
     _must_be_whole(edit)
     path = edit.location.path
+    if path.endswith(shell.SUFFIXES):
+        from sftdoctor.repair.shell_edits import edit_shell
+
+        new, before, text, changes = edit_shell(source, edit)
+        return Edited(new, changes, before, text)
     if path.endswith(SUFFIXES):
         from sftdoctor.repair.config_edits import edit_config
 

@@ -37,16 +37,30 @@ class JudgeOracle:
 
     def judge(self, environment: Environment, sources: Sources) -> Report:
         """Judge the same workload on an environment, with other contents of some of its scripts."""
-        own = {os.path.realpath(one.path) for one in self._workload.scripts}
+        workload = self._started(sources)
+        own = {os.path.realpath(one.path) for one in workload.scripts}
         beside = tuple((path, source) for path, source in sorted(sources.items()) if path not in own)
         scripts = tuple(
             replace(self._script(one, sources.get(os.path.realpath(one.path))), would_hold=beside)
-            for one in self._workload.scripts
+            for one in workload.scripts
         )
-        return self._judge(environment, replace(self._workload, scripts=scripts))
+        return self._judge(environment, replace(workload, scripts=scripts))
+
+    def _started(self, sources: Sources) -> Workload:
+        """The workload with what changed launch scripts start."""
+        from sftdoctor.workload.launch_files import parse_launch_file
+
+        scripts: list[Script] = []
+        for script in self._workload.scripts:
+            source = sources.get(os.path.realpath(script.path)) if script.launches else None
+            if source is not None:
+                scripts.extend(parse_launch_file(Path(script.path), source).scripts)
+            elif os.path.realpath(script.started_by or ".") not in sources:
+                scripts.append(script)
+        return replace(self._workload, scripts=tuple(scripts))
 
     def _script(self, script: Script, source: bytes | None) -> Script:
-        if source is None:
+        if source is None or script.launches:
             return script
         key = script.path, source
         if key not in self._read:
@@ -66,15 +80,16 @@ def _reread(script: Script, source: bytes, workload: Workload) -> Script:
     if found is None:
         return replace(script, source=source.decode(errors="replace"), facts=())
     facts = tuple(_moved(fact, str(path), script.path) for fact in found.facts)
-    return replace(found, path=script.path, facts=facts, config=_config(found.config, script.path))
+    config = _config(found.config, script)
+    return replace(script, source=found.source, cells=found.cells, facts=facts, config=config)
 
 
-def _config(config: Config | None, path: str) -> Config | None:
-    """What a config file says, as of that path."""
-    if config is None:
-        return None
-    moved = tuple(replace(one, location=replace(one.location, path=path)) for one in config.settings)
-    return replace(config, settings=moved)
+def _config(config: Config | None, script: Script) -> Config | None:
+    """What a config file says, as of the path of the script, and as it was known before."""
+    if config is None or script.config is None:
+        return config
+    moved = tuple(replace(one, location=replace(one.location, path=script.path)) for one in config.settings)
+    return replace(script.config, settings=moved)
 
 
 def _moved(fact: Fact, old: str, new: str) -> Fact:

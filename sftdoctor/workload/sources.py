@@ -1,4 +1,4 @@
-"""The scripts, notebooks and config files that the paths of a command line name."""
+"""The scripts, notebooks, config files and launch scripts that the paths of a command line name."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sftdoctor import configs
+from sftdoctor import configs, shell
 from sftdoctor.errors import WorkloadError
 from sftdoctor.flow.source import Source, read_source
 from sftdoctor.model import NotJudged, Script
 from sftdoctor.workload.config_files import find_config, read_config_file
+from sftdoctor.workload.launch_files import Started, read_launch_file
 
 FOLDER_LIMIT = 2000
 """At most so many files of a folder are read."""
@@ -25,12 +26,13 @@ class SourceFiles:
     """What the paths of a command line came to."""
 
     sources: tuple[Source, ...]
-    configs: tuple[Script, ...]
+    others: tuple[Script, ...]
+    """Config files, launch scripts and what those start."""
     not_judged: tuple[NotJudged, ...]
 
 
 def read_sources(paths: Sequence[Path]) -> SourceFiles:
-    """Read scripts, notebooks, config files and folders of them.
+    """Read scripts, notebooks, config files, launch scripts and folders of them.
 
     Args:
         paths: Files and folders; folders are walked (hidden ones, environments and caches are left out).
@@ -54,9 +56,14 @@ def read_sources(paths: Sequence[Path]) -> SourceFiles:
                 except WorkloadError as error:
                     not_judged.append(NotJudged(str(file), error.message))
             for file in files:
-                _sort(_found(file), found, not_judged)
+                if file.suffix in shell.SUFFIXES:
+                    _start(_launched(file), found, not_judged)
+                else:
+                    _sort(_found(file), found, not_judged)
         elif path.suffix in configs.SUFFIXES:
             _sort(read_config_file(path), found, not_judged)
+        elif path.suffix in shell.SUFFIXES:
+            _start(read_launch_file(path), found, not_judged)
         else:
             sources.append(read_source(path))
     return SourceFiles(tuple(sources), tuple(found), tuple(not_judged))
@@ -67,6 +74,21 @@ def _sort(read: Script | NotJudged | None, found: list[Script], not_judged: list
         found.append(read)
     elif read is not None:
         not_judged.append(read)
+
+
+def _start(started: Started | None, found: list[Script], not_judged: list[NotJudged]) -> None:
+    if started is not None:
+        found.extend(started.scripts)
+        not_judged.extend(started.not_judged)
+
+
+def _launched(file: Path) -> Started | None:
+    """A launch script of a folder; None for a shell script that starts no training which is there."""
+    try:
+        started = read_launch_file(file) if file.stat().st_size <= shell.LIMIT else None
+    except (OSError, WorkloadError):
+        return None
+    return started if started is not None and len(started.scripts) > 1 else None
 
 
 def _found(file: Path) -> Script | NotJudged | None:
@@ -92,7 +114,8 @@ def _walk(folder: Path, not_judged: list[NotJudged]) -> tuple[list[Path], list[P
         if depth >= DEPTH_LIMIT:
             folders.clear()
         scripts.extend(Path(root, name) for name in sorted(names) if name.endswith(SUFFIXES))
-        files.extend(Path(root, name) for name in sorted(names) if name.endswith(configs.SUFFIXES) and name[0] != ".")
+        beside = (*configs.SUFFIXES, *shell.SUFFIXES)
+        files.extend(Path(root, name) for name in sorted(names) if name.endswith(beside) and name[0] != ".")
         if len(scripts) > FOLDER_LIMIT:
             reason = f"more than {FOLDER_LIMIT} scripts; the first {FOLDER_LIMIT} are read"
             not_judged.append(NotJudged(str(folder), reason))

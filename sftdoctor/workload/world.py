@@ -272,7 +272,11 @@ class ScriptWorld:
             return parser
         if name in ("parse_args_into_dataclasses", "parse_args_and_config"):
             options = self._options(name)
-            made = UNKNOWN if options is None else parsers.parse_dataclasses(machine, parser, options, node)
+            made = (
+                UNKNOWN
+                if options is None
+                else parsers.parse_dataclasses(machine, parser, options, node, open=parsers.is_open(self.arguments))
+            )
             rest = given.get(None, "return_remaining_strings", False)
             return (*made, UNKNOWN) if rest is True and isinstance(made, tuple) else made
         if name in ("parse_yaml_file", "parse_json_file"):

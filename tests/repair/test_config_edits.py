@@ -15,7 +15,7 @@ EDITS = {
     "rename, quoted": ("rename_keyword", RENAME, "'a': 2\n", "'b': 2\n"),
     "rename, JSON": ("rename_keyword", RENAME, '{"x": 1, "a": [1,  2]}', '{"x": 1, "b": [1,  2]}'),
     "rename, once": ("rename_keyword", RENAME, "b: 2\n", "b: 2\n"),
-    "rename, both of two": ("rename_keyword", RENAME, "a: 1\na: 2\n", "b: 1\nb: 2\n"),
+    "rename, of two the one that counts": ("rename_keyword", RENAME, "a: 1\na: 2\n", "b: 2\n"),
     "rename, other line ends": ("rename_keyword", RENAME, "x: 1\r\na: 2\r\n", "x: 1\r\nb: 2\r\n"),
     "rename, unless": ("rename_keyword", {**RENAME, "unless": "None"}, "a: 1\n", "b: 1\n"),
     "remove": ("remove_keyword", {"name": "a"}, "x: 1\na: 2\nc: 3\n", "x: 1\nc: 3\n"),

@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from sftdoctor.link.keys import accelerate, deepspeed, training
+from sftdoctor.link.keys.launchers import judge_launches
 from sftdoctor.link.keys.tell import tell_repeated
+
+__all__ = ["judge_config", "judge_launches"]
 
 if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine

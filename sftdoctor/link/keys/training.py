@@ -26,8 +26,7 @@ _DRIVER = "__main__"
 
 def judge(machine: Machine, path: str, config: Config) -> None:
     """Judge the keys against the dataclasses that the installed trl's command makes of them."""
-    script = _script(machine, config.command)
-    parsed = _parser(machine, script) if script else None
+    parsed = parser_of(machine, config.command)
     if parsed is None:
         reader = Reader([cls]) if (cls := _training_arguments(machine)) else None
         command = ""
@@ -40,7 +39,7 @@ def judge(machine: Machine, path: str, config: Config) -> None:
         return
     if not command:
         machine.doubt = POSSIBLE
-    judge_keys(machine, path, config.settings, reader)
+    judge_keys(machine, path, config.settings, reader, doubt=machine.doubt if config.sure else None)
     env = config.at("env")
     if command and env is not None and env.value is not None and not isinstance(env.value, dict):
         message = "`env` field should be a dict in the YAML file."
@@ -52,6 +51,12 @@ def judge(machine: Machine, path: str, config: Config) -> None:
             message=message,
             callee=parsed.parser if parsed else None,
         )
+
+
+def parser_of(machine: Machine, command: str) -> Parsed | None:
+    """The parser that a command of the installed trl builds; None where there is none that can be followed."""
+    script = _script(machine, command)
+    return _parser(machine, script) if script else None
 
 
 def reader_of(machine: Machine, parsed: Parsed) -> Reader:
