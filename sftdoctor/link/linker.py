@@ -68,6 +68,11 @@ class _Program:
     script: Script | None = None
 
     @property
+    def is_data(self) -> bool:
+        """Whether it is a config file or launch script, beside which no modules lie."""
+        return self.script is not None and (self.script.config is not None or bool(self.script.launches))
+
+    @property
     def path(self) -> str | None:
         """The script's file."""
         return self.script.path if self.script else None
@@ -135,11 +140,24 @@ def _link(
 def _in_turn(library: Library, environment: Environment, programs: Sequence[_Program]) -> list[Followed]:
     """Follow programs one after the other in this process."""
     results = []
+    reader: Machine | None = None
     for program in programs:
-        results.append(_alone(library, environment, program))
+        if program.is_data:
+            reader = reader or library.machine()  # what reads one config has been followed for the next
+            results.append(_read(reader, library, environment, program))
+        else:
+            results.append(_alone(library, environment, program))
         if len(programs) > MANY:
             gc.collect()  # classes hold themselves in circles: what many leave behind would add up
+    if reader is not None:
+        reader.release()
     return results
+
+
+def _read(machine: Machine, library: Library, environment: Environment, program: _Program) -> Followed:
+    """Judge a config file or launch script, with what the machine has followed before."""
+    machine.start(library.locator, ())
+    return _follow(machine, environment, program)
 
 
 def _received(data: bytes) -> Followed | None:
@@ -168,8 +186,8 @@ def _upon(machine: Machine, library: Library, environment: Environment, program:
     """Follow a script with what the machine has imported; anew where a module beside the script stands before that."""
     assert program.script
     beside = library.beside(Path(program.script.path))
-    if program.script.config is not None or program.script.launches:
-        return _alone(library, environment, program)
+    if program.is_data:
+        return _read(machine, library, environment, program)
     if any("." not in name and (found := beside.find(name)) and found.own for name in machine.modules):
         return _alone(library, environment, program)
     machine.start(beside, program.script.arguments)
@@ -179,9 +197,7 @@ def _upon(machine: Machine, library: Library, environment: Environment, program:
 
 def _alone(library: Library, environment: Environment, program: _Program) -> Followed:
     """Follow one program from the start."""
-    script = program.script
-    beside = script is not None and script.config is None and not script.launches  # no modules lie beside those
-    machine = library.machine(Path(program.path) if program.path and beside else None)
+    machine = library.machine(Path(program.path) if program.path and not program.is_data else None)
     machine.arguments = program.script.arguments if program.script else ()
     if program.script:
         machine.would_hold, machine.places = dict(program.script.would_hold), program.script.places

@@ -177,3 +177,19 @@ CASES: dict[str, tuple[World, str, tuple[str, ...]]] = {
 @pytest.mark.parametrize(("world", "text", "wanted"), CASES.values(), ids=CASES)
 def test_configs(world: World, text: str, wanted: tuple[str, ...], tmp_path: Path) -> None:
     assert found(world, tmp_path, text) == wanted
+
+
+@pytest.mark.parametrize("number", [2, 5])
+def test_many_at_once_are_judged_as_each_by_itself(number: int, tmp_path: Path) -> None:
+    environment = STRICT.environment(tmp_path / "target")
+    names = ["an old name", "an unknown key of it", "no number", "DeepSpeed's sections", "twice"][:number]
+    wanted: list[str] = []
+    scripts = []
+    for name in names:
+        _, text, found_alone = CASES[name]
+        path = tmp_path / f"{len(scripts)}.{'json' if text.startswith('{') else 'yaml'}"
+        path.write_text(text, encoding="utf-8")
+        scripts.append(read_config_file(path))
+        wanted += found_alone
+    result = link(Library(environment), environment, Workload(NOTHING, tuple(scripts)))  # type: ignore[arg-type]
+    assert sorted(told(result)) == sorted(wanted)

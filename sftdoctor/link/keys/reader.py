@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sftdoctor.folders import data_folder
 from sftdoctor.link.keys.tell import tell
 from sftdoctor.link.signatures import dataclass_fields
-from sftdoctor.link.state import LIKELY, POSSIBLE
+from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE
 from sftdoctor.link.values import Class, Field
 from sftdoctor.model import NotJudged
 
@@ -80,7 +80,13 @@ def former() -> Mapping[str, frozenset[str]]:
 
 
 def judge_keys(
-    machine: Machine, path: str, settings: Iterable[Setting], reader: Reader, *, doubt: int | None = None
+    machine: Machine,
+    path: str,
+    settings: Iterable[Setting],
+    reader: Reader,
+    *,
+    doubt: int | None = None,
+    least: int = CERTAIN,
 ) -> None:
     """Say which keys of a file its reader does not know, and which values it cannot take.
 
@@ -91,6 +97,7 @@ def judge_keys(
         reader: What reads it.
         doubt: How sure it is that this reads it; None where the file was given by itself, so that a script of the
             user's own with classes of its own may be the reader.
+        least: How much doubt there is at least.
     """
     top = [one for one in settings if len(one.keys) == 1 and not one.repeated and one.name not in reader.others]
     unknown = [] if reader.open else [one for one in top if one.name not in reader.fields]
@@ -99,7 +106,7 @@ def judge_keys(
     if strange:
         strange = [one for one in unknown if one.name not in every]  # what is like a field may be a script's own too
     alone = doubt is None
-    sure = (POSSIBLE if strange else LIKELY) if doubt is None else doubt
+    sure = max(least, (POSSIBLE if strange else LIKELY) if doubt is None else doubt)
     for setting in unknown:
         if alone and setting in strange:
             continue
@@ -123,7 +130,8 @@ def _tell_unknown(machine: Machine, setting: Setting, reader: Reader, doubt: int
     if near:
         detail = f"The nearest that there is: `{near}`."
     else:
-        detail = f"Other releases have it: {', '.join(homes[:3])}." if homes else ""
+        others = [home for home in homes if home != owner.name]
+        detail = f"Other releases have it{', in ' + ', '.join(others[:3]) if others else ''}." if homes else ""
     if reader.refuses:
         message = reader.message.replace("{key}", name)
         tell(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sftdoctor.link.keys.reader import REFUSES, Reader, judge_keys
 from sftdoctor.link.keys.tell import tell
 from sftdoctor.link.locate import parse, read_source
-from sftdoctor.link.state import POSSIBLE, Parsed
+from sftdoctor.link.state import CERTAIN, POSSIBLE, Parsed
 from sftdoctor.link.values import Class, strip
 from sftdoctor.model import NotJudged
 
@@ -37,9 +37,8 @@ def judge(machine: Machine, path: str, config: Config) -> None:
         reason = f"the installed libraries show no class that reads it (trl's command {config.command} was not found)"
         machine.not_judged[path] = NotJudged(path, reason)
         return
-    if not command:
-        machine.doubt = POSSIBLE
-    judge_keys(machine, path, config.settings, reader, doubt=machine.doubt if config.sure else None)
+    least = CERTAIN if command else POSSIBLE
+    judge_keys(machine, path, config.settings, reader, doubt=CERTAIN if config.sure else None, least=least)
     env = config.at("env")
     if command and env is not None and env.value is not None and not isinstance(env.value, dict):
         message = "`env` field should be a dict in the YAML file."
