@@ -21,6 +21,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "ignored-key": ("API072", "{name} is a key that {callee} does not read"),
     "wrong-value": ("CFG101", "{callee} does not take this value of {name}"),
     "repeated-key": ("CFG102", "{name} stands twice in the config"),
+    "clashing-field": ("API073", "{name} is a field of the script's and of {callee}'s dataclass"),
     "missing-argument": ("API006", "{caller} leaves out an argument that {callee} requires"),
     "too-many-positionals": ("API007", "{caller} passes more arguments than {callee} takes"),
     "override-mismatch": ("API008", "{caller} calls a method in a way that its override in {callee} does not take"),
@@ -141,6 +142,8 @@ def message(event: Event, caller: Place, callee: Place | None, path: str | None)
         "wrong-value": f"{who} sets `{event.expression}` to what {target} does not take{_beside(callee)}.",
         "repeated-key": f"{who} sets `{event.expression}`, which stands further down once more: the last one counts, "
         "without a word.",
+        "clashing-field": f"{who} declares the field `{event.name}`, which {target} has too{_beside(callee)}: one "
+        "parser of both has the option twice.",
         "missing-argument": f"{who} calls{asked}{where}; {target} requires the argument `{event.name}`.",
         "too-many-positionals": f"{who} calls{asked}{where} with more positional arguments than {target} takes.",
         "override-mismatch": f"{who} calls{asked}{where}; the override in {target} does not take `{event.name}`.",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sftdoctor.link import calls, expressions, signatures
+from sftdoctor.link import calls, describe, expressions, signatures
 from sftdoctor.link.files import config_text, settings_of
 from sftdoctor.link.keys.reader import REFUSES, Reader, judge_keys
 from sftdoctor.link.keys.tell import tell, tell_repeated
 from sftdoctor.link.options import Options, read_options, spellings_of, value_of
-from sftdoctor.link.state import Frame, Parsed
+from sftdoctor.link.state import Frame, Parsed, Raised
 from sftdoctor.link.values import (
     FALSE,
     NONE,
@@ -124,12 +124,44 @@ def _is_dataclass_parser(cls: Class) -> bool:
     return any(base.name == DATACLASS_PARSER for base in cls.mro)
 
 
-def remember_types(cls: Class, instance: Instance, args: Arguments) -> None:
+def remember_types(machine: Machine, cls: Class, instance: Instance, args: Arguments) -> None:
     """Keep what a dataclass parser was made with, whatever its constructor does with it."""
     if _is_dataclass_parser(cls):
         given = args.get(0, "dataclass_types") or args.keywords.get("parsers")
         if given is not None:
             instance.attrs[TYPES] = given
+            if "conflict_handler" not in args.keywords and not args.double_star:
+                _tell_clashes(machine, _classes(given) or [])
+
+
+def _tell_clashes(machine: Machine, classes: Sequence[Class]) -> None:
+    """Fields of the user's dataclasses that another class of the same parser has too: argparse refuses the second."""
+    homes: dict[str, Class] = {}
+    for cls in classes:
+        for field in signatures.dataclass_fields(cls) or ():
+            other = homes.setdefault(field.name, cls)
+            own, theirs = (other, cls) if _is_own(machine, other) else (cls, other)
+            if field.init and other is not cls and _is_own(machine, own) and not _is_own(machine, theirs):
+                _tell_clash(machine, own, theirs, field.name)
+
+
+def _is_own(machine: Machine, cls: Class) -> bool:
+    return cls.module is not None and machine.is_script(cls.module)
+
+
+def _tell_clash(machine: Machine, own: Class, theirs: Class, name: str) -> None:
+    for base in own.mro:
+        statements = base.node.body if base.node is not None and _is_own(machine, base) else []
+        for item in statements:
+            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id == name:
+                message = f"argument --{name}: conflicting option string: --{name}"
+                event = describe.event(
+                    "clashing-field", "ArgumentError", message, name, None, item.target, machine.doubt, theirs
+                )
+                assert base.module is not None  # it is the user's
+                event.caller = describe.site(base.module, item.lineno, own.name)
+                machine.note(Raised(None, message, event))
+                return
 
 
 def _classes(value: Value | None) -> list[Class] | None:

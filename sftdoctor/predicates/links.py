@@ -17,6 +17,7 @@ KINDS = (
     "import-order",
     "abstract-method",
     "unknown-option",
+    "clashing-field",
     "unknown-key",
     "ignored-key",
     "wrong-value",

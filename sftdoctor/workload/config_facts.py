@@ -152,6 +152,8 @@ def _launch(path: str, config: Config) -> Iterator[Fact]:
         if name not in FSDP_FACTS:
             continue
         value = setting.value if isinstance(setting.value, (str, int, bool, float)) else "unknown"
+        if name == "auto_wrap_policy" and isinstance(value, str):
+            value = value.upper()  # as accelerate compares it
         yield Fact(f"launch_fsdp_{name}", value, setting.location)
     kind = config.get("distributed_type")
     for section, readers in SECTIONS.items():

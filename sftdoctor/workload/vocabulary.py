@@ -79,6 +79,7 @@ FSDP_FACTS = (
     "sync_module_states",
     "activation_checkpointing",
     "activation_checkpointing_offload",
+    "auto_wrap_policy",
 )
 """Keys of its fsdp_config that become facts, led by launch_fsdp_ (the keys may have an fsdp_ before them)."""
 

@@ -139,6 +139,20 @@ def test_command_lines(source: str, arguments: tuple[str, ...], wanted: tuple[st
     assert found(tmp_path, source, *arguments) == wanted
 
 
+CLASHES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "a field of both": ("eval_strategy: str = ''", "", ("API073 eval_strategy certain",)),
+    "one of its own": ("mine: str = ''", "", ()),
+    "a class variable": ("eval_strategy: ClassVar[str] = ''", "", ()),
+    "resolved": ("eval_strategy: str = ''", ", conflict_handler='resolve'", ()),
+}
+
+
+@pytest.mark.parametrize(("field", "more", "wanted"), CLASHES.values(), ids=CLASHES)
+def test_fields_that_clash(field: str, more: str, wanted: tuple[str, ...], tmp_path: Path) -> None:
+    own = f"import dataclasses\nfrom typing import ClassVar\n@dataclasses.dataclass\nclass Mine:\n    {field}\n"
+    assert found(tmp_path, HEAD + own + f"HfArgumentParser((Mine, TrainingArguments){more})\n") == wanted
+
+
 FILE = "HfArgumentParser(TrainingArguments).parse_json_file({})\n"
 LOADED = "import json\nwith open('args.json') as f:\n    said = json.load(f)\n"
 YAML = "import yaml\nsaid = yaml.safe_load(open('args.json'))\n"
