@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sftdoctor.folders import data_folder
 from sftdoctor.link.keys.tell import tell
+from sftdoctor.link.releases import arguments_of
 from sftdoctor.link.signatures import dataclass_fields
 from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE
 from sftdoctor.link.values import Class, Field
@@ -24,6 +24,8 @@ NEAR = 0.86
 """How alike two names are of which one is a slip of the pen (difflib's ratio)."""
 REFUSES = re.compile(r"Unknown arguments from config file|not used by the TrlParser")
 """How the source of trl's parser refuses a key; that of trl 0.13 to 0.17 does not."""
+_HOMES = re.compile(r"transformers\.training_args|trl\.trainer\.\w+_config|trl\.(?:scripts\.utils|commands\.cli_utils)")
+"""The modules whose dataclasses a training's arguments are."""
 _OPTIONAL = re.compile(r"Optional\[(.*)\]|(.*?)\s*\|\s*None|None\s*\|\s*(.*)|Union\[(.*),\s*(?:None|NoneType)\]")
 _TRUTHS = frozenset({"yes", "true", "t", "y", "1", "no", "false", "f", "n", "0"})
 """What HfArgumentParser's string_to_bool takes."""
@@ -56,27 +58,23 @@ class Reader:
         return any(dataclass_fields(cls) is None for cls in self.classes)
 
     def owner(self, name: str) -> Class:
-        """The class that a key would be a field of: where other releases have it, else the training's arguments."""
+        """The class that a key would be a field of: the one that other releases have it in, else the arguments'."""
         homes = {home for home, names in former().items() if name in names}
-        bases = [(cls, base.name) for cls in self.classes for base in cls.mro if base.fields is not None]
-        for wanted in ({"ModelConfig", "ScriptArguments"} & homes, {"TrainingArguments"}):
-            for cls, base in bases:
-                if base in wanted:
-                    return cls
-        return self.classes[0]
+        bases = [(cls, base) for cls in self.classes for base in cls.mro if base.fields is not None]
+        for _, base in bases:
+            if base.name in homes:
+                return base
+        return next((cls for cls, base in bases if base.name == "TrainingArguments"), self.classes[0])
 
 
 @cache
 def former() -> Mapping[str, frozenset[str]]:
-    """Every field that classes of transformers and trl had in some release, by class."""
-    import sys
-
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    table = tomllib.loads((data_folder() / "arguments.toml").read_text(encoding="utf-8"))
-    return {name: frozenset(words.split()) for name, words in table.items()}
+    """Every field of the dataclasses of transformers and trl that some release has and another has not, by class."""
+    found: dict[str, frozenset[str]] = {}
+    for distribution in ("transformers", "trl"):
+        for name, fields in arguments_of(distribution, _HOMES).items():
+            found[name] = found.get(name, frozenset()) | fields
+    return found
 
 
 def judge_keys(
@@ -130,8 +128,8 @@ def _tell_unknown(machine: Machine, setting: Setting, reader: Reader, doubt: int
     if near:
         detail = f"The nearest that there is: `{near}`."
     else:
-        others = [home for home in homes if home != owner.name]
-        detail = f"Other releases have it{', in ' + ', '.join(others[:3]) if others else ''}." if homes else ""
+        others = [home for home in homes if not any(base.name == home for base in owner.mro)]
+        detail = f"It is a field of {', '.join(others[:3])}." if others else ""
     if reader.refuses:
         message = reader.message.replace("{key}", name)
         tell(
