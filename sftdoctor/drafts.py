@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sftdoctor import shell
 from sftdoctor.model import (
+    SHELL,
     Cause,
     Confidence,
     Edit,
@@ -165,7 +165,7 @@ def _fix(fix: RuleFix, match: Match, context: Context) -> Fix:
     if fix.kind != "edit":
         return Fix(fix.kind, fix.safety, summary, require, reason=reason)
     location = _anchor(fix, match, context)
-    if location is None or (fix.operation == OPTION and not location.path.endswith(shell.SUFFIXES)):
+    if location is None or (fix.operation == OPTION and not location.path.endswith(SHELL)):
         # no script was given, so there is nothing to edit: say what to write
         return Fix("config", Safety.MANUAL, summary, reason=reason)
     arguments = {name: fill(text, context, match.values) for name, text in fix.arguments.items()}

@@ -243,6 +243,8 @@ class ModelFolder:
     """Names of the modules that its weight files are for; empty where there are none or they cannot be read."""
 
 
+SHELL = (".sh", ".bash", ".slurm", ".sbatch")
+"""Suffixes of launch scripts."""
 OPEN_WORD = "\0"
 """What a word of a command line begins with that only the shell knows: `"$LR"`."""
 ANY_WORDS = "\0\0"

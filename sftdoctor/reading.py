@@ -117,8 +117,14 @@ def asked_rules(settings: Settings) -> tuple[Rule, ...]:
 def read_work(settings: Settings) -> Workload:
     """Read what is to run: the scenario, the scripts, the model folder."""
     from sftdoctor.ruleset import load_scenario
+
+    scenario = load_scenario(settings.scenario)
+    if not settings.paths and not settings.model:
+        from sftdoctor.model import Workload
+
+        return Workload(scenario)  # what reads scripts is not loaded where there is none
     from sftdoctor.workload import read_workload
 
     paths = [Path(path) for path in settings.paths]
     model = Path(settings.model) if settings.model else None
-    return read_workload(paths, model=model, scenario=load_scenario(settings.scenario), arguments=settings.arguments)
+    return read_workload(paths, model=model, scenario=scenario, arguments=settings.arguments)

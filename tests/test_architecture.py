@@ -37,14 +37,14 @@ KNOWS: dict[str, set[str]] = {
     "scenariofile": {"rulecheck", "rulefile"},
     "ruleset": {"predicates", "rulefile", "rulecheck", "scenariofile", "symptoms"},
     # the judge
-    "drafts": {"predicates", "rulefile", "shell", "symptoms"},
+    "drafts": {"predicates", "rulefile", "symptoms"},
     "merging": {"drafts", "predicates"},
     "engine": {"drafts", "merging", "predicates", "ruleset"},
     # what acts on a judgement
     "testing": {"engine", "explanation", "suppression", "link", "ruleset", "target", "tiny_elf", "workload"},
     "fix_cases": {"rulefile", "testing"},
     "tiny_elf": {"target"},
-    "repair": {"configs", "engine", "flow", "shell", "link", "target", "workload"},
+    "repair": {"configs", "engine", "flow", "link", "target", "workload"},
     "proof": {"target"},
     "live": {"engine", "predicates", "report", "ruleset", "showing"},
     # what shows one

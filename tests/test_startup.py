@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +63,16 @@ def test_small_commands_load_no_linker_and_no_libcst(arguments: list[str]) -> No
 
 def test_json_needs_no_rich() -> None:
     assert "rich" not in loaded(PROBE, "rules", "--format", "json")
+
+
+def test_a_warm_check_follows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What parses and follows modules, reads scripts or edits them is not even loaded once all is known."""
+    monkeypatch.setenv("SFTDOCTOR_CACHE", str(tmp_path))
+    code = PROBE.replace('name.split(".")[0]', "name")
+    arguments = ("check", "--python", sys.executable, "--fail-on", "never")
+    assert "sftdoctor.link.machine" in loaded(code, *arguments)
+    names = loaded(code, *arguments)
+    followers = {"link.machine", "link.follow", "link.skeleton", "flow", "workload", "repair", "predicates.gradient"}
+    assert not {f"sftdoctor.{name}" for name in followers} & names
+    assert not (STACK | {"libcst", "yaml", "pip_api", "asyncio", "email", "http.client", "importlib.metadata"}) & names
+    assert sum(name.startswith("sftdoctor") for name in names) <= 100

@@ -62,14 +62,14 @@ class Answers:
             self._new = True
         return self._known[question]
 
-    def keep(self, files: Iterable[str]) -> None:
+    def keep(self, files: Callable[[], Iterable[str]]) -> None:
         """Keep what is new.
 
         Args:
-            files: Those that were read to find it.
+            files: Says which were read to find it.
         """
         if self.path is None or not self._new:
             return
         self._new = False
-        stamped = {**self._files, **{file: self.stamps.of(file) for file in files}}
+        stamped = {**self._files, **{file: self.stamps.of(file) for file in files()}}
         memory.write(self.path, json.dumps({"files": stamped, "answers": self._known}))

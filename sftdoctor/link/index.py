@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sftdoctor.link import static
-from sftdoctor.link.answers import Answers
 from sftdoctor.link.locate import Locator
-from sftdoctor.link.machine import Machine
 from sftdoctor.link.memory import Stamps, identity, key_of
-from sftdoctor.link.native.standard import signature_of
-from sftdoctor.link.scripts import Beside
-from sftdoctor.link.signatures import Signature
-from sftdoctor.link.skeleton import Trees
-from sftdoctor.link.values import Class, Module, strip
 from sftdoctor.model import Environment
+
+if TYPE_CHECKING:  # loaded where something has to be followed: a warm run has it all from memory
+    from sftdoctor.link.answers import Answers
+    from sftdoctor.link.machine import Machine
+    from sftdoctor.link.scripts import Beside
+    from sftdoctor.link.signatures import Signature
+    from sftdoctor.link.skeleton import Trees
+    from sftdoctor.link.values import Module
 
 OPAQUE = (
     "torch",
@@ -67,10 +68,22 @@ class Library:
         self.environment = environment
         self.cache = cache
         self.locator = Locator(environment)
-        self.trees = Trees()
         self.stamps = Stamps()
         self._texts: dict[str, str | None] = {}
-        self._static = Machine(environment, self.locator, trees=self.trees)
+
+    @cached_property
+    def trees(self) -> Trees:
+        """What reads the modules."""
+        from sftdoctor.link.skeleton import Trees
+
+        return Trees()
+
+    @cached_property
+    def _static(self) -> Machine:
+        """Looks names up without following what is above them."""
+        from sftdoctor.link.machine import Machine
+
+        return Machine(self.environment, self.locator, trees=self.trees)
 
     @cached_property
     def identity(self) -> str:
@@ -80,20 +93,27 @@ class Library:
     @cached_property
     def answers(self) -> Answers:
         """What was asked of these modules before."""
+        from sftdoctor.link.answers import Answers
+
         kept = self.cache / "links" / f"{key_of(self.identity, 'answers')}.json" if self.cache else None
         return Answers(kept, self.stamps)
 
     def remember(self) -> None:
         """Keep the answers that were given, for later runs."""
-        self.answers.keep(self._static.files())
+        if "answers" in self.__dict__:
+            self.answers.keep(lambda: self._static.files())
 
     def machine(self, script: Path | None = None) -> Machine:
         """A fresh machine over these modules, and those beside a script."""
+        from sftdoctor.link.machine import Machine
+
         locator = self.beside(script) if script else self.locator
         return Machine(self.environment, locator, OPAQUE, self.trees)
 
     def beside(self, script: Path) -> Beside:
         """Where a script finds its modules."""
+        from sftdoctor.link.scripts import Beside
+
         return Beside(self.locator, script.parent)
 
     def path(self, module: str) -> Path | None:
@@ -132,6 +152,8 @@ class Library:
         return self.answers.offers(f"{module}:{name}", lambda: self._offers(module, name))
 
     def _offers(self, module: str, name: str) -> bool | None:
+        from sftdoctor.link import static
+
         found = self._module(module)
         return static.offers(self._static, found, name) if found is not None else None
 
@@ -147,6 +169,11 @@ class Library:
         return self.answers.signature(callable_, lambda: self._signature(callable_))
 
     def _signature(self, callable_: str) -> Signature | None:
+        from sftdoctor.link import static
+        from sftdoctor.link.native.standard import signature_of
+        from sftdoctor.link.signatures import Signature
+        from sftdoctor.link.values import Class, strip
+
         name, _, qualified = callable_.partition(":")
         found = self._module(name)
         if found is None or not qualified:
@@ -164,6 +191,8 @@ class Library:
         return signature
 
     def _module(self, name: str) -> Module | None:
+        from sftdoctor.link.values import Module
+
         if name not in self._static.modules:
             return self._static.opaque(name)
         found = self._static.modules[name]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sftdoctor.model import Environment, Fact, Location, ModelFolder
+from sftdoctor.model import Fact, Location
 from sftdoctor.predicates.core import HOLDS, Argument, Context, Judgement, Match, as_texts, fails, predicate, unknown
-from sftdoctor.predicates.gradient.outcome import Training
-from sftdoctor.predicates.gradient.remote import remote_model
-from sftdoctor.predicates.gradient.training import READ, replay
+
+if TYPE_CHECKING:  # what evaluates the libraries' functions is loaded where there is a script
+    from sftdoctor.predicates.gradient.outcome import Training
 
 OUTCOMES = ("trains", "no-grad", "silent", "raises")
 CAUSES = ("frozen-inputs", "frozen-adapter", "all-frozen", "no-recompute")
@@ -25,8 +25,6 @@ _CONSEQUENCES = {
     "silent": "the run goes on without an error, with a gradient norm of 0 for all that it is meant to train",
     "raises": "the run stops before its first step",
 }
-_KEPT = 32
-_kept: dict[tuple[int, tuple[tuple[str, Any], ...], int], tuple[Environment, ModelFolder | None, Training]] = {}
 
 
 @predicate(
@@ -44,6 +42,8 @@ def training(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     """The script's training comes to that. The libraries' functions are evaluated; only a script is judged."""
     if context.script is None or "trainer_class" not in context.facts:
         return HOLDS
+    from sftdoctor.predicates.gradient.replayed import replayed
+
     found = replayed(context)
     if found.outcome == "unknown":
         return unknown(found.detail)
@@ -101,9 +101,11 @@ def gc_override(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     said = context.facts
     if context.workload.model is None or not _has_code(said):
         return HOLDS
+    from sftdoctor.predicates.gradient.replayed import enabled_alone, replayed
+
     found = replayed(context)
     if found.outcome == "unknown" or (found.outcome == "raises" and not _refusal(found.detail)):
-        found = _alone(context)
+        found = enabled_alone(context)
     values = {
         "error": found.detail,
         "class": str(said["remote_class"][0].value) if "remote_class" in said else "",
@@ -126,36 +128,3 @@ def _has_code(said: Mapping[str, tuple[Fact, ...]]) -> bool:
 def _refusal(error: str) -> str:
     """Which refusal of checkpointing an error is; empty where it is about something else."""
     return next((name for name, text in REFUSALS.items() if text in error), "")
-
-
-def replayed(context: Context) -> Training:
-    """The training of a context, replayed once for all rules.
-
-    Args:
-        context: What is judged.
-
-    Returns:
-        What becomes of it.
-    """
-    facts = tuple(fact for name, group in context.facts.items() if name in READ for fact in group)
-    # where a script says so does not matter: many scripts come to the same few trainings
-    key = (id(context.environment), tuple((fact.name, fact.value) for fact in facts), id(context.workload.model))
-    kept = _kept.get(key)
-    if kept is None or kept[0] is not context.environment or kept[1] is not context.workload.model:
-        result = replay(context.environment, facts, remote_model(context.workload.model))
-        if len(_kept) >= _KEPT:
-            _kept.clear()
-        # The objects are kept beside the result, so that their ids stay theirs.
-        kept = _kept[key] = (context.environment, context.workload.model, result)
-    return kept[2]
-
-
-def _alone(context: Context) -> Training:
-    """gradient_checkpointing_enable() by itself, where the whole training cannot be followed."""
-    said = context.facts.get("gradient_checkpointing", ())
-    if said and said[0].value is not True:
-        return Training(
-            "unknown" if said[0].value == "unknown" else "trains", detail="whether it is checkpointed is not known"
-        )
-    steps = (Fact("step", ("load", "from_pretrained")), Fact("step", ("gc_enable", "unset", False)))
-    return replay(context.environment, steps, remote_model(context.workload.model))

@@ -14,10 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sftdoctor import shell
 from sftdoctor.configs import SUFFIXES
 from sftdoctor.errors import RepairError
-from sftdoctor.model import Edit, Finding, Location
+from sftdoctor.model import SHELL, Edit, Finding, Location
 from sftdoctor.repair.document import decode, open_document
 from sftdoctor.repair.durable import replace_file
 from sftdoctor.repair.splices import Splice, apply_splices, line_starts
@@ -125,7 +124,7 @@ def carry_out(source: bytes, edit: Edit) -> Edited:
 
     _must_be_whole(edit)
     path = edit.location.path
-    if path.endswith(shell.SUFFIXES):
+    if path.endswith(SHELL):
         from sftdoctor.repair.shell_edits import edit_shell
 
         new, before, text, changes = edit_shell(source, edit)

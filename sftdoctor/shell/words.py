@@ -14,7 +14,6 @@ from sftdoctor.model import ANY_WORDS, OPEN_WORD
 
 LIMIT = 300_000
 """Bytes; a launch script has a hundredth of it."""
-SUFFIXES = (".sh", ".bash", ".slurm", ".sbatch")
 MAX_WORDS = 20_000
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*)(\+?)=")

@@ -10,7 +10,7 @@ from pathlib import Path
 from sftdoctor import configs, shell
 from sftdoctor.errors import WorkloadError
 from sftdoctor.flow.source import Source, read_source
-from sftdoctor.model import NotJudged, Script
+from sftdoctor.model import SHELL, NotJudged, Script
 from sftdoctor.workload.config_files import find_config, read_config_file
 from sftdoctor.workload.launch_files import Started, read_launch_file
 
@@ -56,13 +56,13 @@ def read_sources(paths: Sequence[Path]) -> SourceFiles:
                 except WorkloadError as error:
                     not_judged.append(NotJudged(str(file), error.message))
             for file in files:
-                if file.suffix in shell.SUFFIXES:
+                if file.suffix in SHELL:
                     _start(_launched(file), found, not_judged)
                 else:
                     _sort(_found(file), found, not_judged)
         elif path.suffix in configs.SUFFIXES:
             _sort(read_config_file(path), found, not_judged)
-        elif path.suffix in shell.SUFFIXES:
+        elif path.suffix in SHELL:
             _start(read_launch_file(path), found, not_judged)
         else:
             sources.append(read_source(path))
@@ -114,7 +114,7 @@ def _walk(folder: Path, not_judged: list[NotJudged]) -> tuple[list[Path], list[P
         if depth >= DEPTH_LIMIT:
             folders.clear()
         scripts.extend(Path(root, name) for name in sorted(names) if name.endswith(SUFFIXES))
-        beside = (*configs.SUFFIXES, *shell.SUFFIXES)
+        beside = (*configs.SUFFIXES, *SHELL)
         files.extend(Path(root, name) for name in sorted(names) if name.endswith(beside) and name[0] != ".")
         if len(scripts) > FOLDER_LIMIT:
             reason = f"more than {FOLDER_LIMIT} scripts; the first {FOLDER_LIMIT} are read"

@@ -107,7 +107,9 @@ def score(rows: list[Row]) -> Counter[str]:
         with tempfile.TemporaryDirectory() as folder:
             pins = Path(folder, "requirements.txt")
             pins.write_text("".join(f"{name}=={version}\n" for name, version in sorted(row["pins"].items())))
-            command = ["check", "--pins", str(pins), "--python-version", row["python"], "--format", "json"]
+            scenario = "sft-lora-8bit" if row["mode"] == "int8" else "sft-lora-4bit"
+            command = ["check", "--pins", str(pins), "--python-version", row["python"], "--scenario", scenario]
+            command += ["--format", "json"]
             report = json.loads(_ran([sys.executable, "-m", "sftdoctor", *command]).stdout)
         breaks = report["verdict"] == "breaks"
         kind = {(True, True): "caught", (True, False): "missed", (False, True): "false alarm", (False, False): "quiet"}[

@@ -19,7 +19,7 @@ def never() -> None:
 def test_what_a_module_offers_is_asked_once_over_runs(tmp_path: Path, answer: bool | None) -> None:
     first = Answers(tmp_path / "kept.json", Stamps())
     assert first.offers("trl:SFTTrainer", lambda: answer) is answer
-    first.keep([__file__])
+    first.keep(lambda: [__file__])
     assert Answers(tmp_path / "kept.json", Stamps()).offers("trl:SFTTrainer", never) is answer
 
 
@@ -27,7 +27,7 @@ def test_what_a_module_offers_is_asked_once_over_runs(tmp_path: Path, answer: bo
 def test_signatures_come_back_as_they_were(tmp_path: Path, answer: Signature | None) -> None:
     first = Answers(tmp_path / "kept.json", Stamps())
     assert first.signature("trl:SFTTrainer", lambda: answer) == answer
-    first.keep([])
+    first.keep(lambda: [])
     assert Answers(tmp_path / "kept.json", Stamps()).signature("trl:SFTTrainer", never) == answer
 
 
@@ -36,7 +36,7 @@ def test_a_changed_file_drops_what_was_kept(tmp_path: Path) -> None:
     source.write_text("def f(a): ...")
     first = Answers(tmp_path / "kept.json", Stamps())
     first.offers("module:f", lambda: True)
-    first.keep([str(source)])
+    first.keep(lambda: [str(source)])
     source.write_text("def g(a): ...  # another")
     assert Answers(tmp_path / "kept.json", Stamps()).offers("module:f", lambda: False) is False
 
@@ -50,5 +50,5 @@ def test_a_damaged_file_is_no_answer(tmp_path: Path, text: str) -> None:
 def test_without_a_folder_nothing_is_kept() -> None:
     answers = Answers(None, Stamps())
     assert answers.offers("a:b", lambda: True) is True
-    answers.keep([])
+    answers.keep(lambda: [])
     assert answers.offers("a:b", never) is True

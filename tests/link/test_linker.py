@@ -8,7 +8,8 @@ import pytest
 
 from sftdoctor.link import machine as machines
 from sftdoctor.link.index import Library
-from sftdoctor.link.linker import driver, link
+from sftdoctor.link.linker import link
+from sftdoctor.link.program import driver
 from sftdoctor.model import NotJudged, Scenario, Script, Workload
 from tests.link.worlds import World, link_program, told
 

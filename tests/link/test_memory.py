@@ -11,8 +11,9 @@ import pytest
 
 from sftdoctor.link import memory
 from sftdoctor.link.index import Library
-from sftdoctor.link.linker import LinkResult, link
+from sftdoctor.link.linker import link
 from sftdoctor.link.memory import Stamps
+from sftdoctor.link.program import LinkResult
 from sftdoctor.model import Environment, Scenario, Script, Workload
 from tests.link.worlds import World, told
 

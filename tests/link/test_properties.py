@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sftdoctor.link import machine as machines
-from sftdoctor.link.linker import LinkResult
+from sftdoctor.link.program import LinkResult
 from tests.link.worlds import World, link_program
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from sftdoctor.link.index import Library
-from sftdoctor.link.linker import LinkResult, link
+from sftdoctor.link.linker import link
+from sftdoctor.link.program import LinkResult
 from sftdoctor.model import Case, Environment, Scenario, Script, Workload
 from sftdoctor.testing import build_environment
 
