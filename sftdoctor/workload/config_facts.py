@@ -19,6 +19,11 @@ TRAINERS: Mapping[str, tuple[str, str]] = {
     "reward": ("RewardTrainer", "RewardConfig"),
 }
 """Command of trl → its trainer, and the class of that one's arguments."""
+_OF_SFT = frozenset(
+    {"packing", "packing_strategy", "padding_free", "eval_packing", "max_length", "max_seq_length", "truncation_mode"}
+    | {"dataset_text_field", "completion_only_loss", "assistant_only_loss", "loss_type"}
+)
+"""Arguments that rules know as those of SFTConfig."""
 _LOADING = ("attn_implementation", "torch_dtype", "dtype", "trust_remote_code")
 _ADAPTER: Mapping[str, str] = {
     "lora_r": "lora_r",
@@ -74,7 +79,10 @@ def _training(path: str, config: Config) -> Iterator[Fact]:
     yield Fact("trainer_class", trainer, whole)
     yield Fact("trainer_args_class", arguments, whole)
     yield Fact("trainer_args_call", "made", whole)
+    yield Fact("data_collator", "none", whole)  # trl's commands give their trainers none
     for name in dict.fromkeys(ARGUMENT_FACTS):
+        if name in _OF_SFT and config.command != "sft":
+            continue  # other trainers have arguments of the same name that mean something else
         yield _fact(name, config.at(name) or (config.at("evaluation_strategy") if name == "eval_strategy" else None))
     yield _fact("use_reentrant", config.at("gradient_checkpointing_kwargs", "use_reentrant"))
     yield _fact("skip_prepare_dataset", config.at("dataset_kwargs", "skip_prepare_dataset"))

@@ -46,6 +46,15 @@ def test_facts(text: str, wanted: dict[str, object], tmp_path: Path) -> None:
     assert wanted.items() <= said.items()
 
 
+def test_a_config_of_another_trainer_says_nothing_of_sft(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(TRAINING + "beta: 0.1\npadding_free: true\nmax_length: 9\n")
+    (script,) = read_workload([path], model=None, scenario=NOTHING).scripts
+    said = {fact.name: fact.value for fact in script.facts}
+    assert said["trainer_class"] == "DPOTrainer" and said["bf16"] is True and said["data_collator"] == "none"
+    assert not {"padding_free", "max_length"} & set(said)
+
+
 def test_a_folder_is_searched_for_configs_of_trainings_alone(tmp_path: Path) -> None:
     for name, text in {
         "sft.yaml": TRAINING,
