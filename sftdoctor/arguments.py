@@ -166,7 +166,11 @@ def _command(name: str) -> argparse.ArgumentParser:
 
 def _paths(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "paths", nargs="*", metavar="PATH", default=[], help="scripts, notebooks, configs or folders of them"
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        default=[],
+        help="scripts, notebooks, configs, launch scripts or folders of them",
     )
 
 

@@ -80,10 +80,15 @@ class Checker:
         library.remember()
         if self.settings.baseline and not self.settings.write_baseline:
             report = with_baseline(report, self.baseline)
-        if links.crashed and report.verdict is not Verdict.BREAKS:
+        if (links.crashed or self._foreign(workload)) and report.verdict is not Verdict.BREAKS:
             report = replace(report, verdict=Verdict.UNKNOWN)
         not_judged = (*report.not_judged, *self.refused)
         return replace(report, not_judged=not_judged, seconds=time.perf_counter() - start)
+
+    def _foreign(self, workload: Workload) -> bool:
+        """Whether nothing of the files that were named could be judged: they are another tool's."""
+        named = self.settings.paths
+        return bool(named) and not workload.scripts and all(Path(path).is_file() for path in named)
 
     def _suppress(self, workload: Workload) -> Suppress | None:
         """What the comments of the scripts suppress; None where there are none."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sftdoctor.model import (
+    SHELL,
     Cause,
     Confidence,
     Edit,
@@ -24,6 +25,8 @@ from sftdoctor.predicates import Context, Match, Outcome, evaluate
 from sftdoctor.rulefile import FINDING, PLACEHOLDER
 from sftdoctor.symptoms import readable
 
+OPTION = "rename_option"
+"""The edit of a launch script; an option that was only said on a command line stands nowhere."""
 SEVERITIES = tuple(Severity)
 """Worst first."""
 CONFIDENCES = tuple(Confidence)
@@ -162,7 +165,7 @@ def _fix(fix: RuleFix, match: Match, context: Context) -> Fix:
     if fix.kind != "edit":
         return Fix(fix.kind, fix.safety, summary, require, reason=reason)
     location = _anchor(fix, match, context)
-    if location is None:
+    if location is None or (fix.operation == OPTION and not location.path.endswith(SHELL)):
         # no script was given, so there is nothing to edit: say what to write
         return Fix("config", Safety.MANUAL, summary, reason=reason)
     arguments = {name: fill(text, context, match.values) for name, text in fix.arguments.items()}

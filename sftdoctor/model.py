@@ -243,9 +243,77 @@ class ModelFolder:
     """Names of the modules that its weight files are for; empty where there are none or they cannot be read."""
 
 
+SHELL = (".sh", ".bash", ".slurm", ".sbatch")
+"""Suffixes of launch scripts."""
+OPEN_WORD = "\0"
+"""What a word of a command line begins with that only the shell knows: `"$LR"`."""
+ANY_WORDS = "\0\0"
+"""What such a word begins with that may come to several, or none: `$ARGS`, `"$@"`."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key of a config file."""
+
+    keys: tuple[str, ...]
+    """Its name, after those of the keys that lead to it."""
+    value: Any
+    """Plain: a scalar, list or dictionary."""
+    location: Location
+    """Of the key."""
+    repeated: bool = False
+    """Whether the same key stands further down again, so that readers never see this one."""
+
+    @property
+    def name(self) -> str:
+        """The key as people write it: "fsdp_config.fsdp_version"."""
+        return ".".join(self.keys)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A config file as read: YAML or JSON that a training, or what launches it, is given."""
+
+    kind: str
+    """trl (the arguments of a training), accelerate or deepspeed."""
+    settings: tuple[Setting, ...]
+    """Every key at any depth, in the order of the file."""
+    command: str = ""
+    """Of trl's: the command that it is for (sft, dpo, …)."""
+    sure: bool = False
+    """Whether a launch script names it, so that it is known what reads it."""
+
+    def at(self, *keys: str) -> Setting | None:
+        """The setting of that key (below those before it); None where there is none."""
+        return next((one for one in self.settings if one.keys == keys and not one.repeated), None)
+
+    def get(self, *keys: str) -> Any:
+        """Its value; None where there is none."""
+        found = self.at(*keys)
+        return found.value if found else None
+
+    def below(self, *keys: str) -> tuple[Setting, ...]:
+        """The settings right below a key; with no key those of the top."""
+        return tuple(one for one in self.settings if one.keys[:-1] == keys)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A command of a launch script that starts a training."""
+
+    launcher: str
+    """accelerate, torchrun, deepspeed, trl or python."""
+    words: tuple[str, ...]
+    """What is said to the launcher itself; of trl, which starts a script of its own, everything."""
+    places: tuple[Location, ...]
+    """Where each of them stands."""
+    command: str = ""
+    """Of trl: sft, dpo, …"""
+
+
 @dataclass(frozen=True)
 class Script:
-    """One training script as read: its path and what it says."""
+    """One training script as read, or a config file or launch script: its path and what it says."""
 
     path: str
     source: str
@@ -254,6 +322,16 @@ class Script:
     """The command line that it will get."""
     cells: tuple[tuple[int, int], ...] = ()
     """Of a notebook, whose source is its code cells as one text: (index of the cell, its first line there)."""
+    config: Config | None = None
+    """What a config file says; None for a script."""
+    launches: tuple[Launch, ...] = ()
+    """Of a launch script: what it starts."""
+    places: tuple[Location, ...] = ()
+    """Where each of the arguments stands, where a launch script gives them."""
+    started_by: str = ""
+    """That launch script; empty where none was read."""
+    would_hold: tuple[tuple[str, bytes], ...] = ()
+    """Of files that it reads, by their real path: what an edit that is only thought of would make of them."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ OPERATIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "rename_attribute": (("old", "new"), ()),
     "move_attribute": (("name", "call"), ("keyword",)),
     "call_object": (("name",), ()),
+    "rename_option": (("old", "new"), ()),
 }
 """What an edit may do: the arguments that it needs, and those that it may have; the same as repair.edits.OPERATIONS,
 which a rule file is read without."""

@@ -30,6 +30,7 @@ CASE_DATA: Mapping[str, type | tuple[type, ...]] = {
     "entry_points": list,
     "complete": bool,
     "script": str,
+    "config": str,
     "beside": dict,
     "arguments": list,
     "model": dict,

@@ -60,6 +60,8 @@ def ignores_in(script: Script) -> tuple[Ignore, ...]:
     """
     if "sftdoctor:" not in script.source:
         return ()
+    if script.config is not None:
+        return tuple(_in_config(script))
     found: list[Ignore] = []
     above: list[Ignore] = []
     within: list[Ignore] = []
@@ -76,6 +78,16 @@ def ignores_in(script: Script) -> tuple[Ignore, ...]:
         elif token.type not in _SKIPPED and not start:
             start = row
     return (*found, *above, *within)
+
+
+def _in_config(script: Script) -> Iterator[Ignore]:
+    """The comments of a YAML file: each covers its line, or the next one where it stands alone."""
+    for row, line in enumerate(script.source.splitlines(), start=1):
+        found = _COMMENT.search(line)
+        if found is not None:
+            covered = row if line[: found.start()].strip() else row + 1
+            ids = tuple(word.strip() for word in (found[1] or "").split(",") if word.strip())
+            yield Ignore(script.path, ids, found[2].strip(), row, covered, covered)
 
 
 def _tokens(source: str) -> Iterator[tokenize.TokenInfo]:

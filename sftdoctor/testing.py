@@ -23,6 +23,7 @@ scenario         name of the scenario; without it the default
 entry_points     "module:attribute" that the run imports, in order: what the linker follows; without it none
 facts            facts of the script, by name; with neither these nor a script the scenario's speak
 script           text of the script, read as any script is; arguments: its command line
+config           text of a config file, YAML (JSON where it begins with a brace)
 beside           name → text of files that lie beside the script
 model            { config = { … }, "modeling_x.py" = "…" }: the model folder
 log              text of a log: explain is asked whether it shows the rule's error, and nothing else is looked at
@@ -164,11 +165,14 @@ def build_workload(case: Case, folder: Path) -> Workload:
         _write(folder, name, text)
     scenario = load_scenario(case.data.get("scenario"))
     scenario = replace(scenario, entry_points=tuple(case.data.get("entry_points", ())), run="")
-    if "script" in case.data or "model" in case.data:
+    if not {"script", "config", "model"}.isdisjoint(case.data):
         from sftdoctor.workload import read_workload
 
         model = _write_model(case.data["model"], folder / "model") if "model" in case.data else None
         scripts = [_write(folder, "train.py", case.data["script"])] if "script" in case.data else []
+        if "config" in case.data:
+            text = case.data["config"]
+            scripts.append(_write(folder, f"config.{'json' if text.lstrip().startswith('{') else 'yaml'}", text))
         workload = read_workload(scripts, model=model, scenario=scenario, arguments=case.data.get("arguments", ()))
     else:
         workload = Workload(scenario)

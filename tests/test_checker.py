@@ -42,3 +42,14 @@ def test_no_cache_writes_none(healthy: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("SFTDOCTOR_CACHE", str(tmp_path / "cache"))
     Checker(Settings(python=str(healthy), no_cache=True)).check()
     assert not (tmp_path / "cache").exists()
+
+
+def test_files_that_only_another_tool_reads_leave_the_verdict_open(healthy: Path, tmp_path: Path) -> None:
+    path = tmp_path / "axolotl.yaml"
+    path.write_text("base_model: x\nmicro_batch_size: 1\n")
+    report = Checker(Settings(python=str(healthy), paths=(str(path),))).check()
+    assert report.verdict is Verdict.UNKNOWN
+    assert "it is an axolotl config" in {one.reason for one in report.not_judged}
+    (tmp_path / "train.py").write_text("x = 1\n")
+    both = Checker(Settings(python=str(healthy), paths=(str(path), str(tmp_path / "train.py")))).check()
+    assert both.verdict is not Verdict.UNKNOWN

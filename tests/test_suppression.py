@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sftdoctor.checker import Checker
-from sftdoctor.model import Confidence, Finding, Location, Script, Severity, Verdict
+from sftdoctor.model import Confidence, Config, Finding, Location, Script, Severity, Verdict
 from sftdoctor.ruleset import load_rules
 from sftdoctor.settings import Settings
 from sftdoctor.suppression import ignores_in, suppress
@@ -105,3 +105,11 @@ def test_what_the_configuration_ignores_is_kept_with_its_reason(broken: Path) ->
     assert {("API021", "ignore", "known"), ("GPU007", "ignore", "")} <= {
         (one.finding.id, one.by, one.reason) for one in report.suppressed
     }
+
+
+def test_comments_of_a_config_cover_their_line_or_the_next() -> None:
+    source = f"a: 1  {MARK}\nb: 2\n{MARK}\nc: 3\nd: 4\n"
+    ignores = ignores_in(Script("train.py", source, config=Config("trl", ())))
+    covered = [line for line in range(1, 6) if suppress([finding(line)], ignores, ())[1]]
+    assert covered == [1, 4]
+    assert [one.reason for one in ignores] == ["why", "why"]

@@ -283,7 +283,7 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
         instance.attrs["args"] = Seq("tuple", list(args.positional), args.star)
     else:
         instance.open |= cls.open
-    parsers.remember_types(cls, instance, args)
+    parsers.remember_types(machine, cls, instance, args)
     return instance
 
 

@@ -220,7 +220,7 @@ def make_dataclass(cls: Class, decorator: ast.expr) -> Class:
         if annotation.endswith("KW_ONLY"):
             kw_only = True
             continue
-        cls.fields.append(_field(cls, item, kw_only))
+        cls.fields.append(_field(cls, item, kw_only, annotation))
         if "slots" in options:
             cls.ns.setdefault(item.target.id, UNKNOWN)
     if "__init__" in cls.ns and not isinstance(cls.ns["__init__"], Function):
@@ -232,7 +232,7 @@ def _is_true(node: ast.expr | None) -> bool:
     return isinstance(node, ast.Constant) and bool(node.value)
 
 
-def _field(cls: Class, item: ast.AnnAssign, kw_only: bool) -> Field:
+def _field(cls: Class, item: ast.AnnAssign, kw_only: bool, annotation: str) -> Field:
     assert isinstance(item.target, ast.Name)
     name, init = item.target.id, True
     has_default, default = item.value is not None, UNKNOWN if item.value is None else cls.ns.get(name, UNKNOWN)
@@ -249,7 +249,7 @@ def _field(cls: Class, item: ast.AnnAssign, kw_only: bool) -> Field:
             default = UNKNOWN
             if decorator_name(item.value) == "field":
                 cls.ns.pop(name, None)  # no class attribute: `SomeConfig.name` is an AttributeError
-    return Field(name, has_default, default, init, kw_only, item.lineno, "InitVar" in ast.unparse(item.annotation))
+    return Field(name, has_default, default, init, kw_only, item.lineno, "InitVar" in annotation, annotation)
 
 
 def linearize(cls: Class) -> None:

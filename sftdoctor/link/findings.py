@@ -16,7 +16,12 @@ KINDS: dict[str, tuple[str, str]] = {
     "missing-attribute": ("API005", "{caller} uses an attribute that {callee} does not have"),
     "import-order": ("API012", "{caller} is imported before what gives {callee} the name that it needs"),
     "abstract-method": ("API011", "{caller} makes an object of a class that lacks a method which {callee} demands"),
-    "unknown-option": ("API013", "the command line has an option that {callee} does not know"),
+    "unknown-option": ("API013", "--{name} is no option that {callee} knows"),
+    "unknown-key": ("API071", "{name} is no key that {callee} knows"),
+    "ignored-key": ("API072", "{name} is a key that {callee} does not read"),
+    "wrong-value": ("CFG101", "{callee} does not take this value of {name}"),
+    "repeated-key": ("CFG102", "{name} stands twice in the config"),
+    "clashing-field": ("API073", "{name} is a field of the script's and of {callee}'s dataclass"),
     "missing-argument": ("API006", "{caller} leaves out an argument that {callee} requires"),
     "too-many-positionals": ("API007", "{caller} passes more arguments than {callee} takes"),
     "override-mismatch": ("API008", "{caller} calls a method in a way that its override in {callee} does not take"),
@@ -25,6 +30,8 @@ KINDS: dict[str, tuple[str, str]] = {
     "numpy-binary-interface": ("ENV010", "a compiled module was built for another numpy"),
     "extension-cannot-load": ("ENV011", "a compiled module was built for another Python"),
 }
+SILENT = ("ignored-key", "repeated-key")
+"""What stops no run."""
 CONFIDENCE = {CERTAIN: Confidence.CERTAIN, LIKELY: Confidence.LIKELY, POSSIBLE: Confidence.POSSIBLE}
 
 
@@ -43,18 +50,24 @@ def finding(event: Event, environment: Environment, scripts: dict[str, str]) -> 
     overridden = scripts.get(event.callee.module) if event.callee else None
     if overridden and callee:
         callee = replace(callee, distribution=overridden, version=None, module="", symbol=None)
-    names = {"caller": _name(caller, path), "callee": callee.distribution if callee else event.name}
+    names = {"name": event.name, "caller": _name(caller, path), "callee": callee.distribution if callee else event.name}
     return Finding(
         id=identifier,
         rule=event.kind,
-        severity=Severity.ERROR if event.doubt < POSSIBLE else Severity.WARNING if path else Severity.INFO,
+        severity=_severity(event, path),
         confidence=CONFIDENCE[event.doubt],
         title=title.format(**names),
         message=message(event, caller, callee, path),
-        symptom=f"{event.exception}: {event.message}",
+        symptom=f"{event.exception}: {event.message}" if event.exception else "",
         cause=Cause(caller if not path else None, callee, event.name, event.expression),
         location=_location(event, path) or _override(event, overridden),
     )
+
+
+def _severity(event: Event, path: str | None) -> Severity:
+    if event.kind in SILENT:
+        return Severity.WARNING
+    return Severity.ERROR if event.doubt < POSSIBLE else Severity.WARNING if path else Severity.INFO
 
 
 def _override(event: Event, path: str | None) -> Location | None:
@@ -100,7 +113,7 @@ def _callee(event: Event, environment: Environment) -> Place | None:
     if event.kind == "missing-module":
         top = event.name.partition(".")[0]
         return Place(top.replace("_", "-").lower(), environment.version(top.replace("_", "-").lower()), event.name)
-    if event.name:
+    if event.name and event.kind != "repeated-key":
         return Place(event.name.replace("_", "-").lower(), environment.version(event.name.replace("_", "-").lower()))
     return None
 
@@ -119,8 +132,18 @@ def message(event: Event, caller: Place, callee: Place | None, path: str | None)
         "import-order": f"{who} does{asked}{where}; {target} has no such name by then.",
         "abstract-method": f"{who} does{asked}{where}; {target} declares `{event.name}` abstract there, and the class "
         "does not implement it.",
-        "unknown-option": f"{who} parses the command line{asked}; `--{event.name}` is no field of its dataclasses, "
+        "unknown-option": f"{who} gives `--{event.name}`, which {target} does not know{_beside(callee)}."
+        if event.expression == event.name
+        else f"{who} parses the command line{asked}; `--{event.name}` is no field of its dataclasses, "
         f"{target} included.",
+        "unknown-key": f"{who} sets `{event.expression}`, which {target} does not have{_beside(callee)}.",
+        "ignored-key": f"{who} sets `{event.expression}`, which {target} does not read{_beside(callee)}: it has no "
+        "effect.",
+        "wrong-value": f"{who} sets `{event.expression}` to what {target} does not take{_beside(callee)}.",
+        "repeated-key": f"{who} sets `{event.expression}`, which stands further down once more: the last one counts, "
+        "without a word.",
+        "clashing-field": f"{who} declares the field `{event.name}`, which {target} has too{_beside(callee)}: one "
+        "parser of both has the option twice.",
         "missing-argument": f"{who} calls{asked}{where}; {target} requires the argument `{event.name}`.",
         "too-many-positionals": f"{who} calls{asked}{where} with more positional arguments than {target} takes.",
         "override-mismatch": f"{who} calls{asked}{where}; the override in {target} does not take `{event.name}`.",
@@ -132,6 +155,14 @@ def message(event: Event, caller: Place, callee: Place | None, path: str | None)
     text = texts.get(event.kind, f"{who}: {event.message}")
     since = remark(event, callee.distribution, callee.version) if callee else ""
     return " ".join(part for part in (text, since, event.detail) if part)
+
+
+def _beside(callee: Place | None) -> str:
+    """Where the class or module stands that reads a config: " (ClusterConfig, accelerate/…/config_args.py:178)"."""
+    if callee is None or not callee.path:
+        return ""
+    name = (callee.symbol or "").rpartition(".")[2]
+    return f" ({name}, {callee.path}:{callee.line})" if callee.line else f" ({callee.path})"
 
 
 def _absence(event: Event, callee: Place | None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from sftdoctor.link import forked, memory, scripts
 from sftdoctor.link.findings import finding, select
 from sftdoctor.link.index import Library
+from sftdoctor.link.keys import judge_config, judge_launches
 from sftdoctor.link.locate import parse
 from sftdoctor.link.machine import Machine
 from sftdoctor.link.program import DRIVER, LinkResult, Program, driver
@@ -70,11 +71,24 @@ def _followed(
 def _in_turn(library: Library, environment: Environment, programs: Sequence[Program]) -> list[Followed]:
     """Follow programs one after the other in this process."""
     results = []
+    reader: Machine | None = None
     for program in programs:
-        results.append(_alone(library, environment, program))
+        if program.is_data:
+            reader = reader or library.machine()  # what reads one config has been followed for the next
+            results.append(_read(reader, library, environment, program))
+        else:
+            results.append(_alone(library, environment, program))
         if len(programs) > MANY:
             gc.collect()  # classes hold themselves in circles: what many leave behind would add up
+    if reader is not None:
+        reader.release()
     return results
+
+
+def _read(machine: Machine, library: Library, environment: Environment, program: Program) -> Followed:
+    """Judge a config file or launch script, with what the machine has followed before."""
+    machine.start(library.locator, ())
+    return _follow(machine, environment, program)
 
 
 def _received(data: bytes) -> Followed | None:
@@ -102,17 +116,22 @@ def _prepared(library: Library, entry_points: Sequence[str]) -> Machine | None:
 def _upon(machine: Machine, library: Library, environment: Environment, program: Program) -> Followed:
     """Follow a script with what the machine has imported; anew where a module beside the script stands before that."""
     assert program.script
+    if program.is_data:
+        return _read(machine, library, environment, program)
     beside = library.beside(Path(program.script.path))
     if any("." not in name and (found := beside.find(name)) and found.own for name in machine.modules):
         return _alone(library, environment, program)
     machine.start(beside, program.script.arguments)
+    machine.would_hold, machine.places = dict(program.script.would_hold), program.script.places
     return _follow(machine, environment, program)
 
 
 def _alone(library: Library, environment: Environment, program: Program) -> Followed:
     """Follow one program from the start."""
-    machine = library.machine(Path(program.path) if program.path else None)
+    machine = library.machine(Path(program.path) if program.path and not program.is_data else None)
     machine.arguments = program.script.arguments if program.script else ()
+    if program.script:
+        machine.would_hold, machine.places = dict(program.script.would_hold), program.script.places
     followed = _follow(machine, environment, program)
     machine.release()
     return followed
@@ -123,12 +142,18 @@ def _follow(machine: Machine, environment: Environment, program: Program) -> Fol
     path = program.path
     name = f"__{path}__" if path else DRIVER
     not_judged: list[NotJudged] = []
+    config = program.script.config if program.script else None
     try:
-        tree = parse(program.source, path or name)
-        machine.script(name, tree, path)
-        if program.script:
-            scripts.follow_uncalled(machine, tree)
-            scripts.tell_order(machine)
+        if config is not None and path is not None:
+            judge_config(machine, path, config)
+        elif program.script and program.script.launches:
+            judge_launches(machine, program.script.launches)
+        else:
+            tree = parse(program.source, path or name)
+            machine.script(name, tree, path)
+            if program.script:
+                scripts.follow_uncalled(machine, tree)
+                scripts.tell_order(machine)
     except ValueError as error:
         not_judged.append(NotJudged(path or name, f"it cannot be parsed: {error}"))
     except Left as left:

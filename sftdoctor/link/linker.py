@@ -65,7 +65,10 @@ def _followed(
 def _said(program: Program) -> tuple[str, ...]:
     """All that the result hangs on beside the environment."""
     script = program.script
-    return (program.source, script.path, repr(script.arguments), _beside(script)) if script else (program.source,)
+    if script is None:
+        return (program.source,)
+    given = (script.arguments, script.places, script.launches, script.would_hold, script.config and script.config.sure)
+    return program.source, script.path, repr(given), _beside(script)
 
 
 def _beside(script: Script) -> str:

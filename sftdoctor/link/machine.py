@@ -28,7 +28,7 @@ from sftdoctor.link.values import (
     Value,
     strip,
 )
-from sftdoctor.model import Environment, NotJudged
+from sftdoctor.model import Environment, Location, NotJudged
 
 if TYPE_CHECKING:
     from sftdoctor.link.binaries import BinaryProblem
@@ -75,6 +75,14 @@ class Machine:
         """The user's own modules → their files: the script, and what it imports from beside it."""
         self.arguments: tuple[str, ...] = ()
         """The command line that the script gets; empty where that is not known."""
+        self.places: tuple[Location, ...] = ()
+        """Where each of its words stands, where a launch script gives it."""
+        self.stops_at_parser = False
+        """Whether following ends (Parsed) where a dataclass parser is about to read the command line."""
+        self.would_hold: dict[str, bytes] = {}
+        """Real paths of files that the program reads → what they are thought to hold."""
+        self.read: set[str] = set()
+        """Files beside the modules that what was found rests on: configs."""
         self.own_functions: list[Function] = []
         """Every function that the user's own modules define."""
         self.uncalled = False
@@ -153,6 +161,11 @@ class Machine:
     def is_main(self, module: Module) -> bool:
         """Whether the module is the program itself, whose tree was given whole."""
         return module is self._main
+
+    @property
+    def main_path(self) -> str | None:
+        """The file of the program itself; None where it is none of the user's."""
+        return self._main.path if self._main else None
 
     def main_names(self) -> list[Value]:
         """What the names of the program itself stand for."""
@@ -330,7 +343,7 @@ class Machine:
     def start(self, locator: Locator, arguments: Sequence[str]) -> None:
         """Make ready for another program that finds imported what was followed so far."""
         self.locator, self.arguments = locator, tuple(arguments)
-        self.events, self.not_judged, self._seen, self._steps = [], {}, {}, STEPS
+        self.events, self.not_judged, self._seen, self._steps, self.read = [], {}, {}, STEPS, set()
 
     def is_opaque(self, name: str) -> bool:
         """Whether a module is looked up, never followed."""
@@ -433,7 +446,7 @@ class Machine:
 
     def files(self) -> list[str]:
         """The files that were read."""
-        return sorted({m.path for m in self.modules.values() if isinstance(m, Module) and m.path})
+        return sorted({*self.read, *(m.path for m in self.modules.values() if isinstance(m, Module) and m.path)})
 
     def exports(self, folder: str) -> dict[str, list[str]]:
         """Every name that the model files below a folder export."""

@@ -1,15 +1,13 @@
-"""The words of a command line, and the keys of a config file that one names."""
+"""The words of a command line."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from sftdoctor.link.values import Const, Dict, Field, Seq, Value, constant
+from sftdoctor.link.values import UNKNOWN, Const, Dict, Field, Seq, Value, constant
+from sftdoctor.model import ANY_WORDS, OPEN_WORD
 
 WORDS: Mapping[str, object] = {"true": True, "false": False, "none": None, "yes": True, "no": False}
-MAX_CONFIG = 1_000_000
-"""Bytes; a larger config file is not read."""
 
 
 class Options:
@@ -18,6 +16,10 @@ class Options:
     def __init__(self) -> None:
         self.known: dict[str, object] = {}
         self.unknown: dict[str, list[str]] = {}
+        self.places: dict[str, int] = {}
+        """Of each unknown one, which word it is."""
+        self.open = False
+        """Whether there may be others, that only the shell knows."""
 
 
 def spellings_of(fields: Mapping[str, Field], *, hyphens: bool) -> dict[str, str]:
@@ -50,11 +52,14 @@ def read_options(words: Sequence[str], spellings: Mapping[str, str], *, config: 
     while position < len(words):
         word = words[position]
         position += 1
+        found.open |= word.startswith(OPEN_WORD)
         if not word.startswith("--") or len(word) < 3:
             continue  # a word that stands alone is for a parser of the script's own
         name, equals, value = word[2:].partition("=")
         values = [value] if equals else []
+        place = position - 1
         while not equals and position < len(words) and not _is_option(words[position]):
+            found.open |= words[position].startswith(ANY_WORDS) and (bool(values) or _may_be_many(words[position]))
             values.append(words[position])
             position += 1
         if config and name == "config":
@@ -62,12 +67,18 @@ def read_options(words: Sequence[str], spellings: Mapping[str, str], *, config: 
             continue
         field = _meant(name, spellings)
         if field is None:
-            found.unknown[name] = [f"--{name}", *values]
+            found.unknown[name] = [f"--{name}", *(value.lstrip(OPEN_WORD) for value in values)]
+            found.places[name] = place
         elif field.startswith("!"):
             found.known[field[1:]] = False
         else:
             found.known[field] = values if len(values) > 1 else values[0] if values else True
     return found, file
+
+
+def _may_be_many(word: str) -> bool:
+    """Whether a word that only the shell knows is a list: `"$@"`, `$*`, `${ARGS[@]}`."""
+    return "@" in word or "*" in word
 
 
 def _is_option(word: str) -> bool:
@@ -83,6 +94,8 @@ def _meant(name: str, spellings: Mapping[str, str]) -> str | None:
 
 
 def value_of(given: object) -> Value:
+    if isinstance(given, str) and OPEN_WORD in given:
+        return UNKNOWN
     if isinstance(given, list):
         return Seq("list", [value_of(item) for item in given])
     if isinstance(given, dict):
@@ -100,19 +113,3 @@ def plain(word: str) -> object:
         except ValueError:
             continue
     return word
-
-
-def read_config(name: str) -> dict[str, object]:
-    """The keys of a YAML config that the command line names; empty where it cannot be read."""
-    import yaml
-
-    path = Path(name)
-    try:
-        if path.stat().st_size > MAX_CONFIG:
-            return {}
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
-        return {}
-    if not isinstance(data, dict):
-        return {}
-    return {str(key): value for key, value in data.items() if key != "env"}

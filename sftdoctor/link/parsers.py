@@ -7,9 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sftdoctor.link import calls, expressions, signatures
-from sftdoctor.link.options import Options, read_config, read_options, spellings_of, value_of
-from sftdoctor.link.state import Frame
+from sftdoctor.link import calls, describe, expressions, signatures
+from sftdoctor.link.files import config_text, settings_of
+from sftdoctor.link.keys.reader import REFUSES, Reader, judge_keys
+from sftdoctor.link.keys.tell import tell, tell_repeated
+from sftdoctor.link.options import Options, read_options, spellings_of, value_of
+from sftdoctor.link.state import Frame, Parsed, Raised
 from sftdoctor.link.values import (
     FALSE,
     NONE,
@@ -29,6 +32,7 @@ from sftdoctor.link.values import (
     strip,
     text,
 )
+from sftdoctor.model import ANY_WORDS, OPEN_WORD, Setting
 
 if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
@@ -63,15 +67,39 @@ def dataclass_parser(machine: Machine, frame: Frame, callee: Value, args: Argume
     classes = _classes(parser.attrs.get(TYPES))
     if classes is None:
         return UNKNOWN if method in (*PARSE, *FILES, "parse_dict") else None
+    if method in PARSE and machine.stops_at_parser:
+        raise Parsed(parser.cls, classes)
     if method in PARSE:
         return _parse(machine, frame, parser, classes, args, node, config=method == "parse_args_and_config")
     if method == "parse_dict":
         given = strip(args.get(0, "args") or UNKNOWN)
         values = given.items if isinstance(given, Dict) else {}
+        if constant(args.get(1, "allow_extra_keys")) is not True:
+            _refuse_keys(machine, frame, classes, node, values)
         return Seq("tuple", [_instance(machine, frame, cls, values, node, known=False) for cls in classes])
     if method in FILES:
-        return Seq("tuple", [_instance(machine, frame, cls, {}, node, known=False) for cls in classes])
+        return _parse_file(machine, frame, classes, args, node)
     return None
+
+
+def _parse_file(machine: Machine, frame: Frame, classes: list[Class], args: Arguments, node: ast.Call) -> Value:
+    """`parser.parse_yaml_file(FILE)` and its like: what the file says, where it is at hand."""
+    name = text(args.get(0, "yaml_file") or args.keywords.get("json_file"))
+    config = config_text(machine, name) if name is not None else None
+    if config is None or config.root.pairs is None:
+        return Seq("tuple", [_instance(machine, frame, cls, {}, node, known=False) for cls in classes])
+    settings = settings_of(config)
+    if constant(args.get(1, "allow_extra_keys")) is not True:
+        message = "Some keys are not used by the HfArgumentParser: ['{key}']"
+        reader = Reader(classes, message=message, converts=False)
+        judge_keys(machine, config.path, settings, reader, doubt=machine.doubt)
+    values: dict[Any, Value] = {one.name: _plain_value(one.value) for one in settings if not one.repeated}
+    return Seq("tuple", [_instance(machine, frame, cls, values, node, known=True) for cls in classes])
+
+
+def _plain_value(value: object) -> Value:
+    """A value of a file as it is: nothing makes numbers of its texts."""
+    return Const(value) if isinstance(value, str) else value_of(value)
 
 
 def _add_to_dataclass_parser(machine: Machine, frame: Frame, owner: ast.expr, args: Arguments) -> Value | None:
@@ -96,12 +124,44 @@ def _is_dataclass_parser(cls: Class) -> bool:
     return any(base.name == DATACLASS_PARSER for base in cls.mro)
 
 
-def remember_types(cls: Class, instance: Instance, args: Arguments) -> None:
+def remember_types(machine: Machine, cls: Class, instance: Instance, args: Arguments) -> None:
     """Keep what a dataclass parser was made with, whatever its constructor does with it."""
     if _is_dataclass_parser(cls):
         given = args.get(0, "dataclass_types") or args.keywords.get("parsers")
         if given is not None:
             instance.attrs[TYPES] = given
+            if "conflict_handler" not in args.keywords and not args.double_star:
+                _tell_clashes(machine, _classes(given) or [])
+
+
+def _tell_clashes(machine: Machine, classes: Sequence[Class]) -> None:
+    """Fields of the user's dataclasses that another class of the same parser has too: argparse refuses the second."""
+    homes: dict[str, Class] = {}
+    for cls in classes:
+        for field in signatures.dataclass_fields(cls) or ():
+            other = homes.setdefault(field.name, cls)
+            own, theirs = (other, cls) if _is_own(machine, other) else (cls, other)
+            if field.init and other is not cls and _is_own(machine, own) and not _is_own(machine, theirs):
+                _tell_clash(machine, own, theirs, field.name)
+
+
+def _is_own(machine: Machine, cls: Class) -> bool:
+    return cls.module is not None and machine.is_script(cls.module)
+
+
+def _tell_clash(machine: Machine, own: Class, theirs: Class, name: str) -> None:
+    for base in own.mro:
+        statements = base.node.body if base.node is not None and _is_own(machine, base) else []
+        for item in statements:
+            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id == name:
+                message = f"argument --{name}: conflicting option string: --{name}"
+                event = describe.event(
+                    "clashing-field", "ArgumentError", message, name, None, item.target, machine.doubt, theirs
+                )
+                assert base.module is not None  # it is the user's
+                event.caller = describe.site(base.module, item.lineno, own.name)
+                machine.note(Raised(None, message, event))
+                return
 
 
 def _classes(value: Value | None) -> list[Class] | None:
@@ -121,7 +181,7 @@ def _parse(
     *,
     config: bool,
 ) -> Value:
-    words, more = _words(machine, args), _declared(parser)
+    words, more, options = _words(machine, args), _declared(parser), Options()
     fields = {field.name: field for cls in classes for field in signatures.dataclass_fields(cls) or []}
     open_ended = any(signatures.dataclass_fields(cls) is None for cls in classes)
     values: dict[Any, Value] = {}
@@ -130,19 +190,38 @@ def _parse(
         options, given_config = read_options(
             words, {**_spellings(machine, parser, fields), **more.spellings}, config=config
         )
-        extra: dict[str, object] = read_config(given_config) if given_config else {}
-        values = {key: value_of(item) for key, item in extra.items() if key in fields} | {
+        read = config_text(machine, given_config) if given_config else None
+        settings = settings_of(read) if read is not None else []
+        values = {one.name: value_of(one.value) for one in settings if one.name in fields and not one.repeated} | {
             key: value_of(item) for key, item in options.known.items()
         }
+        if read is not None:
+            _judge_config(machine, read.path, settings, parser.cls, classes, args)
         if not open_ended and not lenient:
-            _refuse_unknown(machine, frame, classes, node, options, [key for key in extra if key not in fields])
-    known = words is not None
+            _refuse_unknown(machine, frame, classes, node, options)
+    known = words is not None and not options.open
     made: list[Value] = [_instance(machine, frame, cls, values, node, known=known) for cls in classes]
     if more.fields:
         made.append(Instance(machine.anything("Namespace"), {**more.fields, **more.given(values, known)}, True))
     if lenient:
         made.append(Seq("list", [], True))
     return Seq("tuple", made)
+
+
+def _judge_config(
+    machine: Machine, path: str, settings: list[Setting], parser: Class, classes: list[Class], args: Arguments
+) -> None:
+    """The keys of the file that `--config` names; what becomes of those that are no field, the parser decides."""
+    wanted = constant(args.keywords.get("return_remaining_strings")) is True
+    told = constant(args.keywords.get("fail_with_unknown_args")) is not False and not wanted
+    refuses = told and REFUSES.search(machine.class_text(parser)) is not None
+    own = next((base for base in parser.mro if base.name == "TrlParser"), parser)
+    refuses |= told and REFUSES.search(machine.class_text(own)) is not None
+    if wanted and not refuses:
+        return  # the script does something with them
+    reader = Reader(classes, refuses, others=frozenset({"env"}))
+    judge_keys(machine, path, settings, reader, doubt=machine.doubt)
+    tell_repeated(machine, path, settings)
 
 
 def _spellings(machine: Machine, parser: Instance, fields: Mapping[str, Field]) -> dict[str, str]:
@@ -162,19 +241,38 @@ def _words(machine: Machine, args: Arguments) -> list[str] | None:
     return None if None in words else [word for word in words if word is not None]
 
 
-def _refuse_unknown(
-    machine: Machine, frame: Frame, classes: list[Class], node: ast.Call, options: Options, keys: Sequence[str]
-) -> None:
-    """Say which options and config keys no dataclass has: the parser refuses them."""
+def _refuse_unknown(machine: Machine, frame: Frame, classes: list[Class], node: ast.Call, options: Options) -> None:
+    """Say which options no dataclass has: the parser refuses them."""
     bases = [base for cls in classes for base in cls.mro if base.module and not machine.is_script(base.module)]
     owner = next((base for base in bases if base.fields is not None), classes[0])
     rest = [word for words in options.unknown.values() for word in words]
     message = f"Some specified arguments are not used by the {DATACLASS_PARSER}: {rest}"
     for name in options.unknown:
+        place = machine.places[options.places[name]] if machine.places else None
+        if place is not None:
+            option = Setting((name,), None, place)
+            tell(
+                machine,
+                "unknown-option",
+                option,
+                exception="ValueError",
+                message=message,
+                callee=owner,
+                doubt=machine.doubt,
+            )
+            continue
         machine.broken("unknown-option", "ValueError", message, name, frame, node, callee=owner)
-    for key in keys:
-        message = f"Unknown arguments from config file: ['--{key}', …]"
-        machine.broken("unknown-option", "ValueError", message, key, frame, node, callee=owner)
+
+
+def _refuse_keys(
+    machine: Machine, frame: Frame, classes: list[Class], node: ast.Call, values: Mapping[Any, Value]
+) -> None:
+    """Say which keys of a dictionary no dataclass has."""
+    reader = Reader(classes)
+    for key in values if not reader.open else ():
+        if isinstance(key, str) and key not in reader.fields:
+            message = f"Some keys are not used by the HfArgumentParser: ['{key}']"
+            machine.broken("unknown-key", "ValueError", message, key, frame, node, callee=reader.owner(key))
 
 
 def _instance(
@@ -244,7 +342,8 @@ def argument_parser(machine: Machine, _args: Arguments) -> Value:
         words = _words(inner, args)
         options, _ = read_options(words or (), declared.spellings, config=False)
         values = {name: value_of(value) for name, value in options.known.items()}
-        return Instance(inner.anything("Namespace"), declared.given(values, words is not None), True)
+        known = words is not None and not options.open
+        return Instance(inner.anything("Namespace"), declared.given(values, known), True)
 
     same = Native("add_argument_group", lambda _m, _a: parser)
     parser.attrs.update(
@@ -264,5 +363,6 @@ def argument_parser(machine: Machine, _args: Arguments) -> Value:
 
 def command_line(machine: Machine) -> Value:
     """sys.argv."""
-    words: list[Value] = [Const(word) for word in machine.arguments]
-    return Seq("list", [UNKNOWN, *words], not words)
+    words = [UNKNOWN if word.startswith(OPEN_WORD) else Const(word) for word in machine.arguments]
+    many = any(word.startswith(ANY_WORDS) for word in machine.arguments)
+    return Seq("list", [UNKNOWN, *words], not words or many)

@@ -31,6 +31,11 @@ class Program:
     script: Script | None = None
 
     @property
+    def is_data(self) -> bool:
+        """Whether it is a config file or launch script, beside which no modules lie."""
+        return self.script is not None and (self.script.config is not None or bool(self.script.launches))
+
+    @property
     def path(self) -> str | None:
         """The script's file."""
         return self.script.path if self.script else None

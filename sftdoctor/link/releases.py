@@ -7,6 +7,8 @@ words a finding and never makes one: what is missing is read off the code that i
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, TypedDict
 
@@ -31,8 +33,28 @@ class History(TypedDict):
     facts: dict[str, dict[str, str]]
 
 
-ARGUMENTS = ("unexpected-keyword", "override-mismatch", "unknown-option")
+ARGUMENTS = ("unexpected-keyword", "override-mismatch", "unknown-option", "unknown-key", "ignored-key")
 NAMES = ("missing-name", "missing-attribute")
+_ARGUMENT = re.compile(r"(\w+)\((\w+)\)")
+
+
+def arguments_of(distribution: str, modules: re.Pattern[str]) -> Mapping[str, frozenset[str]]:
+    """The arguments that come and go with the releases, by the class that has them.
+
+    Args:
+        distribution: Whose classes.
+        modules: Which of its modules.
+
+    Returns:
+        Class → the arguments that some releases have and others have not.
+    """
+    history = _history(distribution)
+    found: dict[str, set[str]] = {}
+    for module, facts in history["facts"].items() if history else ():
+        for fact in facts if modules.fullmatch(module) else ():
+            if named := _ARGUMENT.fullmatch(fact):
+                found.setdefault(named[1], set()).add(named[2])
+    return {name: frozenset(arguments) for name, arguments in found.items()}
 
 
 def remark(event: Event, distribution: str, version: str | None) -> str:

@@ -110,5 +110,19 @@ class Left(Exception):  # noqa: N818 - no error: how a block ends early
         self.how = how
 
 
+class Parsed(Exception):  # noqa: N818 - no error: what was looked for is found
+    """A command line is about to be parsed by a dataclass parser.
+
+    Args:
+        parser: Its class.
+        classes: The dataclasses that it was made with.
+    """
+
+    def __init__(self, parser: Class, classes: list[Class]) -> None:
+        super().__init__(parser.name)
+        self.parser = parser
+        self.classes = classes
+
+
 class Exhausted(Exception):  # noqa: N818 - no error of the program: the budget is spent
     """The budget of this run is spent."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import classes, expressions, importing, nodes, scripts
+from sftdoctor.link.files import FILE
 from sftdoctor.link.guards import condition
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Raised, Try
 from sftdoctor.link.values import (
@@ -505,7 +506,8 @@ def _with(machine: Machine, frame: Frame, node: ast.With | ast.AsyncWith) -> Non
         if isinstance(value, Instance) and value.cls.name == "suppress":
             suppressed.append(tuple(c.name for c in value.attrs.values() if isinstance(c, Class)))
         if item.optional_vars is not None:
-            entered = value if isinstance(value, Instance) and "__enter__" in value.cls.ns else UNKNOWN
+            itself = isinstance(value, Instance) and ("__enter__" in value.cls.ns or FILE in value.attrs)
+            entered = value if itself else UNKNOWN
             assign(machine, frame, item.optional_vars, entered)
     machine.catching.append(Try(suppressed))
     try:

@@ -161,6 +161,8 @@ class Field:
     line: int = 0
     init_only: bool = False
     """An InitVar: handed to __post_init__ alone."""
+    annotation: str = ""
+    """Its type as it is written."""
 
 
 @dataclass(eq=False, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sftdoctor.model import Finding, Place, Script
+from sftdoctor.model import Finding, Place
 from sftdoctor.predicates.core import Argument, Context, Judgement, Match, as_texts, fails_each, predicate
 
 KINDS = (
@@ -17,6 +17,11 @@ KINDS = (
     "import-order",
     "abstract-method",
     "unknown-option",
+    "clashing-field",
+    "unknown-key",
+    "ignored-key",
+    "wrong-value",
+    "repeated-key",
     "too-many-positionals",
     "override-mismatch",
     "version-gate",
@@ -29,8 +34,12 @@ KINDS = (
 SCRIPT = "script"
 """How a rule names a caller or callee that is a file of the user's and not of a distribution."""
 
+ASKS = {"unknown-key": "The config passes"}
+"""How a finding of that kind asks, as the beginning of a sentence; of all others a script does."""
+
 VALUES = (
     "name",
+    "asks",
     "caller",
     "caller_version",
     "callee",
@@ -61,13 +70,15 @@ def link(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     """The linker found a break of that kind; the rule's texts and fixes replace the linker's, its cause stays."""
     candidates = (finding for kind in as_texts(arguments["kind"]) for finding in context.links_by_kind.get(kind, ()))
     return fails_each(
-        _match(finding) for finding in candidates if _concerns(context.script, finding) and _fits(finding, arguments)
+        _match(finding) for finding in candidates if _concerns(context, finding) and _fits(finding, arguments)
     )
 
 
-def _concerns(script: Script | None, finding: Finding) -> bool:
-    """Whether a finding is of the script that is judged at the moment, or of no script."""
-    return script is None or finding.location is None or finding.location.path == script.path
+def _concerns(context: Context, finding: Finding) -> bool:
+    """Whether a finding is of the script that is judged at the moment, or of no script (a config that one reads)."""
+    if context.script is None or finding.location is None or finding.location.path == context.script.path:
+        return True
+    return all(script.path != finding.location.path for script in context.workload.scripts)
 
 
 def _fits(finding: Finding, arguments: Mapping[str, Any]) -> bool:
@@ -111,6 +122,7 @@ def _match(finding: Finding) -> Match:
         values["module"] = (cause.callee.module if cause.callee else "") or ""
         values["callable"] = _callable(cause.callee)
         values["where"] = _where(cause.caller)
+        values["asks"] = ASKS.get(finding.rule, "The script passes")
     return Match(values, cause, finding.location, finding)
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from sftdoctor.configs.jsonspans import parse_spans
+from sftdoctor.configs.tree import Node
 from sftdoctor.errors import RepairError, WorkloadError
-from sftdoctor.repair.jsonspans import Node, parse_spans
 from sftdoctor.repair.splices import Splice, apply_splices, line_starts
 
 

@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sftdoctor.configs import SUFFIXES
 from sftdoctor.errors import RepairError
-from sftdoctor.model import Edit, Finding, Location
+from sftdoctor.model import SHELL, Edit, Finding, Location
 from sftdoctor.repair.document import decode, open_document
 from sftdoctor.repair.durable import replace_file
 from sftdoctor.repair.splices import Splice, apply_splices, line_starts
@@ -42,6 +43,7 @@ OPERATIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "rename_attribute": (("old", "new"), ()),
     "move_attribute": (("name", "call"), ("keyword",)),
     "call_object": (("name",), ()),
+    "rename_option": (("old", "new"), ()),
 }
 """Name → the arguments that it needs, and those that it may have."""
 
@@ -122,6 +124,16 @@ def carry_out(source: bytes, edit: Edit) -> Edited:
 
     _must_be_whole(edit)
     path = edit.location.path
+    if path.endswith(SHELL):
+        from sftdoctor.repair.shell_edits import edit_shell
+
+        new, before, text, changes = edit_shell(source, edit)
+        return Edited(new, changes, before, text)
+    if path.endswith(SUFFIXES):
+        from sftdoctor.repair.config_edits import edit_config
+
+        new, before, text, changes = edit_config(source, edit)
+        return Edited(source, (), before, before) if text == before else Edited(new, changes, before, text)
     if b"\0" in source:
         raise RepairError(f"{path} holds NUL bytes and is no script")
     document = open_document(source, path)

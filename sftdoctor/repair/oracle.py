@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from sftdoctor.model import Environment, Fact, Location, Report, Script, Workload
+from sftdoctor.model import Config, Environment, Fact, Location, Report, Script, Workload
 
 Sources = Mapping[str, bytes]
-"""Real path of a script or notebook → what it would hold."""
+"""Real path of a script, notebook or config → what it would hold."""
 
 
 class Oracle(Protocol):
@@ -37,11 +37,30 @@ class JudgeOracle:
 
     def judge(self, environment: Environment, sources: Sources) -> Report:
         """Judge the same workload on an environment, with other contents of some of its scripts."""
-        scripts = tuple(self._script(one, sources.get(os.path.realpath(one.path))) for one in self._workload.scripts)
-        return self._judge(environment, replace(self._workload, scripts=scripts))
+        workload = self._started(sources)
+        own = {os.path.realpath(one.path) for one in workload.scripts}
+        beside = tuple((path, source) for path, source in sorted(sources.items()) if path not in own)
+        scripts = tuple(
+            replace(self._script(one, sources.get(os.path.realpath(one.path))), would_hold=beside)
+            for one in workload.scripts
+        )
+        return self._judge(environment, replace(workload, scripts=scripts))
+
+    def _started(self, sources: Sources) -> Workload:
+        """The workload with what changed launch scripts start."""
+        from sftdoctor.workload.launch_files import parse_launch_file
+
+        scripts: list[Script] = []
+        for script in self._workload.scripts:
+            source = sources.get(os.path.realpath(script.path)) if script.launches else None
+            if source is not None:
+                scripts.extend(parse_launch_file(Path(script.path), source).scripts)
+            elif os.path.realpath(script.started_by or ".") not in sources:
+                scripts.append(script)
+        return replace(self._workload, scripts=tuple(scripts))
 
     def _script(self, script: Script, source: bytes | None) -> Script:
-        if source is None:
+        if source is None or script.launches:
             return script
         key = script.path, source
         if key not in self._read:
@@ -60,7 +79,17 @@ def _reread(script: Script, source: bytes, workload: Workload) -> Script:
         found = next((one for one in read.scripts if one.path == str(path)), None)
     if found is None:
         return replace(script, source=source.decode(errors="replace"), facts=())
-    return replace(found, path=script.path, facts=tuple(_moved(fact, str(path), script.path) for fact in found.facts))
+    facts = tuple(_moved(fact, str(path), script.path) for fact in found.facts)
+    config = _config(found.config, script)
+    return replace(script, source=found.source, cells=found.cells, facts=facts, config=config)
+
+
+def _config(config: Config | None, script: Script) -> Config | None:
+    """What a config file says, as of the path of the script, and as it was known before."""
+    if config is None or script.config is None:
+        return config
+    moved = tuple(replace(one, location=replace(one.location, path=script.path)) for one in config.settings)
+    return replace(script.config, settings=moved)
 
 
 def _moved(fact: Fact, old: str, new: str) -> Fact:

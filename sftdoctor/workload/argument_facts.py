@@ -9,6 +9,7 @@ from typing import Any
 from sftdoctor.flow import UNKNOWN, ClassValue, Machine, Obj, Ref, Value
 from sftdoctor.model import Fact
 from sftdoctor.workload import model_configs
+from sftdoctor.workload.mismatches import PAIRS, deepspeed_file, mismatches
 from sftdoctor.workload.places import Places
 from sftdoctor.workload.plain import is_given, keyword_node, said_list
 from sftdoctor.workload.vocabulary import ARGUMENT_FACTS
@@ -16,6 +17,8 @@ from sftdoctor.workload.world import library_base
 
 _OLD_NAMES = {"eval_strategy": "evaluation_strategy"}
 """The same field under its older name."""
+_LOOSEN = ("auto_find_batch_size", "fp16_full_eval", "bf16_full_eval")
+"""Arguments beside which a DeepSpeed config may say something else."""
 
 
 def argument_facts(places: Places, machine: Machine, args: Value, trainer: Obj) -> Iterator[Fact]:
@@ -51,6 +54,7 @@ def argument_facts(places: Places, machine: Machine, args: Value, trainer: Obj) 
     yield from _reports(places, machine, args)
     stage = model_configs.zero_stage(machine, machine.heap.get(args, "deepspeed", None), Path(places.path).parent)
     yield Fact("zero_stage", stage, places.of(keyword_node(args.node, "deepspeed")))
+    yield from _mismatches(places, machine, args)
     yield from _reentrant(places, machine, args)
     yield from _dataset_kwargs(places, machine, args, trainer)
     init = machine.heap.get(args, "model_init_kwargs", UNKNOWN if machine.heap.record(args).open else None)
@@ -63,6 +67,15 @@ def _reports(places: Places, machine: Machine, args: Obj) -> Iterator[Fact]:
     for name in said if isinstance(said, tuple) else (said,):
         if isinstance(name, str) and name not in ("unset", "unknown", "none", "all"):
             yield Fact("reports_to", name, places.of(keyword_node(args.node, "report_to")))
+
+
+def _mismatches(places: Places, machine: Machine, args: Obj) -> Iterator[Fact]:
+    """Where the file that the deepspeed argument names disagrees with the other arguments."""
+    named = machine.heap.get(args, "deepspeed", None)
+    config = deepspeed_file(named, Path(places.path).parent) if isinstance(named, str) else None
+    said = {name: _plain(machine, args, name) for name in (*PAIRS.values(), *_LOOSEN)} if config is not None else {}
+    for name, how in mismatches(config, said, class_name(machine, args)):
+        yield Fact("deepspeed_mismatch", how, places.of(keyword_node(args.node, name)))
 
 
 def class_name(machine: Machine, obj: Obj) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
+from sftdoctor.configs import read_config
+from sftdoctor.errors import WorkloadError
 from sftdoctor.flow import UNKNOWN, Arguments, ClassValue, Machine, Obj, Ref, Value
+from sftdoctor.model import OPEN_WORD
 
 DATACLASS_PARSERS = ("HfArgumentParser", "TrlParser")
 _WORDS = {"true": True, "false": False, "none": None, "yes": True, "no": False}
@@ -41,8 +45,38 @@ def command_line(arguments: Sequence[str]) -> dict[str, Value]:
     return found
 
 
+def is_open(arguments: Sequence[str]) -> bool:
+    """Whether a command line may have options that only the shell knows: a word of its own, or a list of words."""
+    options = [not before.startswith("--") or "=" in before for before in ("", *arguments)]
+    return any(
+        word.startswith(OPEN_WORD) and (at_option or "@" in word or "*" in word)
+        for word, at_option in zip(arguments, options, strict=False)
+    )
+
+
+def config_options(name: str, folder: Path) -> dict[str, Value] | None:
+    """The keys of a config file that a parser reads.
+
+    Args:
+        name: The path, as the command line or the script names it.
+        folder: The script's folder; a relative path starts where the command runs, else there.
+
+    Returns:
+        Name → plain value; None where the file is not there or cannot be read.
+    """
+    for place in (Path(name), folder / name):
+        try:
+            read = read_config(place).root.plain()
+        except WorkloadError:
+            continue
+        return {key: value for key, value in read.items() if key != "env"} if isinstance(read, dict) else None
+    return None
+
+
 def plain(text: str) -> Value:
     """A command-line word as a plain value: bool, int, float, JSON object (as a dict), else the text."""
+    if OPEN_WORD in text:
+        return UNKNOWN
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     for kind in (int, float):
@@ -62,7 +96,7 @@ def to_value(machine: Machine, value: Value) -> Value:
     """A plain value as the machine's: dictionaries go to the heap."""
     if isinstance(value, dict):
         return machine.make_dict({key: to_value(machine, item) for key, item in value.items()})
-    return UNKNOWN if isinstance(value, list) else value
+    return tuple(to_value(machine, item) for item in value) if isinstance(value, list) else value
 
 
 def add_argument(machine: Machine, parser: Obj, given: Arguments) -> Value:
@@ -88,7 +122,9 @@ def _overrides(machine: Machine, options: dict[str, Value], fields: dict[str, Va
     return {name: to_value(machine, value) for name, value in options.items() if name in fields}
 
 
-def parse_dataclasses(machine: Machine, parser: Obj, options: dict[str, Value], node: ast.AST) -> Value:
+def parse_dataclasses(
+    machine: Machine, parser: Obj, options: dict[str, Value], node: ast.AST, *, open: bool = False
+) -> Value:
     """parser.parse_args_into_dataclasses(): one instance for each class.
 
     Args:
@@ -96,6 +132,7 @@ def parse_dataclasses(machine: Machine, parser: Obj, options: dict[str, Value], 
         parser: The parser, whose slot "^classes" is what its constructor was given.
         options: The command line.
         node: The call.
+        open: Whether there may be other options.
 
     Returns:
         A tuple of instances.
@@ -104,18 +141,18 @@ def parse_dataclasses(machine: Machine, parser: Obj, options: dict[str, Value], 
     listed = (classes,) if isinstance(classes, (Ref, ClassValue)) else machine.items_of(classes)
     if listed is None:
         return UNKNOWN
-    return tuple(_instance(machine, class_, options, node) for class_ in listed)
+    return tuple(_instance(machine, class_, options, node, open) for class_ in listed)
 
 
-def _instance(machine: Machine, class_: Value, options: dict[str, Value], node: ast.AST) -> Value:
+def _instance(machine: Machine, class_: Value, options: dict[str, Value], node: ast.AST, open: bool) -> Value:
     if isinstance(class_, ClassValue):
         fields = dataclass_defaults(machine, class_)
-        slots = {**fields, **_overrides(machine, options, fields)}
+        slots = {**(dict.fromkeys(fields, UNKNOWN) if open else fields), **_overrides(machine, options, fields)}
         return machine.heap.add(Obj("instance", node), {**slots, "^class": class_})
     if isinstance(class_, Ref):
         # The library's class: its fields are not known here, so every option counts.
         overrides = {name: to_value(machine, value) for name, value in options.items()}
-        return machine.heap.add(Obj("instance", node), {**overrides, "^class": class_})
+        return machine.heap.add(Obj("instance", node), {**overrides, "^class": class_}, open=open)
     return UNKNOWN
 
 

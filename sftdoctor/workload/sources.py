@@ -1,4 +1,4 @@
-"""The scripts and notebooks that the paths of a command line name."""
+"""The scripts, notebooks, config files and launch scripts that the paths of a command line name."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sftdoctor import configs, shell
 from sftdoctor.errors import WorkloadError
 from sftdoctor.flow.source import Source, read_source
-from sftdoctor.model import NotJudged
+from sftdoctor.model import SHELL, NotJudged, Script
+from sftdoctor.workload.config_files import find_config, read_config_file
+from sftdoctor.workload.launch_files import Started, read_launch_file
 
 FOLDER_LIMIT = 2000
 """At most so many files of a folder are read."""
@@ -23,41 +26,85 @@ class SourceFiles:
     """What the paths of a command line came to."""
 
     sources: tuple[Source, ...]
+    others: tuple[Script, ...]
+    """Config files, launch scripts and what those start."""
     not_judged: tuple[NotJudged, ...]
 
 
 def read_sources(paths: Sequence[Path]) -> SourceFiles:
-    """Read scripts, notebooks and folders of them.
+    """Read scripts, notebooks, config files, launch scripts and folders of them.
 
     Args:
         paths: Files and folders; folders are walked (hidden ones, environments and caches are left out).
 
     Returns:
-        Every script that could be read. What could not be read inside a folder is listed as not judged.
+        Everything that could be read. What could not be read inside a folder is listed as not judged, and so is a
+        config of another trainer.
 
     Raises:
-        WorkloadError: A path is not there, or a file that was named itself cannot be read as Python.
+        WorkloadError: A path is not there, or a file that was named itself cannot be read.
     """
     sources: list[Source] = []
+    found: list[Script] = []
     not_judged: list[NotJudged] = []
     for path in paths:
         if path.is_dir():
-            found, left_out = _walk(path)
-            not_judged.extend(left_out)
-            for file in found:
+            scripts, files = _walk(path, not_judged)
+            for file in scripts:
                 try:
                     sources.append(read_source(file))
                 except WorkloadError as error:
                     not_judged.append(NotJudged(str(file), error.message))
+            for file in files:
+                if file.suffix in SHELL:
+                    _start(_launched(file), found, not_judged)
+                else:
+                    _sort(_found(file), found, not_judged)
+        elif path.suffix in configs.SUFFIXES:
+            _sort(read_config_file(path), found, not_judged)
+        elif path.suffix in SHELL:
+            _start(read_launch_file(path), found, not_judged)
         else:
             sources.append(read_source(path))
-    return SourceFiles(tuple(sources), tuple(not_judged))
+    return SourceFiles(tuple(sources), tuple(found), tuple(not_judged))
 
 
-def _walk(folder: Path) -> tuple[list[Path], list[NotJudged]]:
-    found: list[Path] = []
-    left_out: list[NotJudged] = []
-    for root, folders, files in os.walk(folder, followlinks=False):
+def _sort(read: Script | NotJudged | None, found: list[Script], not_judged: list[NotJudged]) -> None:
+    if isinstance(read, Script):
+        found.append(read)
+    elif read is not None:
+        not_judged.append(read)
+
+
+def _start(started: Started | None, found: list[Script], not_judged: list[NotJudged]) -> None:
+    if started is not None:
+        found.extend(started.scripts)
+        not_judged.extend(started.not_judged)
+
+
+def _launched(file: Path) -> Started | None:
+    """A launch script of a folder; None for a shell script that starts no training which is there."""
+    try:
+        started = read_launch_file(file) if file.stat().st_size <= shell.LIMIT else None
+    except (OSError, WorkloadError):
+        return None
+    return started if started is not None and len(started.scripts) > 1 else None
+
+
+def _found(file: Path) -> Script | NotJudged | None:
+    """A config file of a folder; None for a file that is none, or that is far too large for one."""
+    try:
+        raw = file.read_bytes() if file.stat().st_size <= configs.LIMIT else None
+    except OSError:
+        return None
+    return None if raw is None else find_config(file, raw)
+
+
+def _walk(folder: Path, not_judged: list[NotJudged]) -> tuple[list[Path], list[Path]]:
+    """The scripts of a folder, and what may be config files."""
+    scripts: list[Path] = []
+    files: list[Path] = []
+    for root, folders, names in os.walk(folder, followlinks=False):
         depth = len(Path(root).relative_to(folder).parts)
         folders[:] = sorted(
             name
@@ -66,10 +113,11 @@ def _walk(folder: Path) -> tuple[list[Path], list[NotJudged]]:
         )
         if depth >= DEPTH_LIMIT:
             folders.clear()
-        found.extend(Path(root, name) for name in sorted(files) if name.endswith(SUFFIXES))
-        if len(found) > FOLDER_LIMIT:
-            left_out.append(
-                NotJudged(str(folder), f"more than {FOLDER_LIMIT} scripts; the first {FOLDER_LIMIT} are read")
-            )
+        scripts.extend(Path(root, name) for name in sorted(names) if name.endswith(SUFFIXES))
+        beside = (*configs.SUFFIXES, *SHELL)
+        files.extend(Path(root, name) for name in sorted(names) if name.endswith(beside) and name[0] != ".")
+        if len(scripts) > FOLDER_LIMIT:
+            reason = f"more than {FOLDER_LIMIT} scripts; the first {FOLDER_LIMIT} are read"
+            not_judged.append(NotJudged(str(folder), reason))
             break
-    return found[:FOLDER_LIMIT], left_out
+    return scripts[:FOLDER_LIMIT], files[:FOLDER_LIMIT]

@@ -62,6 +62,27 @@ ARGUMENT_FACTS = (
 )
 """Fields of the trainer's arguments that become facts of the same name."""
 
+LAUNCH_FACTS = (
+    "compute_environment",
+    "distributed_type",
+    "mixed_precision",
+    "gpu_ids",
+    "num_processes",
+    "num_machines",
+    "dynamo_backend",
+)
+"""Keys of an accelerate config that become facts, led by launch_."""
+FSDP_FACTS = (
+    "version",
+    "reshard_after_forward",
+    "cpu_ram_efficient_loading",
+    "sync_module_states",
+    "activation_checkpointing",
+    "activation_checkpointing_offload",
+    "auto_wrap_policy",
+)
+"""Keys of its fsdp_config that become facts, led by launch_fsdp_ (the keys may have an fsdp_ before them)."""
+
 VOCABULARY: Mapping[str, str] = {
     "trainer_class": "class of the trainer that trains (SFTTrainer, Trainer, DPOTrainer, …; the library's base of an "
     'own subclass); "none" for a loop of the script\'s own; "unknown"',
@@ -76,6 +97,8 @@ VOCABULARY: Mapping[str, str] = {
     "use_reentrant": 'use_reentrant of gradient_checkpointing_kwargs: true, false, "unset" or "unknown"',
     "zero_stage": 'stage of ZeRO that the deepspeed argument asks for, a dictionary or a JSON file: 0 to 3, "unset" '
     'or "unknown"',
+    "deepspeed_mismatch": "one for each value of the file that the deepspeed argument names which differs from the "
+    "argument that it must equal",
     "skip_prepare_dataset": "that key of dataset_kwargs",
     "dataset_kwarg": "one for each key of dataset_kwargs",
     "model_init_kwargs_passed": "whether the arguments have model_init_kwargs",
@@ -181,6 +204,16 @@ VOCABULARY: Mapping[str, str] = {
     "it happens on some paths alone. load(how) set(attribute, value) wrap(how, adapter, trainable, head, embeddings) "
     "unwrap(how) prepare_kbit(use_gradient_checkpointing, use_reentrant, kwargs given) input_grads() "
     "gc_enable(use_reentrant, kwargs given) gc_disable() freeze(which) unfreeze(which) hook() foreign(name) trainer()",
+    **{f"launch_{name}": f'accelerate config: its {name}, or "unset"' for name in LAUNCH_FACTS},
+    **{f"launch_fsdp_{name}": f"accelerate config: {name} of its fsdp_config" for name in FSDP_FACTS},
+    "launch_idle_section": "accelerate config: one for each section that its distributed_type does not read",
+    "launch_gpu_count": "accelerate config: number of the gpu_ids",
+    "launch_processes_beyond_gpus": "accelerate config: its num_processes, where that is more than it has gpu_ids",
+    "launch_deepspeed_overridden": "accelerate config: one for each key that may not stand beside "
+    "deepspeed_config_file",
+    "ds_bf16": "DeepSpeed config: whether bf16 is enabled",
+    "ds_fp16": "DeepSpeed config: whether fp16 is enabled",
+    "ds_zero_stage": "DeepSpeed config: the stage of ZeRO",
     "has_remote_code": "model folder: whether config.json names code of its own (auto_map)",
     "remote_class": "model folder: the class of that code that a causal language model is made of",
     "remote_gc_flag": 'model folder: supports_gradient_checkpointing of that class: true, false or "unset"',

@@ -68,7 +68,7 @@ class ScriptWorld:
 
     Args:
         arguments: The command line that the script will get.
-        folder: The folder of the script.
+        folder: The script's folder, where configs and data may lie that it reads.
         on_train: Called with the machine and the trainer when a trainer is told to train.
     """
 
@@ -76,6 +76,7 @@ class ScriptWorld:
         self.arguments = tuple(arguments)
         self.options = parsers.command_line(arguments)
         self.on_train = on_train
+        self.folder = folder
         self.files = DataFiles(folder)
         self.trainers: list[Obj] = []
         self.models: list[Obj] = []
@@ -270,15 +271,35 @@ class ScriptWorld:
         if name in ("add_argument_group", "add_mutually_exclusive_group"):
             return parser
         if name in ("parse_args_into_dataclasses", "parse_args_and_config"):
-            made = parsers.parse_dataclasses(machine, parser, self.options, node)
+            options = self._options(name)
+            made = (
+                UNKNOWN
+                if options is None
+                else parsers.parse_dataclasses(machine, parser, options, node, open=parsers.is_open(self.arguments))
+            )
             rest = given.get(None, "return_remaining_strings", False)
             return (*made, UNKNOWN) if rest is True and isinstance(made, tuple) else made
+        if name in ("parse_yaml_file", "parse_json_file"):
+            file = given.get(0, "yaml_file" if "yaml" in name else "json_file")
+            options = parsers.config_options(file, self.folder) if isinstance(file, str) else None
+            return UNKNOWN if options is None else parsers.parse_dataclasses(machine, parser, options, node)
         if name.startswith("parse_"):
             first = machine.heap.get(parser, "^classes", None)
             if first is None:
                 made = parsers.parse_args(machine, parser, self.options)
                 return (made, UNKNOWN) if name == "parse_known_args" else made
         return UNKNOWN
+
+    def _options(self, method: str) -> dict[str, Value] | None:
+        """What the command line says, before what the file says that its --config names; None where that is lost."""
+        named = self.options.get("config") if method == "parse_args_and_config" else None
+        if not isinstance(named, str):
+            return self.options
+        said = parsers.config_options(named, self.folder)
+        if said is None:
+            return None
+        told = {key: parsers.plain(value) if isinstance(value, str) else value for key, value in said.items()}
+        return {**told, **self.options}
 
 
 def library_base(class_: ClassValue) -> Ref | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.link.worlds import World, told
 NOTHING = Scenario("a run", "a run", ())
 LIBRARIES = World(
     {
+        "yaml": "def safe_load(stream): ...",
         "transformers": """
             import dataclasses
             from argparse import ArgumentParser
@@ -36,13 +38,15 @@ LIBRARIES = World(
                     self.options = [name.replace("_", "-") for name in ()]
                 def parse_args_into_dataclasses(self, args=None, return_remaining_strings=False): ...
                 def parse_dict(self, args, allow_extra_keys=False): ...
+                def parse_json_file(self, json_file, allow_extra_keys=False): ...
             class Trainer:
                 def __init__(self, args): pass
         """,
         "trl": """
             from transformers import HfArgumentParser
             class TrlParser(HfArgumentParser):
-                def parse_args_and_config(self, args=None, return_remaining_strings=False): ...
+                def parse_args_and_config(self, args=None, return_remaining_strings=False):
+                    raise ValueError("Unknown arguments from config file")
         """,
     }
 )
@@ -135,6 +139,56 @@ def test_command_lines(source: str, arguments: tuple[str, ...], wanted: tuple[st
     assert found(tmp_path, source, *arguments) == wanted
 
 
+CLASHES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "a field of both": ("eval_strategy: str = ''", "", ("API073 eval_strategy certain",)),
+    "one of its own": ("mine: str = ''", "", ()),
+    "a class variable": ("eval_strategy: ClassVar[str] = ''", "", ()),
+    "resolved": ("eval_strategy: str = ''", ", conflict_handler='resolve'", ()),
+}
+
+
+@pytest.mark.parametrize(("field", "more", "wanted"), CLASHES.values(), ids=CLASHES)
+def test_fields_that_clash(field: str, more: str, wanted: tuple[str, ...], tmp_path: Path) -> None:
+    own = f"import dataclasses\nfrom typing import ClassVar\n@dataclasses.dataclass\nclass Mine:\n    {field}\n"
+    assert found(tmp_path, HEAD + own + f"HfArgumentParser((Mine, TrainingArguments){more})\n") == wanted
+
+
+FILE = "HfArgumentParser(TrainingArguments).parse_json_file({})\n"
+LOADED = "import json\nwith open('args.json') as f:\n    said = json.load(f)\n"
+YAML = "import yaml\nsaid = yaml.safe_load(open('args.json'))\n"
+READ: dict[str, tuple[str, tuple[str, ...]]] = {
+    "by the parser": (FILE.format("'args.json'"), ("API071 old certain",)),
+    "extra keys are allowed": (FILE.format("'args.json', allow_extra_keys=True"), ()),
+    "a file that is not there": (FILE.format("'gone.json'"), ()),
+    "a dictionary": ("HfArgumentParser(TrainingArguments).parse_dict({'old': 1})", ("API071 old certain",)),
+    "a dictionary, loosely": ("HfArgumentParser(TrainingArguments).parse_dict({'old': 1}, allow_extra_keys=True)", ()),
+    "by json": (LOADED + "TrainingArguments(**said)", ("API002 old certain",)),
+    "by yaml": (YAML + "TrainingArguments(**said)", ("API002 old certain",)),
+    "a part of it": (YAML + "TrainingArguments(output_dir=said['output_dir'])", ()),
+    "what is taken out": (YAML + "said.pop('old')\nTrainingArguments(**said)", ()),
+    "a value decides a branch": (YAML + "if said['output_dir'] == 'x':\n    Trainer(tokenizer=1, args=1)", ()),
+}
+
+
+@pytest.mark.parametrize(("source", "wanted"), READ.values(), ids=READ)
+def test_files_that_the_script_reads(source: str, wanted: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "args.json").write_text('{"output_dir": "out", "old": 1}')
+    assert found(tmp_path, HEAD + source) == wanted
+
+
+def test_what_a_file_would_hold_is_taken_for_what_it_holds(tmp_path: Path) -> None:
+    environment = LIBRARIES.environment(tmp_path / "target")
+    path = tmp_path / "args.json"
+    path.write_text('{"old": 1}')
+    script = Script(str(tmp_path / "train.py"), HEAD + FILE.format("'args.json'"))
+    better = replace(script, would_hold=((str(path.resolve()), b'{"output_dir": "x"}'),))
+    library = Library(environment, tmp_path / "cache")
+    for one, wanted in ((script, ("API071 old certain",)), (better, ()), (script, ("API071 old certain",))):
+        assert told(link(library, environment, Workload(NOTHING, (one,)))) == wanted
+    path.write_text('{"output_dir": "out"}')
+    assert told(link(Library(environment, tmp_path / "cache"), environment, Workload(NOTHING, (script,)))) == ()
+
+
 def test_hyphens_are_known_where_the_parser_makes_them(tmp_path: Path) -> None:
     older = {name: text.replace('.replace("_", "-")', "") for name, text in LIBRARIES.sources.items()}
     environment = World(older).environment(tmp_path / "target")
@@ -145,7 +199,7 @@ def test_hyphens_are_known_where_the_parser_makes_them(tmp_path: Path) -> None:
 
 CONFIGS = {
     "all are fields": ({"output_dir": "x", "env": {"A": "1"}}, ()),
-    "one is gone": ({"output_dir": "x", "evaluation_strategy": "no"}, ("API013 evaluation_strategy certain",)),
+    "one is gone": ({"output_dir": "x", "evaluation_strategy": "no"}, ("API071 evaluation_strategy certain",)),
     "no mapping": (["output_dir"], ()),
 }
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sftdoctor.configs.jsonspans import parse_spans
 from sftdoctor.errors import RepairError
 from sftdoctor.flow.source import notebook_text
 from sftdoctor.model import Edit, Location
 from sftdoctor.repair.edits import edit_source
-from sftdoctor.repair.jsonspans import parse_spans
 
 RENAME = {"old": "max_seq_length", "new": "max_length"}
 
@@ -110,7 +110,7 @@ def test_every_value_is_found_where_it_stands(value: object, indent: int | None,
         elif isinstance(expected, dict):
             todo += [(node.member(name), one) for name, one in expected.items()]  # type: ignore[misc]
         else:
-            assert node.value == (expected if isinstance(expected, str) else None)
+            assert node.value == expected
 
 
 def test_lines_are_those_that_check_reports() -> None:

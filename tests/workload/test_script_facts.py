@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sftdoctor.workload import VOCABULARY
+from sftdoctor.model import Scenario
+from sftdoctor.workload import VOCABULARY, read_workload
 from tests.predicates.training_scripts import HEAD, facts_of
 
+SCENARIO = Scenario("a run", "a run", ())
 LOAD = 'model = AutoModelForCausalLM.from_pretrained("m")'
 ARGS = 'args = TrainingArguments(output_dir="o", gradient_checkpointing=True)'
 TRAIN = "Trainer(model=model, args=args).train()"
@@ -248,3 +250,35 @@ def test_any_script_is_read(lines: list[str]) -> None:
     text = "\n".join([*HEAD, LOAD, *lines])
     ast.parse(text)
     assert all(fact.name in VOCABULARY for fact in facts_of(text))
+
+
+def test_what_the_files_of_a_parser_say(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("bf16: true\nlearning_rate: 1e-5\nfp16: false\nenv: {A: 1}\n")
+    made = f"{LOAD}\nargs, = P(TrainingArguments).{{}}\n{TRAIN}"
+    head = "\n".join(HEAD) + "\nfrom trl import TrlParser as P\n"
+    for call, arguments in (("parse_args_and_config()", ("--config", "c.yaml")), ("parse_yaml_file('c.yaml')", ())):
+        path = tmp_path / "train.py"
+        path.write_text(head + made.format(call))
+        (script,) = read_workload([path], model=None, scenario=SCENARIO, arguments=arguments).scripts
+        facts = {fact.name: fact.value for fact in script.facts}
+        assert (facts["bf16"], facts["fp16"], facts["max_steps"]) == (True, False, "unset")
+        assert facts["learning_rate"] == (1e-5 if arguments else "1e-5")
+    (script,) = read_workload([path], model=None, scenario=SCENARIO, arguments=()).scripts
+    path.write_text(head + made.format("parse_yaml_file('gone.yaml')"))
+    (script,) = read_workload([path], model=None, scenario=SCENARIO).scripts
+    assert {fact.name: fact.value for fact in script.facts}["bf16"] == "unknown"
+
+
+def test_a_deepspeed_file_that_disagrees(tmp_path: Path) -> None:
+    (tmp_path / "ds.json").write_text('{"bf16": {"enabled": true}, "gradient_accumulation_steps": 4, "x": [1]}')
+    path = tmp_path / "train.py"
+    for said_of_it, wanted in (
+        ("bf16=True, gradient_accumulation_steps=4", []),
+        ("bf16=True", ["gradient_accumulation_steps=4, gradient_accumulation_steps=1"]),
+        ("gradient_accumulation_steps=4", ["bf16.enabled=True, bf16=False"]),
+        ("bf16=flag, gradient_accumulation_steps=4", []),
+    ):
+        args = f"args = TrainingArguments('o', deepspeed='ds.json', {said_of_it})"
+        path.write_text("\n".join(HEAD) + f"\nfrom elsewhere import flag\n{LOAD}\n{args}\n{TRAIN}")
+        (script,) = read_workload([path], model=None, scenario=SCENARIO).scripts
+        assert [fact.value for fact in script.facts if fact.name == "deepspeed_mismatch"] == wanted

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import attributes, classes, expressions, guards, importing
+from sftdoctor.link import attributes, classes, expressions, files, guards, importing
 from sftdoctor.link.state import POSSIBLE
 from sftdoctor.link.values import (
     FALSE,
@@ -319,6 +319,7 @@ def _execute(machine: Machine, _args: Arguments) -> Value:
 
 
 NATIVES: dict[str, Callable[[Machine, Arguments], Value]] = {
+    "open": files.open_file,
     "hasattr": _hasattr,
     "getattr": _getattr,
     "setattr": _setattr,

@@ -11,7 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from sftdoctor.link import classes, guards, importing, parsers, signatures
+from sftdoctor.link import classes, files, guards, importing, parsers, signatures
 from sftdoctor.link.native.builtin import make_dict
 from sftdoctor.link.state import Raised
 from sftdoctor.link.values import (
@@ -317,6 +317,8 @@ def _operation(name: str) -> Call:
 
 
 NATIVE_MODULES: dict[str, dict[str, Call]] = {
+    "json": {"load": files.load},
+    "yaml": {"safe_load": files.load, "load": files.load, "full_load": files.load},
     "importlib": {"import_module": _import_module},
     "importlib.util": {"find_spec": _find_spec},
     "importlib.metadata": {"version": _metadata_version, "packages_distributions": _packages_distributions},

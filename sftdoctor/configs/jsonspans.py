@@ -4,35 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+
+from sftdoctor.configs.tree import Key, Node
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRINGS = json.JSONDecoder(strict=False)
 _ATOM = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null|NaN|-?Infinity")
-
-
-@dataclass(frozen=True)
-class Node:
-    """A JSON value and its span in the text."""
-
-    start: int
-    end: int
-    value: str | None = None
-    """Of a string."""
-    items: tuple[Node, ...] | None = None
-    """Of an array."""
-    members: Mapping[str, Node] | None = None
-    """Of an object."""
-
-    @property
-    def nodes(self) -> tuple[Node, ...]:
-        """The items; of what is no array none."""
-        return self.items or ()
-
-    def member(self, name: str) -> Node | None:
-        """A member of an object; None of what is none."""
-        return (self.members or {}).get(name)
 
 
 def parse_spans(text: str) -> Node:
@@ -42,7 +19,7 @@ def parse_spans(text: str) -> Node:
         text: The JSON.
 
     Returns:
-        Its value; of a member that is there twice the last counts, as for json.loads.
+        Its value; a member that is there twice stands there twice.
     """
     return _value(text, _skip(text, 0))
 
@@ -55,7 +32,7 @@ def _skip(text: str, index: int) -> int:
 def _value(text: str, start: int) -> Node:
     if text[start] == '"':
         value, end = _STRINGS.raw_decode(text, start)
-        return Node(start, end, value=value)
+        return Node(start, end, value)
     if text[start] == "[":
         return _array(text, start)
     if text[start] == "{":
@@ -63,7 +40,7 @@ def _value(text: str, start: int) -> Node:
     found = _ATOM.match(text, start)
     if found is None:
         raise json.JSONDecodeError("no value", text, start)
-    return Node(start, found.end())
+    return Node(start, found.end(), json.loads(found[0]))
 
 
 def _array(text: str, start: int) -> Node:
@@ -78,13 +55,14 @@ def _array(text: str, start: int) -> Node:
 
 
 def _object(text: str, start: int) -> Node:
-    members: dict[str, Node] = {}
+    pairs: list[tuple[Key, Node]] = []
     index = _skip(text, start + 1)
     while text[index] != "}":
-        name, index = _STRINGS.raw_decode(text, index)
-        index = _skip(text, _skip(text, index) + 1)
-        members[name] = _value(text, index)
-        index = _skip(text, members[name].end)
+        name, end = _STRINGS.raw_decode(text, index)
+        key = Key(name, index, end)
+        index = _skip(text, _skip(text, end) + 1)
+        pairs.append((key, _value(text, index)))
+        index = _skip(text, pairs[-1][1].end)
         if text[index] == ",":
             index = _skip(text, index + 1)
-    return Node(start, index + 1, members=members)
+    return Node(start, index + 1, pairs=tuple(pairs))

@@ -1,0 +1,86 @@
+"""Launch scripts as part of the workload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sftdoctor.errors import WorkloadError
+from sftdoctor.model import Scenario
+from sftdoctor.shell import LIMIT
+from sftdoctor.workload import VOCABULARY, read_workload
+
+NOTHING = Scenario("a run", "a run", ())
+RUN = "accelerate launch --config_file acc.yaml train.py --bf16 True \\\n  --lr $LR\ntrl sft --config sft.yaml\n"
+PARSER = "p = HfArgumentParser((TrainingArguments,))\nargs, = p.parse_args_into_dataclasses()\n"
+TRAIN = (
+    f"from transformers import HfArgumentParser, Trainer, TrainingArguments\n{PARSER}Trainer(m, args=args).train()\n"
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in {
+        "run.sh": RUN,
+        "train.py": TRAIN,
+        "acc.yaml": "compute_environment: LOCAL_MACHINE\ndistributed_type: NO\n",
+        "sft.yaml": "output_dir: x\nbf16: true\nseed: 1\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_what_it_starts_gets_its_command_line(folder: Path) -> None:
+    read = read_workload([folder / "run.sh"], model=None, scenario=NOTHING)
+    launch, train, acc, sft = read.scripts
+    assert [one.launcher for one in launch.launches] == ["accelerate", "trl"]
+    assert train.arguments == ("--bf16", "True", "--lr", "\0\0$LR")
+    assert [(place.line, place.column) for place in train.places] == [(1, 51), (1, 58), (2, 3), (2, 8)]
+    assert {fact.name: fact.value for fact in train.facts}["bf16"] is True
+    assert acc.config is not None and acc.config.sure and sft.config is not None and sft.config.command == "sft"
+    assert {one.started_by for one in (train, acc, sft)} == {str(folder / "run.sh")}
+
+
+def test_in_a_folder_nothing_is_judged_twice(folder: Path) -> None:
+    (folder / "other.sh").write_text("pip install torch\n")
+    read = read_workload([folder], model=None, scenario=NOTHING)
+    assert sorted(Path(one.path).name for one in read.scripts) == ["acc.yaml", "run.sh", "sft.yaml", "train.py"]
+    assert not read.not_judged
+    alone = read_workload([folder / "train.py"], model=None, scenario=NOTHING)
+    assert alone.scripts[0].arguments == ()
+
+
+def test_words_that_only_the_shell_knows_leave_the_rest_open(folder: Path) -> None:
+    for words, wanted in (("--fp16 True", "unset"), ('--fp16 True "$@"', "unknown"), ("--fp16 $X", "unset")):
+        (folder / "run.sh").write_text(f"python train.py {words}\n")
+        script = read_workload([folder / "run.sh"], model=None, scenario=NOTHING).scripts[1]
+        facts = {fact.name: fact.value for fact in script.facts}
+        assert facts["bf16"] == wanted
+        assert facts["fp16"] == ("unknown" if "$X" in words else True)
+
+
+def test_more_processes_than_gpus(folder: Path) -> None:
+    for number, wanted in ((4, [2, 4]), (2, [])):
+        (folder / "run.sh").write_text(f"CUDA_VISIBLE_DEVICES=0,1 torchrun --nproc_per_node {number} train.py\n")
+        (launch, *_) = read_workload([folder / "run.sh"], model=None, scenario=NOTHING).scripts
+        assert [fact.value for fact in launch.facts] == wanted
+        assert {fact.name for fact in launch.facts} <= set(VOCABULARY)
+
+
+def test_bad_input(folder: Path) -> None:
+    path = folder / "run.sh"
+    path.write_text("accelerate launch gone.py\npip install x\n")
+    read = read_workload([path], model=None, scenario=NOTHING)
+    assert [(one.what, one.reason) for one in read.not_judged] == [(f"{path}:1", "gone.py is not there")]
+    path.write_text("pip install x\n")
+    assert "starts no training" in read_workload([path], model=None, scenario=NOTHING).not_judged[0].reason
+    for text, says in (("a\n'b", "run.sh:2: a quote is not closed"), ("x" * (LIMIT + 1), "larger than")):
+        path.write_text(text)
+        with pytest.raises(WorkloadError, match=says):
+            read_workload([path], model=None, scenario=NOTHING)
+    path.write_bytes(b"\xff")
+    with pytest.raises(WorkloadError, match="not UTF-8"):
+        read_workload([path], model=None, scenario=NOTHING)
+    with pytest.raises(WorkloadError, match="cannot be read"):
+        read_workload([folder / "gone.sh"], model=None, scenario=NOTHING)
