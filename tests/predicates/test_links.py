@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def test_link_gives_the_values_of_both_sides() -> None:
 
 def test_what_is_found_in_one_script_is_not_said_of_another() -> None:
     asked = context(links=[finding(location=Location("train.py", 3))])
-    other = Context(
-        asked.environment, asked.workload, asked.library, Found(asked.links.findings), script_of({}, "other.py")
-    )
+    scripts = (script_of({}, "train.py"), script_of({}, "other.py"))
+    workload = replace(asked.workload, scripts=scripts)
+    other = Context(asked.environment, workload, asked.library, Found(asked.links.findings), scripts[1])
     assert evaluate(other, {"probe": "link", "kind": "unexpected-keyword"}).outcome is Outcome.HOLDS
