@@ -49,7 +49,9 @@ COMMAND_EXAMPLES = {
   sftdoctor fix --keep torch        any package may change but torch
 """,
     "undo": """\
-  sftdoctor undo    the last fix
+  sftdoctor undo              the last fix
+  sftdoctor undo --list       which fixes there were, and what became of them
+  sftdoctor undo 20261125-1   the one whose id begins so
 """,
     "prove": """\
   sftdoctor prove --python .venv
@@ -266,7 +268,9 @@ def _fix(parser: argparse.ArgumentParser) -> None:
 
 def _undo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", nargs="?", metavar="ID", default=None, help="journal of the fix (default: the last one)")
+    parser.add_argument("--python", metavar="PATH", help="only fixes of this environment (default: of any)")
     parser.add_argument("--force", action="store_true", help="even where something has changed since")
+    parser.add_argument("--list", action="store_true", help="list the fixes on record, the last one first")
 
 
 def _quantization(parser: argparse.ArgumentParser) -> None:

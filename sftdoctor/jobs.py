@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,7 @@ def fix(settings: Settings, progress: Progress = silent) -> FixResult:
     from sftdoctor.checker import Checker
 
     keep = keep_of(settings.keep)
+    recovered = _recovered(settings, progress)
     checker = Checker(settings, progress)
     before = checker.check()
     installed = before.environment.target.kind is TargetKind.INTERPRETER
@@ -79,12 +81,27 @@ def fix(settings: Settings, progress: Progress = silent) -> FixResult:
         raise _not_installed(before)
     plan = _plan(checker, before, keep, progress)
     if not plan.actions:
-        return FixResult("nothing-to-do", plan, before)
+        return FixResult("nothing-to-do", plan, before, recovered=recovered)
     if not settings.apply:
-        return FixResult("planned", plan, before)
+        return FixResult("planned", plan, before, recovered=recovered)
     if not installed and any(action.kind == "package" for action in plan.actions):
         raise _not_installed(before)
-    return _apply(checker, before, plan, progress)
+    return replace(_apply(checker, before, plan, progress), recovered=recovered)
+
+
+def _recovered(settings: Settings, progress: Progress) -> tuple[str, ...]:
+    """Finish what an earlier fix of the same environment left half done, so that it is judged as it was before."""
+    from sftdoctor.repair.transaction import half_done, recover
+
+    waiting = half_done()
+    if not waiting:
+        return ()
+    if settings.pins or settings.snapshot:
+        folders = {os.path.realpath(Path(path).parent) for path in settings.paths}
+    else:
+        folders = {os.path.realpath(read_target(settings, progress).target.prefix or "")}
+    found = [result for folder in sorted(folders & waiting) for result in recover(folder, _listener(progress))]
+    return tuple(result.said for result in found)
 
 
 def _not_installed(before: Report) -> UsageError:

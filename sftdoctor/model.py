@@ -594,6 +594,25 @@ class FixResult(Shown):
     """Id that undo takes; None where nothing was applied."""
     reason: str = ""
     """Why it was undone or refused."""
+    recovered: tuple[str, ...] = ()
+    """What was done first about earlier fixes that had been cut short, a sentence each."""
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One earlier fix, for lists."""
+
+    id: str
+    state: str
+    """planned, preparing, applying, checking, proving, committed, undoing or undone."""
+    created: str
+    """ISO time, UTC."""
+    prefix: str
+    """Folder of the environment that it changed, or of the scripts where it changed nothing else."""
+    summary: str
+    """"peft 0.5.0 → 0.17.1, train.py"."""
+    note: str = ""
+    """Why it was undone."""
 
 
 @dataclass(frozen=True)

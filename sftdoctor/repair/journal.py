@@ -191,7 +191,7 @@ class Journal:
         return Contents(kept, frozenset(body["tree"]), frozenset(body["expected"]))
 
     def forget(self) -> None:
-        """Remove what only the apply needed: downloads, and once undone the backups."""
+        """Remove what is needed no longer: downloads, and once undone the backups."""
         for name in ("staging", "wheels", "uv-cache", *(["files"] if self.record.state == "undone" else [])):
             shutil.rmtree(self.folder / name, ignore_errors=True)
 

@@ -115,6 +115,7 @@ def prepare(journal: Journal, work: Work, installer: Installer | None, lock: int
         if installer is not None and work.place is not None and work.pins:
             staging = installer.fetch(work.pins, journal.folder, lock, journal.log)
             expected = _expected(staging, work.place)
+            _refuse_links_out(expected, work.place)
         old = {path for one in work.there for path in one.files}
         scripts = {path for path, _, _ in work.scripts}
         folders = {parent for path in old for parent in path.parents if work.place and _below(parent, work.place)}
@@ -164,6 +165,17 @@ def _expected(staging: Path, place: Place) -> set[Path]:
             elif path.parent != staging:  # uv leaves its lock file there
                 found.add(place.prefix / path.relative_to(staging))
     return found
+
+
+def _refuse_links_out(expected: set[Path], place: Place) -> None:
+    """An installer would write through a folder that is a link."""
+    for path in sorted(expected):
+        if not place.holds(path):
+            raise RepairError(
+                f"{path} would be written outside of {place.prefix}: one of its folders is a link to"
+                f" {os.path.realpath(path.parent)}",
+                "remove the link, or install by hand what belongs there",
+            )
 
 
 def _refuse_no_space(paths: set[Path], folder: Path, work: Work) -> None:

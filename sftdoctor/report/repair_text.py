@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.model import Action, FixResult, Plan, Safety, TargetKind
+from sftdoctor.model import Action, FixResult, JournalEntry, Plan, Safety, TargetKind
 from sftdoctor.report import proof_text, words
 from sftdoctor.report.language import say
 from sftdoctor.report.plain import clean, clean_lines
@@ -30,6 +30,8 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
     """
     console.print(target_line(result.before.environment, console.width))
     console.print()
+    for line in result.recovered:
+        console.print(as_text(Text(f"! {clean(line)}", SIGN_STYLES["!"])))
     sign, said = words.outcome(result)
     reason = f": {clean(result.reason)}" if result.reason else ""
     console.print(as_text(Text(f"{sign} {say(said)}{reason}", SIGN_STYLES[sign])))
@@ -131,6 +133,18 @@ def render_init(plan: Plan, console: Console, applied: bool, *, given: Sequence[
     if plan.actions and not applied:
         console.print()
         print_commands(console, [(f"sftdoctor init{_words(given)} --apply", "write it")])
+
+
+def render_journals(entries: Sequence[JournalEntry], console: Console) -> None:
+    """Print the fixes on record: id, state, what was changed and where, why it was undone."""
+    if not entries:
+        console.print("No fix is on record")
+    for entry in entries:
+        console.print(as_text(Text(f"{clean(entry.id)}  {clean(entry.state)}", "bold")))
+        console.print(indent(as_text(clean(entry.summary)), 2))
+        console.print(indent(as_text(clean(f"in {entry.prefix}")), 2))
+        if entry.state == "undone" and entry.note:
+            console.print(indent(as_text(clean(f"undone: {entry.note}", 300)), 2))
 
 
 def render_undo(journal: str, restored: Sequence[str], reason: str, drift: Sequence[str], console: Console) -> None:
