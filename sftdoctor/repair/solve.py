@@ -162,10 +162,28 @@ class Solver:
             best = found
             open_ = (*self._still(best, findings), *compare.came(self.report, found.report))
             if not open_:
-                return self._result(best)
+                return self._result(self._pruned(best))
         clean = [one for one in self.judged if one.report and not compare.came(self.report, one.report)]
         better = [one for one in clean if len(self._still(one, findings)) < len(findings)]
         return self._result(min(better, key=lambda one: (len(self._still(one, findings)), one.cost), default=None))
+
+    def _pruned(self, best: Candidate) -> Candidate:
+        """The same without the moves that a later one has made needless."""
+        for move in best.moves[:-1]:
+            rest = [one for one in best.moves if one is not move]
+            if len(rest) == len(best.moves) or time.monotonic() > self.end:
+                continue
+            fewer = self._resolve(Candidate({}, tuple(rest[:-1]), 0.0), rest[-1], Weight.DEAR)
+            if fewer is None or fewer.cost >= best.cost:
+                continue
+            judged = self._judged_before(fewer) or self._judge(fewer)
+            if judged is not None and not self._score(judged):
+                best = judged
+        return best
+
+    def _judged_before(self, candidate: Candidate) -> Candidate | None:
+        same = (one for one in self.judged if dict(one.versions) == dict(candidate.versions))
+        return next(same, None)
 
     def _result(self, chosen: Candidate | None) -> Search:
         note = "the time for the search was over" if time.monotonic() > self.end else ""
@@ -179,25 +197,26 @@ class Solver:
     def _round(self, base: Candidate | None, findings: tuple[Finding, ...]) -> Candidate | None:
         """The best candidate that goes one move beyond the base.
 
-        Only where light packages that go along are not enough may heavier ones; the first guesses of all packages
-        come before the second ones. A set that cures everything by moving nothing but what was asked for ends it;
-        otherwise a cheaper one is looked for among the later guesses.
+        The first guesses of all packages come before the second ones, and each may take along only what is as light
+        as can be; torch and its like go along only where nothing else helps. A set that cures everything by moving
+        nothing but what was asked for ends it; otherwise a cheaper one is looked for among the later guesses.
         """
         moves = merged([move for finding in findings for move in self.candidates.moves(finding)])
+        ranks = sorted({move.rank for move in moves})
         best: _Step | None = None
         tried = since = 0
-        for heaviest in (Weight.PURE, Weight.COMPILED, Weight.DEAR):
-            for rank in sorted({move.rank for move in moves}):
+        for weights in ((Weight.PURE, Weight.COMPILED), (Weight.DEAR,)):
+            for rank, heaviest in ((rank, weight) for rank in ranks for weight in weights):
                 if self._is_over() or (best and best.score == 0 and best.candidate.is_bare):
                     break
                 if best and tried - since >= PATIENCE:
                     break  # what is left may be incurable by versions: the next round looks at it alone
                 guesses = [self._resolve(base, move, heaviest) for move in moves if move.rank == rank]
-                tried += len(guesses)
                 better = self._best(base, best, sorted(filter(None, guesses), key=lambda one: one.cost))
+                tried += len(guesses) if heaviest is weights[-1] else 0
                 since = tried if better is not best else since
                 best = better
-            if best is not None and (best.score == 0 or tried - since >= PATIENCE):
+            if best is not None:
                 break
         return best.candidate if best else None
 
@@ -212,7 +231,7 @@ class Solver:
 
     def _try(self, base: Candidate | None, candidate: Candidate) -> _Step | None:
         """Judge a candidate; None where it is no step ahead."""
-        if self._is_over() or any(dict(candidate.versions) == dict(one.versions) for one in self.judged):
+        if self._is_over() or self._judged_before(candidate) is not None:
             return None
         judged = self._judge(candidate)
         if judged is None:

@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from sftdoctor.engine import judge
 from sftdoctor.link.index import Library
 from sftdoctor.link.linker import link
 from sftdoctor.model import (
     Cause,
+    Distribution,
     Edit,
     Environment,
     Finding,
@@ -25,11 +27,15 @@ from sftdoctor.model import (
     Safety,
     Scenario,
     Script,
+    Target,
+    TargetKind,
     Workload,
 )
+from sftdoctor.repair.candidates import Candidates, Release
 from sftdoctor.repair.edits import edit_source
 from sftdoctor.repair.oracle import JudgeOracle
 from sftdoctor.repair.plan import make_plan
+from sftdoctor.target.index import Index
 
 from .conftest import environment_of, finding, make_wheel, report_of
 
@@ -371,3 +377,24 @@ def test_the_oracle_reads_a_changed_script_in_its_place(tmp_path: Path) -> None:
     JudgeOracle(report, remember).judge(report.environment, {str(script): b"x = 2\n"})
     assert [(one.path, one.source) for one in seen[0].scripts] == [(str(script), "x = 2\n")]
     assert script.read_text() == "x = 1\n"
+
+
+def candidates(*distributions: Distribution) -> Candidates:
+    target = Target(TargetKind.PINS, "pins.txt", "3.11")
+    environment = Environment(target, "3.11", {}, {one.name: one for one in distributions})
+    return Candidates(environment, Index(offline=True))
+
+
+def test_what_only_looks_like_a_package_is_never_installed() -> None:
+    """A name that nothing has bound may be the name of anybody's package."""
+    cause = Cause(Place("caller", "1.0"), Place("accelerator", None), "Accelerator")
+    for requires, expected in (((), 0), (("accelerator>=1; extra == 'fast'",), 1)):
+        known = candidates(Distribution("caller", "1.0", requires=requires))
+        known._releases = {"caller": (), "accelerator": (Release(Version("1.0"), None),)}
+        assert len(known.moves(replace(finding(), cause=cause))) == expected
+
+
+def test_extras_for_the_package_s_own_developers_restrain_nobody() -> None:
+    requires = ("callee==4.30.1; extra == 'benchmarks'", "callee>=4.18; extra == 'fast'")
+    caller = Distribution("caller", "1.0", requires=requires, extras=("benchmarks", "fast"))
+    assert str(candidates(caller)._declared("callee")) == ">=4.18"
