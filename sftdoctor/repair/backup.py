@@ -85,7 +85,7 @@ def remove_new(journal: Journal, contents: Contents, place: Place) -> int:
     Returns:
         The number of files that were removed.
     """
-    now = listing(place)
+    now = listing(place, [Path(one.path) for one in contents.kept])
     ours = set(contents.expected)
     for change in journal.record.packages:
         # A half-installed package may have no readable RECORD; its files are among the expected ones.
@@ -122,11 +122,18 @@ def _is_leftover(path: Path, contents: Contents, place: Place) -> bool:
         return source in contents.tree or source in contents.expected
     if path.name == "__pycache__":
         return True
+    if any(one.name.startswith("~") and str(one) not in contents.tree for one in _up_to(path, place.prefix)):
+        return True
     for root in place.roots:
-        if root in path.parents or root == path.parent:
-            top = path.relative_to(root).parts[0]
-            return top.startswith(("~", ".tmp", ".sftdoctor-")) and str(root / top) not in contents.tree
+        if root in path.parents:
+            top = root / path.relative_to(root).parts[0]
+            return top.name.startswith((".tmp", ".sftdoctor-")) and str(top) not in contents.tree
     return False
+
+
+def _up_to(path: Path, prefix: Path) -> list[Path]:
+    """A path and its folders below the prefix."""
+    return [one for one in (path, *path.parents) if prefix in one.parents]
 
 
 def put_back(kept: Iterable[Kept], folder: Path, tick: Tick | None = None) -> int:

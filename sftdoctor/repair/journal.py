@@ -96,7 +96,7 @@ class Contents:
     tree: frozenset[str] = frozenset()
     """Every path below the import roots and the scripts folder, before."""
     expected: frozenset[str] = frozenset()
-    """Every path that the new versions bring."""
+    """Every path that the new versions bring, and the folders that they make."""
 
 
 class Journal:

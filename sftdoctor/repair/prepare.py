@@ -116,6 +116,7 @@ def prepare(journal: Journal, work: Work, installer: Installer | None, lock: int
             staging = installer.fetch(work.pins, journal.folder, lock, journal.log)
             expected = _expected(staging, work.place)
             _refuse_links_out(expected, work.place)
+            expected |= {folder for path in expected for folder in _born(path, work.place)}
         old = {path for one in work.there for path in one.files}
         scripts = {path for path, _, _ in work.scripts}
         folders = {parent for path in old for parent in path.parents if work.place and _below(parent, work.place)}
@@ -123,7 +124,7 @@ def prepare(journal: Journal, work: Work, installer: Installer | None, lock: int
         _refuse_no_space(paths, journal.folder, work)
         on_event(Event("preparing", f"keeping {len(paths)} files for the way back"))
         kept = keep_files(paths, journal.folder, lambda n, of: on_event(Event("preparing", "keeping files", n, of)))
-        tree = listing(work.place) if work.place else frozenset()
+        tree = listing(work.place, old) if work.place else frozenset()
         journal.save_contents(Contents(kept, tree, frozenset(str(path) for path in expected)))
         os.sync()  # one for all copies: an fsync each would take a minute for torch
         journal.save()
@@ -165,6 +166,11 @@ def _expected(staging: Path, place: Place) -> set[Path]:
             elif path.parent != staging:  # uv leaves its lock file there
                 found.add(place.prefix / path.relative_to(staging))
     return found
+
+
+def _born(path: Path, place: Place) -> list[Path]:
+    """The folders of a new file that are not there yet."""
+    return [parent for parent in path.parents if place.prefix in parent.parents and not parent.exists()]
 
 
 def _refuse_links_out(expected: set[Path], place: Place) -> None:
