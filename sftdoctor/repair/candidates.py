@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from sftdoctor.errors import TargetError
-from sftdoctor.model import Environment, Finding
+from sftdoctor.model import Environment, Finding, Safety
 from sftdoctor.repair.resolver import read_requirement
 from sftdoctor.repair.weights import CORE
 from sftdoctor.target.index import Index
@@ -80,18 +80,19 @@ class Candidates:
         Raises:
             OfflineError: The index is needed and cannot be reached.
         """
-        for fix in finding.fixes:
-            if fix.kind == "package" and fix.require:
-                return self._written(finding, fix.require, fix.reason)
+        written = next((one for one in finding.fixes if one.kind == "package" and one.require), None)
+        found = self._written(finding, written.require, written.reason) if written else []
         cause = finding.cause
         if cause is None or finding.location is not None:
-            return []  # a script that is behind its libraries is edited, not its libraries taken back
-        caller = cause.caller.distribution if cause.caller else ""
-        callee = cause.callee.distribution if cause.callee else ""
-        found: list[Move] = []
+            return found  # a script that is behind its libraries is edited, not its libraries taken back
+        named = {name for move in found for name in move.wanted}
+        # What a rule says is safe is the first guess; where it is not, the other side may as well be.
+        later = int(written is not None and written.safety is Safety.SAFE)
+        caller = canonicalize_name(cause.caller.distribution) if cause.caller else ""
+        callee = canonicalize_name(cause.callee.distribution) if cause.callee else ""
         for name, other in ((callee, caller), (caller, callee)):
-            if name:
-                found += self._derived(finding, canonicalize_name(name), canonicalize_name(other))
+            if name and name not in named:
+                found += [replace(move, rank=move.rank + later) for move in self._derived(finding, name, other)]
         return found
 
     def _written(self, finding: Finding, require: tuple[str, ...], reason: str) -> list[Move]:

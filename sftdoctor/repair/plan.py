@@ -97,11 +97,11 @@ class _Mending:
 
 def _by_packages(finding: Finding, unsafe: bool) -> bool:
     """Whether the search for versions may be tried on a finding."""
+    # A link that breaks between two packages is cured by versions of either, whatever a rule says.
+    if compare.is_error(finding) and finding.cause is not None and finding.location is None:
+        return True
     written = [fix for fix in finding.fixes if fix.kind == "package" and fix.require]
-    if written:
-        return any(fix.safety is Safety.SAFE or (unsafe and fix.safety is Safety.UNSAFE) for fix in written)
-    # A link that breaks between two packages is cured by versions even where no rule says which.
-    return compare.is_error(finding) and finding.cause is not None and finding.location is None
+    return any(fix.safety is Safety.SAFE or (unsafe and fix.safety is Safety.UNSAFE) for fix in written)
 
 
 def _unsolved(finding: Finding, unsafe: bool) -> list[LeftOut]:

@@ -206,19 +206,25 @@ class Solver:
         best: _Step | None = None
         tried = since = 0
         for weights in ((Weight.PURE, Weight.COMPILED), (Weight.DEAR,)):
-            for rank, heaviest in ((rank, weight) for rank in ranks for weight in weights):
+            for rank, limit in ((rank, weight) for rank in ranks for weight in weights):
                 if self._is_over() or (best and best.score == 0 and best.candidate.is_bare):
                     break
                 if best and tried - since >= PATIENCE:
                     break  # what is left may be incurable by versions: the next round looks at it alone
-                guesses = [self._resolve(base, move, heaviest) for move in moves if move.rank == rank]
+                now = [
+                    move for move in moves if move.rank == rank and (limit is Weight.DEAR or not self._is_dear(move))
+                ]
+                guesses = [self._resolve(base, move, limit) for move in now]
                 better = self._best(base, best, sorted(filter(None, guesses), key=lambda one: one.cost))
-                tried += len(guesses) if heaviest is weights[-1] else 0
+                tried += len(guesses) if limit is weights[-1] else 0
                 since = tried if better is not best else since
                 best = better
             if best is not None:
                 break
         return best.candidate if best else None
+
+    def _is_dear(self, move: Move) -> bool:
+        return heaviest(self.environment, move.wanted) is Weight.DEAR
 
     def _best(self, base: Candidate | None, best: _Step | None, candidates: list[Candidate]) -> _Step | None:
         for candidate in candidates:
@@ -249,7 +255,7 @@ class Solver:
         new = compare.came(self.report, candidate.report) if candidate.report else ()
         return len(self._still(candidate, self.goal)) + len(new)
 
-    def _resolve(self, base: Candidate | None, move: Move, heaviest: Weight) -> Candidate | None:
+    def _resolve(self, base: Candidate | None, move: Move, limit: Weight) -> Candidate | None:
         if self._is_over():
             return None
         wanted = {name: f"=={version}" for name, version in self.keep.items() if version is not None}
@@ -263,7 +269,7 @@ class Solver:
         label = ", ".join(f"{name}{spec}" for name, spec in move.wanted.items())
         self.on_event(Event("solving", label))
         try:
-            solution = self.resolver.solve(wanted, heaviest)
+            solution = self.resolver.solve(wanted, limit)
         except UnsatisfiableError as error:
             self.refused[label] = _gist(str(error))
             return None
