@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from sftdoctor.checker import Checker
     from sftdoctor.repair.progress import Event
 
+KERNELS = ("JPY_PARENT_PID", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE")
+"""Variables of what a notebook starts: Jupyter's, Colab's, Kaggle's."""
+
 
 def check(settings: Settings, progress: Progress = silent) -> Report:
     """Judge the target for the workload.
@@ -86,7 +89,15 @@ def fix(settings: Settings, progress: Progress = silent) -> FixResult:
         return FixResult("planned", plan, before, recovered=recovered)
     if not installed and any(action.kind == "package" for action in plan.actions):
         raise _not_installed(before)
-    return replace(_apply(checker, before, plan, progress), recovered=recovered)
+    result = _apply(checker, before, plan, progress)
+    return replace(result, recovered=recovered, advice=_advice(plan) if result.outcome == "applied" else ())
+
+
+def _advice(plan: Plan) -> tuple[str, ...]:
+    """A kernel that runs while its packages are changed goes on with the old ones."""
+    if not any(os.environ.get(name) for name in KERNELS) or all(one.kind != "package" for one in plan.actions):
+        return ()
+    return ("Restart the kernel: it goes on with the modules that it has loaded already.",)
 
 
 def _recovered(settings: Settings, progress: Progress) -> tuple[str, ...]:

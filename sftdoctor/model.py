@@ -596,6 +596,8 @@ class FixResult(Shown):
     """Why it was undone or refused."""
     recovered: tuple[str, ...] = ()
     """What was done first about earlier fixes that had been cut short, a sentence each."""
+    advice: tuple[str, ...] = ()
+    """What is left for the user to do, a sentence each."""
 
 
 @dataclass(frozen=True)

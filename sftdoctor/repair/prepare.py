@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,17 +68,28 @@ def _refuse_drift(
     for change, one in zip(packages, found, strict=True):
         listed = environment.distributions.get(change.name)
         outside = listed is not None and listed.root is not None and not place.holds(Path(listed.root, "x"))
-        if one is None and outside and not (place.prefix / "pyvenv.cfg").exists():
-            raise RepairError(
-                f"{change.name} is installed outside of {place.prefix} ({listed.root if listed else ''})",
-                f"{environment.target.path} -m pip install --user {change.name}=={change.new}",
-            )
-        now = one.version if one else (listed.version if outside and listed else None)
+        if listed is not None and outside:
+            _refuse_shadowed(change, str(listed.root), environment, place)
+        now = one.version if one else (listed.version if listed is not None and outside else None)
         if not same_version(now, change.old):
             raise RepairError(
                 f"{change.name} is {now or 'absent'} now, the plan is for {change.old or 'its absence'}",
                 "something else has changed the environment: make the plan again",
             )
+
+
+def _refuse_shadowed(change: PackageChange, root: str, environment: Environment, place: Place) -> None:
+    """What would be installed where nobody looks, because another folder comes first; a venv's own comes first."""
+    order = [os.path.realpath(path) for path in environment.paths]
+    if os.path.realpath(root) in order[order.index(str(place.roots[0])) :]:
+        return
+    on_path = {os.path.realpath(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one}
+    where = ["--target", root, "--upgrade"] if os.path.realpath(root) in on_path else ["--user"]
+    wanted = ["install", *where, f"{change.name}=={change.new}"] if change.new else ["uninstall", change.name]
+    raise RepairError(
+        f"{change.name} is installed outside of {place.prefix}, in {root}, which is searched first",
+        f"change it there: {shlex.join([environment.target.path, '-m', 'pip', *wanted])}",
+    )
 
 
 def _edited(actions: list[Action]) -> tuple[tuple[Path, bytes, bytes], ...]:

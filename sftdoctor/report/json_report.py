@@ -202,6 +202,7 @@ def fix_to_dict(result: FixResult) -> JSON:
         "after": to_dict(result.after) if result.after else None,
         "proof": proof_to_dict(result.proof) if result.proof else None,
         "recovered": list(result.recovered),
+        "advice": list(result.advice),
     }
 
 

@@ -134,6 +134,7 @@ def fix(result: FixResult) -> str:
     if result.after:
         for name, report in (("before", result.before), ("after", result.after)):
             said.append(f"- {name}: {plain(words.headline(report))}")
+    said += [*(f"- {plain(clean(line))}" for line in result.advice)]
     if result.journal and result.outcome == "applied":
         said += ["", f"`sftdoctor undo {clean(result.journal, 80)}` takes it all back."]
     said += ["", *_proof(result.proof)] if result.proof else []

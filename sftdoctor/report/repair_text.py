@@ -47,6 +47,9 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
     if result.proof:
         console.print()
         proof_text.render(result.proof, console)
+    for line in result.advice:
+        console.print()
+        console.print(as_text(Text(f"! {clean(line)}", SIGN_STYLES["!"])))
     steps = _next(result, given)
     if steps:
         console.print()

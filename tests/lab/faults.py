@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,8 @@ class Bench:
             env={**os.environ, **more},
         )
         self.plan = self.hear()["plan"]
+        self.seen = 0
+        """Journals that there were before the last apply."""
 
     def hear(self) -> dict[str, Any]:
         """What the driver says next."""
@@ -89,6 +92,7 @@ class Bench:
 
     def start(self, **order: Any) -> int:
         """Begin an apply; its process id."""
+        self.seen = self.journals()
         assert self.driver.stdin is not None
         self.driver.stdin.write(json.dumps(order) + "\n")
         self.driver.stdin.flush()
@@ -118,6 +122,18 @@ class Bench:
     def contents(self) -> dict[str, str]:
         """The same without times, and without byte code, which holds times."""
         return {path: seen[0] for path, seen in self.picture().items() if not path.endswith(".pyc")}
+
+    def journals(self) -> int:
+        """How many there are."""
+        return sum(1 for _ in every_journal())
+
+    def wait_for(self, state: str) -> None:
+        """Wait until the apply has reached a state, or has passed it."""
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            if self.journals() > self.seen and self.state() in (state, "committed", "undone"):
+                return
+            time.sleep(0.005)
 
     def state(self) -> str:
         """That of the last journal; "none" where there is none."""
