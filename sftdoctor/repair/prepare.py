@@ -165,7 +165,7 @@ def _below(folder: Path, place: Place) -> bool:
 
 def _expected(staging: Path, place: Place) -> set[Path]:
     """Where in the target every file of the unpacked new versions will be."""
-    metadata = next(staging.rglob("*.dist-info"), None)
+    metadata = min(staging.rglob("*.dist-info"), default=None)
     if metadata is None:
         raise RepairError(f"the installer unpacked nothing into {staging}")
     site = metadata.parent
