@@ -233,7 +233,7 @@ REFUSED: dict[str, tuple[Maker, str, str]] = {
 def kit(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     made = Kit(tmp_path, wheels, monkeypatch)
     yield made
-    if os.path.ismount(tmp_path / "mounted"):
+    if (tmp_path / "mounted" / "pyvenv.cfg").exists():
         made.run("umount", "-l", tmp_path / "mounted")
 
 
