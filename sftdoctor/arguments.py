@@ -47,6 +47,8 @@ COMMAND_EXAMPLES = {
   sftdoctor fix train.py            show the plan
   sftdoctor fix train.py --apply    carry it out and prove it
   sftdoctor fix --keep torch        any package may change but torch
+  sftdoctor fix --keep torch==2.4.1,requirements.txt --alternatives
+  sftdoctor fix --apply --write requirements.txt --constraints good.txt
 """,
     "undo": """\
   sftdoctor undo              the last fix
@@ -263,7 +265,14 @@ def _fix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--apply", action="store_true", help="carry the plan out, check again and prove it")
     parser.add_argument("--unsafe", action="store_true", help="also fixes that may change what is trained")
     parser.add_argument("--compat", action="store_true", help="edit scripts so that they work on older stacks too")
-    parser.add_argument("--keep", metavar="NAME,...", action="append", help="packages whose version must stay")
+    text = "what must stay: NAME, NAME==VERSION, or a requirements file whose pins hold"
+    parser.add_argument("--keep", metavar="NAME,...", action="append", help=text)
+    parser.add_argument("--alternatives", action="store_true", help="show what else was considered, and why it lost")
+    text = "change this file along: requirements.txt, pyproject.toml, environment.yml (may be repeated)"
+    parser.add_argument("--write", metavar="FILE", action="append", help=text)
+    parser.add_argument(
+        "--constraints", metavar="FILE", help="write the versions of the repaired set to FILE, for pip -c"
+    )
 
 
 def _undo(parser: argparse.ArgumentParser) -> None:

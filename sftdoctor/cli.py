@@ -127,7 +127,9 @@ def fix(settings: Settings, _: Words) -> int:
         result = jobs.fix(settings, progress)
     show(
         settings,
-        lambda console: views.repair_text.render_fix(result, console, given=settings.given),
+        lambda console: views.repair_text.render_fix(
+            result, console, given=settings.given, alternatives=settings.alternatives
+        ),
         lambda: views.views.of_fix(result),
     )
     if result.outcome == "refused":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sftdoctor.errors import RepairError, UsageError
 from sftdoctor.model import Edit, Explanation, Failure, Finding, FixResult, Plan, Proof, Report, TargetKind
-from sftdoctor.reading import Progress, cache_of, read_rules, read_target, silent
+from sftdoctor.reading import Progress, cache_of, read_keep, read_rules, read_target, silent, split_keep
 from sftdoctor.settings import Settings
 
 if TYPE_CHECKING:
@@ -75,14 +75,14 @@ def fix(settings: Settings, progress: Progress = silent) -> FixResult:
     """
     from sftdoctor.checker import Checker
 
-    keep = keep_of(settings.keep)
+    held = split_keep(settings.keep)
     recovered = _recovered(settings, progress)
     checker = Checker(settings, progress)
     before = checker.check()
     installed = before.environment.target.kind is TargetKind.INTERPRETER
     if settings.apply and not installed and not before.workload.scripts:
         raise _not_installed(before)
-    plan = _plan(checker, before, keep, progress)
+    plan = _plan(checker, before, read_keep(*held, before.environment.markers), progress)
     if not plan.actions:
         return FixResult("nothing-to-do", plan, before, recovered=recovered)
     if not settings.apply:
@@ -133,23 +133,11 @@ def _plan(checker: Checker, before: Report, keep: Mapping[str, str | None], prog
         keep=keep,
         unsafe=settings.unsafe,
         compatible=settings.compat,
+        alternatives=settings.alternatives,
         offline=settings.offline,
         cache=cache_of(settings),
         on_event=_listener(progress),
     )
-
-
-def keep_of(words: Iterable[str]) -> dict[str, str | None]:
-    """Read --keep: ("torch", "peft==0.17.1") gives {"torch": None, "peft": "0.17.1"}."""
-    from packaging.utils import canonicalize_name
-
-    kept: dict[str, str | None] = {}
-    for word in words:
-        name, _, version = word.partition("==")
-        if not name.strip() or any(sign in name for sign in "<>=!~"):
-            raise UsageError(f"--keep {word} makes no sense", "Say a name, or name==version.")
-        kept[canonicalize_name(name.strip())] = version.strip() or None
-    return kept
 
 
 def _apply(checker: Checker, before: Report, plan: Plan, progress: Progress) -> FixResult:

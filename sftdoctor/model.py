@@ -516,6 +516,14 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """A set of versions that was considered and not taken."""
+
+    versions: Mapping[str, str]
+    reason: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """All the Actions in order, with those left out and why."""
 
@@ -525,6 +533,8 @@ class Plan:
     """File → what all its edits come to, as one diff."""
     foreseen: tuple[Finding, ...] = ()
     """What is still wrong after the actions; with it the breaks that stood behind those that are cured."""
+    alternatives: tuple[Alternative, ...] = ()
+    """What else was considered for the packages, the runner-up first."""
 
 
 @dataclass(frozen=True)

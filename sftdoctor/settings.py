@@ -50,6 +50,12 @@ class Settings:
     unsafe: bool = False
     compat: bool = False
     keep: tuple[str, ...] = ()
+    """Names, requirements, and files of requirements that hold."""
+    alternatives: bool = False
+    write: tuple[str, ...] = ()
+    """Files that describe the environment and are to be changed with it."""
+    constraints: str | None = None
+    """File to write the known-good set to."""
     timeout: float = 600.0
     """Seconds."""
     quantization: tuple[str, ...] = ()
@@ -90,6 +96,8 @@ def make_settings(options: Mapping[str, Any], arguments: tuple[str, ...], folder
     for name in LISTS:
         if name in given:
             given[name] = split_ids(given[name])
+    if "write" in given:
+        given["write"] = tuple(given["write"])
     if "rules" in given:
         given["rules"] = tuple(given["rules"])
     given["paths"] = tuple(given.get("paths", ()))

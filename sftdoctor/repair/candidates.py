@@ -67,11 +67,13 @@ class Candidates:
     Args:
         environment: The target.
         index: The package index.
+        held: Name → the versions that it may have.
     """
 
-    def __init__(self, environment: Environment, index: Index) -> None:
+    def __init__(self, environment: Environment, index: Index, held: Mapping[str, SpecifierSet] | None = None) -> None:
         self.environment = environment
         self.index = index
+        self.held = dict(held or {})
         self._releases: dict[str, tuple[Release, ...]] = {}
 
     def moves(self, finding: Finding) -> list[Move]:
@@ -134,7 +136,9 @@ class Candidates:
             At most PER_PACKAGE, the best guess first, without the version that is there.
         """
         now = self.environment.version(name)
-        releases = [one for one in self.releases(name) if spec.contains(one.version) and str(one.version) != now]
+        held = self.held.get(name, SpecifierSet())
+        known = [one for one in self.releases(name) if str(one.version) != now and spec.contains(one.version)]
+        releases = [one for one in known if held.contains(one.version)] or known[-1:]
         declared = self._declared(name)
         fitting = [one for one in releases if declared.contains(one.version)] or releases
         if not fitting:

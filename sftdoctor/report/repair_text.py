@@ -17,16 +17,19 @@ from sftdoctor.report.style import as_text, indent, print_commands, rows
 from sftdoctor.report.text import SIGN_STYLES, target_line
 
 STYLES = {Safety.SAFE: "green", Safety.UNSAFE: "yellow", Safety.MANUAL: "magenta"}
+ALTERNATIVES = 8
+"""How many are shown."""
 DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
-def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()) -> None:
+def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = (), alternatives: bool = False) -> None:
     """Print what a fix came to, or would come to.
 
     Args:
         result: The outcome with its plan.
         console: Where to.
         given: The words of the command line that name target and workload, for the advice.
+        alternatives: Whether to show what else was considered.
     """
     console.print(target_line(result.before.environment, console.width))
     console.print()
@@ -36,6 +39,8 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
     reason = f": {clean(result.reason)}" if result.reason else ""
     console.print(as_text(Text(f"{sign} {say(said)}{reason}", SIGN_STYLES[sign])))
     render_plan(result.plan, console)
+    if alternatives:
+        _print_alternatives(result.plan, console)
     if result.after:
         console.print()
         before, after = (words.tally(report) or say("nothing found") for report in (result.before, result.after))
@@ -72,6 +77,18 @@ def render_plan(plan: Plan, console: Console) -> None:
         console.print(Text(say("Left out ({n}):", n=len(texts))))
         for text in texts:
             console.print(indent(as_text(text), 2))
+
+
+def _print_alternatives(plan: Plan, console: Console) -> None:
+    console.print()
+    shown = plan.alternatives[:ALTERNATIVES]
+    console.print(Text(say("Considered, and not taken ({n}):", n=len(plan.alternatives))))
+    for one in shown:
+        versions = ", ".join(f"{name} {version}" for name, version in one.versions.items())
+        console.print(indent(as_text(clean(f"{versions}: {one.reason}", 400)), 2))
+    if len(plan.alternatives) > len(shown):
+        more = say("and {n} more; --format json has them all", n=len(plan.alternatives) - len(shown))
+        console.print(indent(as_text(more), 2))
 
 
 def _steps(actions: Sequence[Action]) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -31,11 +32,14 @@ from sftdoctor.model import (
     TargetKind,
     Workload,
 )
+from sftdoctor.reading import read_keep, split_keep
 from sftdoctor.repair.candidates import Candidates, Release
 from sftdoctor.repair.edits import edit_source
 from sftdoctor.repair.oracle import JudgeOracle
 from sftdoctor.repair.plan import make_plan
+from sftdoctor.repair.weights import own_requirements
 from sftdoctor.target.index import Index
+from sftdoctor.target.interpreter import read_interpreter
 
 from .conftest import environment_of, finding, make_wheel, report_of
 
@@ -76,6 +80,13 @@ INDEX: dict[str, list[tuple[str, str, str, tuple[str, ...]]]] = {
         ("callee", "2.0", NEW, ("torch>=2",)),
         ("torch", "1.0", "", ()),
         ("torch", "2.0", "", ()),
+    ],
+    "both": [
+        ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
+        ("caller", "0.9", CALLER.format(keyword=""), ()),
+        ("callee", "1.0", OLD, ()),
+        ("callee", "2.0", NEW, ()),
+        ("callee", "3.0", REMOVED, ()),
     ],
     "nothing": [
         ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
@@ -162,7 +173,7 @@ def test_torch_moves_only_when_told(stack) -> None:  # type: ignore[no-untyped-d
     [
         ("nothing", {}, "none was clean"),
         ("raise", {"keep": {"callee": None, "caller": None}}, "is to be kept"),
-        ("raise", {"keep": {"callee": "1.1"}}, "kept at 1.1"),
+        ("raise", {"keep": {"callee": "==1.1"}}, "kept at ==1.1"),
         ("raise", {"timeout": 0.0}, "time for the search was over"),
     ],
 )
@@ -398,3 +409,27 @@ def test_extras_for_the_package_s_own_developers_restrain_nobody() -> None:
     requires = ("callee==4.30.1; extra == 'benchmarks'", "callee>=4.18; extra == 'fast'")
     caller = Distribution("caller", "1.0", requires=requires, extras=("benchmarks", "fast"))
     assert str(candidates(caller)._declared("callee")) == ">=4.18"
+
+
+def test_what_else_was_considered_and_why_it_lost(stack) -> None:  # type: ignore[no-untyped-def]
+    plan = stack("both", caller="1.0", callee="1.0").plan(alternatives=True)
+    assert steps(plan) == [("callee", "1.0", "2.0")]
+    reasons = {tuple(one.versions.items()): one.reason for one in plan.alternatives}
+    assert reasons[(("caller", "0.9"),)] == "links clean too, but it takes caller back"
+    assert reasons[(("callee", "3.0"),)].startswith("would bring API001: caller imports a name")
+
+
+def test_requirements_files_hold(stack, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Both versions would do; the file rules one of them out, and the other side is moved."""
+    file = tmp_path / "requirements.txt"
+    file.write_text("callee<2  # the cluster has no other\n")
+    built = stack("both", caller="1.0", callee="1.0")
+    assert steps(built.plan(keep=read_keep(*split_keep([str(file)]), {}))) == [("caller", "1.0", "0.9")]
+
+
+def test_the_python_that_runs_this_keeps_what_it_needs(stack) -> None:  # type: ignore[no-untyped-def]
+    """A half-installed package of ours would leave nobody who could take it back."""
+    here = read_interpreter(sys.executable)
+    needed = own_requirements(here)
+    assert {"rich", "packaging", "libcst"} <= needed and "torch" not in needed
+    assert own_requirements(stack("raise", caller="1.0").environment) == frozenset()
