@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sftdoctor import __version__
 from sftdoctor.errors import RepairError, UsageError
 from sftdoctor.model import Edit, Explanation, Failure, Finding, FixResult, Plan, Proof, Report, TargetKind
 from sftdoctor.reading import Progress, cache_of, read_keep, read_rules, read_target, silent, split_keep
@@ -80,17 +81,29 @@ def fix(settings: Settings, progress: Progress = silent) -> FixResult:
     checker = Checker(settings, progress)
     before = checker.check()
     installed = before.environment.target.kind is TargetKind.INTERPRETER
-    if settings.apply and not installed and not before.workload.scripts:
+    if settings.apply and not installed and not before.workload.scripts and not settings.write:
         raise _not_installed(before)
     plan = _plan(checker, before, read_keep(*held, before.environment.markers), progress)
-    if not plan.actions:
-        return FixResult("nothing-to-do", plan, before, recovered=recovered)
-    if not settings.apply:
-        return FixResult("planned", plan, before, recovered=recovered)
-    if not installed and any(action.kind == "package" for action in plan.actions):
+    result = _carried_out(checker, FixResult("planned" if plan.actions else "nothing-to-do", plan, before), progress)
+    result = replace(result, recovered=recovered, advice=_advice(plan) if result.outcome == "applied" else ())
+    if settings.constraints:
+        from sftdoctor.repair.written import write_constraints
+
+        write_constraints(result, Path(settings.constraints), __version__)
+    return result
+
+
+def _carried_out(checker: Checker, planned: FixResult, progress: Progress) -> FixResult:
+    """What becomes of a plan: where nothing is installed, the files alone can be changed that describe it."""
+    plan, before = planned.plan, planned.before
+    if not plan.actions or not checker.settings.apply:
+        return planned
+    files = tuple(action for action in plan.actions if action.kind != "package")
+    if before.environment.target.kind is TargetKind.INTERPRETER or files == plan.actions:
+        return _apply(checker, before, plan, progress)
+    if not any(action.kind == "config" for action in files):
         raise _not_installed(before)
-    result = _apply(checker, before, plan, progress)
-    return replace(result, recovered=recovered, advice=_advice(plan) if result.outcome == "applied" else ())
+    return replace(_apply(checker, before, replace(plan, actions=files), progress), plan=plan)
 
 
 def _advice(plan: Plan) -> tuple[str, ...]:
@@ -127,7 +140,7 @@ def _plan(checker: Checker, before: Report, keep: Mapping[str, str | None], prog
     from sftdoctor.repair.plan import make_plan
 
     settings = checker.settings
-    return make_plan(
+    plan = make_plan(
         before,
         oracle=JudgeOracle(before, checker.judge),
         keep=keep,
@@ -138,6 +151,11 @@ def _plan(checker: Checker, before: Report, keep: Mapping[str, str | None], prog
         cache=cache_of(settings),
         on_event=_listener(progress),
     )
+    if not settings.write:
+        return plan
+    from sftdoctor.repair.written import with_files
+
+    return with_files(plan, settings.write, offline=settings.offline, cache=cache_of(settings))
 
 
 def _apply(checker: Checker, before: Report, plan: Plan, progress: Progress) -> FixResult:

@@ -505,6 +505,10 @@ class Action:
     """Ids of the findings that it is for."""
     edit: Edit | None = None
     diff: str = ""
+    along: bool = False
+    """Whether a package changes only because it has to go with another that does."""
+    content: bytes = b""
+    """What the file will hold (kind config)."""
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,11 @@ CHOICES = {
 }
 WORDS = (*FILES, "python", "python_version", "scenario", "gpu", "fail_on", "format", "lang")
 TARGETS = ("python", "pins", "snapshot")
-REPEATED = ("python", "pins", "python_version", "snapshot", "model", "scenario", "gpu", "rules")
+REPEATED = (
+    *("python", "pins", "python_version", "snapshot", "model", "scenario", "gpu", "rules"),
+    *("keep", "write", "constraints"),
+)
+REPEATED_SWITCHES = ("unsafe", "compat")
 
 
 def make_settings(options: Mapping[str, Any], arguments: tuple[str, ...], folder: Path) -> Settings:
@@ -151,7 +155,7 @@ def _repeat(given: Mapping[str, Any]) -> tuple[str, ...]:
         values = given.get(name, ())
         for value in values if isinstance(values, tuple) else (values,):
             words += [f"--{name.replace('_', '-')}", str(value)]
-    return tuple(words)
+    return (*words, *(f"--{name}" for name in REPEATED_SWITCHES if given.get(name)))
 
 
 def read_configuration(folder: Path) -> dict[str, Any]:

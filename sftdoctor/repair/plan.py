@@ -207,12 +207,13 @@ def _package_action(
     weight = weight_of(name, environment.distributions.get(name))
     # Another torch is gigabytes, and may not fit the driver: that is the user's to decide.
     safety = Safety.UNSAFE if weight is Weight.DEAR else Safety.SAFE
+    along = reason is None
     if reason is None:
         other = ", ".join(sorted(wanted))
         reason = f"{other} {'need' if len(wanted) > 1 else 'needs'} it" if old is None else f"it has to go with {other}"
     if old is not None and is_older(version, old):
         reason += " (going back is the smallest change that links clean)"
-    return Action("package", name, old, version, safety, reason, findings)
+    return Action("package", name, old, version, safety, reason, findings, along=along)
 
 
 def _not_found(finding: Finding, reason: str) -> LeftOut:

@@ -21,7 +21,7 @@ from sftdoctor.repair.journal import Contents, Journal, PackageChange, Record, S
 from sftdoctor.repair.packages import Installer, refuse_forbidden
 from sftdoctor.repair.progress import Event, Listener
 
-CARRIED_OUT = frozenset({"package", "edit"})
+CARRIED_OUT = frozenset({"package", "edit", "config"})
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def survey(plan: Plan, environment: Environment, folder: Path) -> Work:
     if other is not None:
         raise RepairError(f"{other.name}: a change of kind {other.kind} is not carried out by itself", other.reason)
     packages = tuple(PackageChange(one.name, one.old, one.new) for one in plan.actions if one.kind == "package")
-    scripts = _edited([action for action in plan.actions if action.kind == "edit"])
+    scripts = _edited([action for action in plan.actions if action.kind in ("edit", "config")])
     if not packages:
         return Work(None, folder, (), (), scripts)
     place = find_place(environment)
@@ -96,11 +96,11 @@ def _edited(actions: list[Action]) -> tuple[tuple[Path, bytes, bytes], ...]:
     """The new bytes of every script, in one step a finding; each diff must be the one that was shown."""
     texts: dict[Path, tuple[bytes, bytes]] = {}
     for action in actions:
-        if action.edit is None:
+        if action.edit is None and not action.content:
             raise RepairError(f"{action.name}: the plan does not say how to edit it")
         path = Path(os.path.realpath(action.name))
         old, now = texts.get(path) or (read_script(path),) * 2
-        new = edit_source(now, action.edit)
+        new = edit_source(now, action.edit) if action.edit else action.content
         shown = render_diff(decode(now, action.name)[0], decode(new, action.name)[0], action.name)
         if action.diff and shown != action.diff:
             raise RepairError(f"{action.name} was changed since the plan was made", "make the plan again")

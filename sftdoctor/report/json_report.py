@@ -217,6 +217,7 @@ def _action(action: Action) -> JSON:
         "reason": action.reason,
         "findings": list(action.findings),
         "diff": action.diff,
+        "along": action.along,
     }
 
 

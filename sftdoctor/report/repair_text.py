@@ -135,7 +135,8 @@ def _next(result: FixResult, given: Sequence[str]) -> list[tuple[str, str]]:
         return [(f"sftdoctor undo{journal}", say("take it all back"))]
     if result.outcome != "planned":
         return []
-    if result.before.environment.target.kind is not TargetKind.INTERPRETER:
+    writes = any(action.content for action in result.plan.actions)
+    if result.before.environment.target.kind is not TargetKind.INTERPRETER and not writes:
         return [("sftdoctor fix --python PATH --apply", say("carry such a plan out where the packages are installed"))]
     return [(f"sftdoctor fix{arguments} --apply", say("carry it out, check again, prove; undone if the proof fails"))]
 

@@ -12,6 +12,7 @@ import pytest
 from packaging.version import Version
 
 from sftdoctor.engine import judge
+from sftdoctor.errors import RepairError
 from sftdoctor.link.index import Library
 from sftdoctor.link.linker import link
 from sftdoctor.model import (
@@ -37,7 +38,9 @@ from sftdoctor.repair.candidates import Candidates, Release
 from sftdoctor.repair.edits import edit_source
 from sftdoctor.repair.oracle import JudgeOracle
 from sftdoctor.repair.plan import make_plan
+from sftdoctor.repair.transaction import apply, undo
 from sftdoctor.repair.weights import own_requirements
+from sftdoctor.repair.written import with_files, write_constraints
 from sftdoctor.target.index import Index
 from sftdoctor.target.interpreter import read_interpreter
 
@@ -433,3 +436,35 @@ def test_the_python_that_runs_this_keeps_what_it_needs(stack) -> None:  # type: 
     needed = own_requirements(here)
     assert {"rich", "packaging", "libcst"} <= needed and "torch" not in needed
     assert own_requirements(stack("raise", caller="1.0").environment) == frozenset()
+
+
+def test_the_file_that_describes_the_environment_changes_along(stack, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    built = stack("raise with a helper", caller="1.0", callee="1.0", helper="1.0")
+    file = tmp_path / "requirements.txt"
+    file.write_text("caller  # ours\n")
+    plan = with_files(built.plan(), [str(file)])
+    assert steps(plan)[-1] == (str(file), None, None) and "+callee==2.0" in plan.actions[-1].diff
+    before = built.judge(built.environment, built.workload)
+    prefix = built.environment.target.prefix
+
+    def check() -> Report:
+        return built.judge(environment_of(prefix), built.workload)
+
+    result = apply(plan, built.environment, before=before, check=check)
+    assert (result.outcome, file.read_text()) == ("applied", "caller  # ours\ncallee==2.0\n")
+    write_constraints(result, tmp_path / "good.txt", "1")
+    assert (tmp_path / "good.txt").read_text().endswith("is not proved.\ncallee==2.0\ncaller==1.0\nhelper==2.0\n")
+    undo()
+    assert file.read_text() == "caller  # ours\n" and not check().verdict.value.startswith("clean")
+
+
+def test_a_file_that_changed_since_the_plan_is_left_alone(stack, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    built = stack("raise", caller="1.0", callee="1.0")
+    file = tmp_path / "requirements.txt"
+    file.write_text("callee==1.0\n")
+    plan = with_files(built.plan(), [str(file)])
+    file.write_text("callee==1.0\nmore\n")
+    before = built.judge(built.environment, built.workload)
+    with pytest.raises(RepairError, match="changed since the plan"):
+        apply(plan, built.environment, before=before, check=lambda: before)
+    assert file.read_text() == "callee==1.0\nmore\n"
