@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sftdoctor.errors import RepairError
-from sftdoctor.repair.durable import copy_file, digest_file
+from sftdoctor.repair.durable import TEMPORARY, copy_file, digest_file
 from sftdoctor.repair.installed import Place, byte_code, find_installed, listing
 from sftdoctor.repair.journal import Contents, Journal, Kept
 
@@ -127,7 +127,7 @@ def _is_leftover(path: Path, contents: Contents, place: Place) -> bool:
     for root in place.roots:
         if root in path.parents:
             top = root / path.relative_to(root).parts[0]
-            return top.name.startswith((".tmp", ".sftdoctor-")) and str(top) not in contents.tree
+            return top.name.startswith((".tmp", TEMPORARY)) and str(top) not in contents.tree
     return False
 
 
@@ -146,6 +146,7 @@ def put_back(kept: Iterable[Kept], folder: Path, tick: Tick | None = None) -> in
         OSError: There is no space, or a folder cannot be written.
     """
     files = tuple(kept)
+    _sweep(files)
     written = 0
     for number, one in enumerate(files):
         if not is_as_kept(one):
@@ -154,6 +155,14 @@ def put_back(kept: Iterable[Kept], folder: Path, tick: Tick | None = None) -> in
         if tick and number % 100 == 99:
             tick(number + 1, len(files))
     return written
+
+
+def _sweep(kept: Iterable[Kept]) -> None:
+    """Remove what an edit or a way back that was killed had only half written, beside the files that it was for."""
+    for parent in sorted({Path(one.path).parent for one in kept}):
+        for path in parent.glob(f"{TEMPORARY}*"):
+            if path.is_file() and not path.is_symlink():
+                path.unlink()
 
 
 def is_as_kept(one: Kept) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sftdoctor.errors import RepairError
 from sftdoctor.folders import state_folder
-from sftdoctor.repair.durable import sync_folder, write_file
+from sftdoctor.repair.durable import TEMPORARY, sync_folder, write_file
 
 SCHEMA = 1
 UNTOUCHED = frozenset({"planned", "preparing"})
@@ -194,6 +194,8 @@ class Journal:
         """Remove what is needed no longer: downloads, and once undone the backups."""
         for name in ("staging", "wheels", "uv-cache", *(["files"] if self.record.state == "undone" else [])):
             shutil.rmtree(self.folder / name, ignore_errors=True)
+        for path in self.folder.glob(f"{TEMPORARY}*"):
+            path.unlink(missing_ok=True)
 
     def summary(self) -> str:
         """One line: what the fix changes."""
