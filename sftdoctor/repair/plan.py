@@ -187,6 +187,10 @@ def _searched(report: Report, findings: list[Finding], options: _Options) -> tup
     ]
     there = {compare.key(one) for one in chosen.report.findings}
     left = [_not_found(one, "no version cures this one") for one in findings if compare.key(one) in there]
+    left += [
+        _not_found(one, f"comes with this set, as a warning: {one.title}")
+        for one in compare.came(report, chosen.report)
+    ]
     if not options.unsafe and any(action.safety is not Safety.SAFE for action in actions):
         # They belong together: a part of the set would not resolve.
         heavy = ", ".join(action.name for action in actions if action.safety is not Safety.SAFE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sftdoctor.model import Alternative, Environment, Finding, Report
+from sftdoctor.model import Alternative, Finding, Report
 from sftdoctor.repair import compare
 from sftdoctor.repair.candidates import Move
 from sftdoctor.repair.weights import Weight, is_older, weight_of
@@ -95,20 +95,24 @@ class Search:
         judged = [one for one in self.judged if one.report and dict(one.versions) != taken]
         reasons = [(_flaw(one, before, goal), one) for one in judged]
         ordered = sorted(reasons, key=lambda pair: (bool(pair[0]), pair[1].cost))
-        found = [Alternative(one.versions, flaw or self._dearer(one, before.environment)) for flaw, one in ordered]
+        found = [Alternative(one.versions, flaw or self._dearer(one, before)) for flaw, one in ordered]
         for label, said in (self.refused or {}).items():
             pins = [pin.partition("==") for pin in label.split(", ")]
             found.append(Alternative({name: version for name, _, version in pins}, f"does not resolve: {said}"))
         return tuple(found)
 
-    def _dearer(self, other: Candidate, environment: Environment) -> str:
+    def _dearer(self, other: Candidate, before: Report) -> str:
         """In which way a clean set is worse than the chosen one."""
+        environment = before.environment
         chosen = self.chosen.versions if self.chosen else {}
         more = [name for name in other.versions if name not in chosen]
         weights = {name: weight_of(name, environment.distributions.get(name)) for name in more}
         heavy = [name for name, weight in weights.items() if weight >= Weight.COMPILED]
         back = [name for name in more if is_older(other.versions[name], environment.version(name) or "")]
-        if len(other.versions) > len(chosen):
+        warned = compare.came(before, other.report) if other.report else ()
+        if warned:
+            why = f"it brings a warning, {warned[0].id}: {warned[0].title}"
+        elif len(other.versions) > len(chosen):
             why = f"it changes {len(other.versions)} packages, not {len(chosen)}"
         elif heavy:
             why = f"it changes {', '.join(heavy)}, which is compiled"
@@ -124,7 +128,7 @@ def _flaw(candidate: Candidate, before: Report, goal: Sequence[Finding]) -> str:
     after = candidate.report
     if after is None:
         return "was not judged"
-    new = compare.came(before, after)
+    new = [one for one in compare.came(before, after) if compare.is_error(one)]
     if new:
         return f"would bring {new[0].id}: {new[0].title}"
     there = {compare.key(one) for one in after.findings}

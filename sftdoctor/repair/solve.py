@@ -29,6 +29,8 @@ PATIENCE = 6
 """Moves that may fail to better a set that is already a step ahead, before it is taken as it is."""
 LATER = 0.6
 """Cost of a guess for each one that comes before it: the first guess is the better one."""
+WARNED = 20.0
+"""Cost of a warning that comes with a set: more than any package costs, but for torch and its like."""
 MORE = 6
 """Moves that are resolved to find alternatives, of which FEW are linked."""
 FEW = 3
@@ -105,13 +107,13 @@ class Solver:
             if found is None or found.report is None:
                 break
             best = found
-            open_ = (*self._still(best, findings), *compare.came(self.report, found.report))
+            open_ = (*self._still(best, findings), *self._came(found))
             if not open_:
                 best = self._pruned(best)
                 if self.alternatives:
                     self._look_further(best, findings)
                 return self._result(best)
-        clean = [one for one in self.judged if one.report and not compare.came(self.report, one.report)]
+        clean = [one for one in self.judged if one.report and not self._came(one)]
         better = [one for one in clean if len(self._still(one, findings)) < len(findings)]
         return self._result(min(better, key=lambda one: (len(self._still(one, findings)), one.cost), default=None))
 
@@ -218,8 +220,13 @@ class Solver:
 
     def _score(self, candidate: Candidate) -> int:
         """How much is still wrong: old findings that stay and new ones that came."""
+        return len(self._still(candidate, self.goal)) + len(self._came(candidate))
+
+    def _came(self, candidate: Candidate) -> tuple[Finding, ...]:
+        """What is new and speaks against a set: no mere warning where the set cures what breaks the run."""
         new = compare.came(self.report, candidate.report) if candidate.report else ()
-        return len(self._still(candidate, self.goal)) + len(new)
+        breaks = any(compare.is_error(one) for one in self.goal)
+        return tuple(one for one in new if compare.is_error(one) or not breaks)
 
     def _resolve(self, base: Candidate | None, move: Move, limit: Weight) -> Candidate | None:
         if self._is_over():
@@ -269,7 +276,8 @@ class Solver:
         except SftDoctorError as error:
             self.refused[label] = error.message
             return None
-        judged = replace(candidate, report=report)
+        warnings = len(compare.came(self.report, report))
+        judged = replace(candidate, report=report, cost=candidate.cost + WARNED * warnings)
         self.judged.append(judged)
         return judged
 
