@@ -9,6 +9,7 @@ as it was, or, where the fix had been committed, every file as an apply leaves i
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -22,11 +23,13 @@ from pathlib import Path
 
 import pytest
 
+from sftdoctor.demo import CASES
 from sftdoctor.repair.journal import every_journal
 from sftdoctor.repair.packages import find_uv
+from sftdoctor.throwaway import Workshop
 from tests.lab.applying import BALLAST
-from tests.lab.faults import Bench, kill, publish
-from tests.repair.conftest import site_of
+from tests.lab.faults import ROOT, Bench, kill, publish
+from tests.repair.conftest import picture, site_of
 from tests.target.tiny_index import TinyIndex, serve
 
 pytestmark = pytest.mark.lab
@@ -265,3 +268,32 @@ def test_a_disk_that_fills_on_the_way_back(make: MakeBench, disk: Callable[[str,
         assert "the way back failed" in told["message"] and "No space left" in told["message"]
         assert bench.sftdoctor("undo").returncode == 0
     assert bench.picture() == old
+
+
+def test_killed_in_a_real_proof(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole command on the whole stack, killed while it trains; the next `fix` begins where the first one did."""
+    monkeypatch.setenv("SFTDOCTOR_STATE", str(tmp_path / "state"))
+    python = workshop.build(tmp_path / "venv", CASES[0].requirements)
+    command = [sys.executable, "-m", "sftdoctor", "fix", "--python", str(python), "--apply", "--format", "json"]
+    old = picture(tmp_path / "venv")
+    for seconds in (0.0, 4.0, 12.0):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT) as child:
+            until = time.monotonic() + 300
+            while last_state() != "proving" and child.poll() is None and time.monotonic() < until:
+                time.sleep(0.05)
+            time.sleep(seconds)
+            assert child.poll() is None
+            kill(child.pid, tree=False)
+        assert last_state() == "proving"
+        done = subprocess.run([*command[:3], "undo"], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert "Undone" in done.stdout and picture(tmp_path / "venv") == old
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["outcome"] == "applied", done.stderr
+    subprocess.run([*command[:3], "undo"], cwd=ROOT, check=True, capture_output=True)
+    assert picture(tmp_path / "venv") == old
+
+
+def last_state() -> str:
+    """That of the last journal; "none" where there is none."""
+    last = next(every_journal(), None)
+    return last.record.state if last else "none"

@@ -229,6 +229,20 @@ REFUSED: dict[str, tuple[Maker, str, str]] = {
 }
 
 
+def test_a_home_that_cannot_be_written(kit: Kit) -> None:
+    """As in a container that runs as somebody: the journal has no place, and nothing is begun without it."""
+    prefix = by_uv(kit)
+    home = kit.folder / "home"
+    home.write_text("")  # no folder can be made below it, by root neither
+    kit.monkeypatch.delenv("SFTDOCTOR_STATE")
+    kit.monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    kit.monkeypatch.setenv("HOME", str(home))
+    before = picture(prefix)
+    with pytest.raises(RepairError, match="the journal cannot be written") as caught:
+        carried_out(prefix, RAISE)
+    assert "SFTDOCTOR_STATE" in caught.value.hint and picture(prefix) == before
+
+
 @pytest.fixture
 def kit(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     made = Kit(tmp_path, wheels, monkeypatch)
