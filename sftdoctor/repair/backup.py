@@ -117,12 +117,12 @@ def remove_new(journal: Journal, contents: Contents, place: Place) -> int:
 
 def _is_leftover(path: Path, contents: Contents, place: Place) -> bool:
     """Byte code of what was there before or of what the fix brought; stashes that a killed pip or uv left."""
+    if any(one.name.startswith("~") and str(one) not in contents.tree for one in _up_to(path, place.prefix)):
+        return True
     if path.suffix == ".pyc" and path.parent.name == "__pycache__":
         source = str(path.parent.parent / (path.name.split(".")[0] + ".py"))
         return source in contents.tree or source in contents.expected
     if path.name == "__pycache__":
-        return True
-    if any(one.name.startswith("~") and str(one) not in contents.tree for one in _up_to(path, place.prefix)):
         return True
     for root in place.roots:
         if root in path.parents:
