@@ -109,13 +109,28 @@ class Solver:
             best = found
             open_ = (*self._still(best, findings), *self._came(found))
             if not open_:
-                best = self._pruned(best)
+                best = self._pruned(self._cheaper(best, findings))
                 if self.alternatives:
                     self._look_further(best, findings)
                 return self._result(best)
         clean = [one for one in self.judged if one.report and not self._came(one)]
         better = [one for one in clean if len(self._still(one, findings)) < len(findings)]
         return self._result(min(better, key=lambda one: (len(self._still(one, findings)), one.cost), default=None))
+
+    def _cheaper(self, best: Candidate, findings: tuple[Finding, ...]) -> Candidate:
+        """A set of several light moves instead of one heavy one, where that cures everything too."""
+        parts = []
+        for one in self.judged:
+            came = compare.came(self.report, one.report) if one.report else ()
+            open_ = (*self._still(one, findings), *came)
+            cost = one.cost - WARNED * len(came)
+            if cost < best.cost and 0 < len(open_) <= len(findings):
+                parts.append((cost, one, open_))
+        for _, part, open_ in sorted(parts, key=lambda one: one[0])[:2]:
+            found = self._round(part, open_, Step(0, best))
+            if found is not None and not self._score(found) and found.cost < best.cost:
+                best = found
+        return best
 
     def _pruned(self, best: Candidate) -> Candidate:
         """The same without the moves that a later one has made needless."""
@@ -154,16 +169,17 @@ class Solver:
         there = {compare.key(one) for one in candidate.report.findings} if candidate.report else set()
         return tuple(one for one in findings if compare.key(one) in there)
 
-    def _round(self, base: Candidate | None, findings: tuple[Finding, ...]) -> Candidate | None:
+    def _round(
+        self, base: Candidate | None, findings: tuple[Finding, ...], best: Step | None = None
+    ) -> Candidate | None:
         """The best candidate that goes one move beyond the base.
 
         The first guesses of all packages come before the second ones, and each may take along only what is as light
         as can be; torch and its like go along only where nothing else helps. Once a set cures everything, only
-        guesses that could be cheaper are looked at.
+        guesses that could be cheaper are looked at; `best` is one that is known already.
         """
         moves = merged([move for finding in findings for move in self.candidates.moves(finding)])
         ranks = sorted({move.rank for move in moves})
-        best: Step | None = None
         tried = since = 0
         for weights in ((Weight.PURE, Weight.COMPILED), (Weight.DEAR,)):
             for rank, limit in ((rank, weight) for rank in ranks for weight in weights):
@@ -212,7 +228,10 @@ class Solver:
             return None
         left = len(self._still(base, self.goal)) if base else len(self.goal)
         score = self._score(judged)
-        ahead = len(self._still(judged, self.goal)) < left or (base is not None and score < self._score(base))
+        order = score, judged.cost  # a warning that is gone makes a set cheaper
+        ahead = len(self._still(judged, self.goal)) < left or (
+            base is not None and order < (self._score(base), base.cost)
+        )
         return Step(score, judged) if ahead else None
 
     def _is_over(self) -> bool:

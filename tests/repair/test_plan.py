@@ -91,6 +91,12 @@ INDEX: dict[str, list[tuple[str, str, str, tuple[str, ...]]]] = {
         ("callee", "2.0", NEW, ()),
         ("callee", "3.0", REMOVED, ()),
     ],
+    "uncovers": [
+        ("caller", "1.0", CALLER.format(keyword=""), ("callee; extra == 'fast'", "helper; extra == 'fast'")),
+        ("caller", "0.1", "def run():\n    return 1\n", ()),
+        ("callee", "1.0", "import helper\n\n\n" + OLD, ("helper; extra == 'fast'",)),
+        ("helper", "1.0", "", ()),
+    ],
     "nothing": [
         ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
         ("callee", "1.0", OLD, ()),
@@ -468,3 +474,10 @@ def test_a_file_that_changed_since_the_plan_is_left_alone(stack, tmp_path: Path)
     with pytest.raises(RepairError, match="changed since the plan"):
         apply(plan, built.environment, before=before, check=lambda: before)
     assert file.read_text() == "callee==1.0\nmore\n"
+
+
+def test_two_light_moves_instead_of_a_heavy_one(stack) -> None:  # type: ignore[no-untyped-def]
+    """What the first cure uncovers is cured too, where both together cost less than another way."""
+    built = stack("uncovers", caller="1.0")
+    plan = built.plan()
+    assert steps(plan) == [("callee", None, "1.0"), ("helper", None, "1.0")]
