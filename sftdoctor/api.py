@@ -84,6 +84,9 @@ def fix(
     unsafe: bool = False,
     compat: bool = False,
     keep: Iterable[str] = (),
+    alternatives: bool = False,
+    write: PathLike | Iterable[PathLike] = (),
+    constraints: PathLike | None = None,
     timeout: float = 600.0,
 ) -> FixResult:
     """Plan the repair of what check finds; with apply carry it out, check again, prove, and undo it all on failure.
@@ -106,7 +109,11 @@ def fix(
         apply: Carry the plan out.
         unsafe: Take the fixes too that may change what is trained.
         compat: Edit scripts so that they go on working where the old names are still there.
-        keep: Packages whose version must stay, or must be the one named ("peft==0.17.1").
+        keep: Packages whose version must stay, or must be the one named ("peft==0.17.1"); requirements files hold too.
+        alternatives: Go on looking, once a repair is found, for what else would do (plan.alternatives).
+        write: Files that describe the environment, to be changed along: requirements.txt, pyproject.toml,
+            environment.yml.
+        constraints: File to write the versions of the repaired set to.
         timeout: Seconds for the proof.
 
     Returns:
@@ -209,7 +216,10 @@ def _settings(given: dict[str, Any]) -> Settings:
     given["paths"] = (str(paths),) if isinstance(paths, (str, Path)) else tuple(map(str, paths))
     rules = given.pop("rules", ())
     given["rules"] = (str(rules),) if isinstance(rules, (str, Path)) else tuple(map(str, rules))
-    for name in ("python", "pins", "snapshot", "model"):
+    if "write" in given:
+        write = given.pop("write")
+        given["write"] = (str(write),) if isinstance(write, (str, Path)) else tuple(map(str, write))
+    for name in ("python", "pins", "snapshot", "model", "constraints"):
         given[name] = None if given.get(name) is None else str(given[name])
     for name in ("select", "ignore", "keep", "quantization"):
         if name in given:

@@ -47,9 +47,13 @@ COMMAND_EXAMPLES = {
   sftdoctor fix train.py            show the plan
   sftdoctor fix train.py --apply    carry it out and prove it
   sftdoctor fix --keep torch        any package may change but torch
+  sftdoctor fix --keep torch==2.4.1,requirements.txt --alternatives
+  sftdoctor fix --apply --write requirements.txt --constraints good.txt
 """,
     "undo": """\
-  sftdoctor undo    the last fix
+  sftdoctor undo              the last fix
+  sftdoctor undo --list       which fixes there were, and what became of them
+  sftdoctor undo 20261125-1   the one whose id begins so
 """,
     "prove": """\
   sftdoctor prove --python .venv
@@ -265,12 +269,21 @@ def _fix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--apply", action="store_true", help="carry the plan out, check again and prove it")
     parser.add_argument("--unsafe", action="store_true", help="also fixes that may change what is trained")
     parser.add_argument("--compat", action="store_true", help="edit scripts so that they work on older stacks too")
-    parser.add_argument("--keep", metavar="NAME,...", action="append", help="packages whose version must stay")
+    text = "what must stay: NAME, NAME==VERSION, or a requirements file whose pins hold"
+    parser.add_argument("--keep", metavar="NAME,...", action="append", help=text)
+    parser.add_argument("--alternatives", action="store_true", help="show what else was considered, and why it lost")
+    text = "change this file along: requirements.txt, pyproject.toml, environment.yml (may be repeated)"
+    parser.add_argument("--write", metavar="FILE", action="append", help=text)
+    parser.add_argument(
+        "--constraints", metavar="FILE", help="write the versions of the repaired set to FILE, for pip -c"
+    )
 
 
 def _undo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", nargs="?", metavar="ID", default=None, help="journal of the fix (default: the last one)")
+    parser.add_argument("--python", metavar="PATH", help="only fixes of this environment (default: of any)")
     parser.add_argument("--force", action="store_true", help="even where something has changed since")
+    parser.add_argument("--list", action="store_true", help="list the fixes on record, the last one first")
 
 
 def _quantization(parser: argparse.ArgumentParser) -> None:

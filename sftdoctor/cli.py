@@ -127,7 +127,9 @@ def fix(settings: Settings, _: Words) -> int:
         result = jobs.fix(settings, progress)
     show(
         settings,
-        lambda console: views.repair_text.render_fix(result, console, given=settings.given),
+        lambda console: views.repair_text.render_fix(
+            result, console, given=settings.given, alternatives=settings.alternatives
+        ),
         lambda: views.views.of_fix(result),
     )
     if result.outcome == "refused":
@@ -140,9 +142,17 @@ def undo(settings: Settings, words: Words) -> int:
     from sftdoctor import report as views
     from sftdoctor.repair import transaction
 
+    prefix = _prefix(settings) if "python" in words else None
+    if words.get("list"):
+        entries = transaction.journals(prefix)
+        show(settings, lambda console: views.repair_text.render_journals(entries, console))
+        return DONE
     with _progress() as progress:
         result = transaction.undo(
-            words.get("id"), force=words.get("force", False), on_event=lambda event: progress(event.text)
+            words.get("id"),
+            prefix=prefix,
+            force=words.get("force", False),
+            on_event=lambda event: progress(event.text),
         )
     show(
         settings,
@@ -151,6 +161,12 @@ def undo(settings: Settings, words: Words) -> int:
         ),
     )
     return DONE
+
+
+def _prefix(settings: Settings) -> str:
+    from sftdoctor.reading import read_target
+
+    return str(read_target(settings).target.prefix)
 
 
 def prove(settings: Settings, _: Words) -> int:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sftdoctor import __version__
 from sftdoctor.errors import RepairError, UsageError
 from sftdoctor.model import Edit, Explanation, Failure, Finding, FixResult, Plan, Proof, Report, TargetKind
-from sftdoctor.reading import Progress, cache_of, read_rules, read_target, silent
+from sftdoctor.reading import Progress, cache_of, read_keep, read_rules, read_target, silent, split_keep
 from sftdoctor.settings import Settings
 
 if TYPE_CHECKING:
     from sftdoctor.checker import Checker
     from sftdoctor.repair.progress import Event
+
+KERNELS = ("JPY_PARENT_PID", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE")
+"""Variables of what a notebook starts: Jupyter's, Colab's, Kaggle's."""
 
 
 def check(settings: Settings, progress: Progress = silent) -> Report:
@@ -71,20 +76,56 @@ def fix(settings: Settings, progress: Progress = silent) -> FixResult:
     """
     from sftdoctor.checker import Checker
 
-    keep = keep_of(settings.keep)
+    held = split_keep(settings.keep)
+    recovered = _recovered(settings, progress)
     checker = Checker(settings, progress)
     before = checker.check()
     installed = before.environment.target.kind is TargetKind.INTERPRETER
-    if settings.apply and not installed and not before.workload.scripts:
+    if settings.apply and not installed and not before.workload.scripts and not settings.write:
         raise _not_installed(before)
-    plan = _plan(checker, before, keep, progress)
-    if not plan.actions:
-        return FixResult("nothing-to-do", plan, before)
-    if not settings.apply:
-        return FixResult("planned", plan, before)
-    if not installed and any(action.kind == "package" for action in plan.actions):
+    plan = _plan(checker, before, read_keep(*held, before.environment.markers), progress)
+    result = _carried_out(checker, FixResult("planned" if plan.actions else "nothing-to-do", plan, before), progress)
+    result = replace(result, recovered=recovered, advice=_advice(plan) if result.outcome == "applied" else ())
+    if settings.constraints:
+        from sftdoctor.repair.written import write_constraints
+
+        write_constraints(result, Path(settings.constraints), __version__)
+    return result
+
+
+def _carried_out(checker: Checker, planned: FixResult, progress: Progress) -> FixResult:
+    """What becomes of a plan: where nothing is installed, the files alone can be changed that describe it."""
+    plan, before = planned.plan, planned.before
+    if not plan.actions or not checker.settings.apply:
+        return planned
+    files = tuple(action for action in plan.actions if action.kind != "package")
+    if before.environment.target.kind is TargetKind.INTERPRETER or files == plan.actions:
+        return _apply(checker, before, plan, progress)
+    if not any(action.kind == "config" for action in files):
         raise _not_installed(before)
-    return _apply(checker, before, plan, progress)
+    return replace(_apply(checker, before, replace(plan, actions=files), progress), plan=plan)
+
+
+def _advice(plan: Plan) -> tuple[str, ...]:
+    """A kernel that runs while its packages are changed goes on with the old ones."""
+    if not any(os.environ.get(name) for name in KERNELS) or all(one.kind != "package" for one in plan.actions):
+        return ()
+    return ("Restart the kernel: it goes on with the modules that it has loaded already.",)
+
+
+def _recovered(settings: Settings, progress: Progress) -> tuple[str, ...]:
+    """Finish what an earlier fix of the same environment left half done, so that it is judged as it was before."""
+    from sftdoctor.repair.transaction import half_done, recover
+
+    waiting = half_done()
+    if not waiting:
+        return ()
+    if settings.pins or settings.snapshot:
+        folders = {os.path.realpath(Path(path).parent) for path in settings.paths}
+    else:
+        folders = {os.path.realpath(read_target(settings, progress).target.prefix or "")}
+    found = [result for folder in sorted(folders & waiting) for result in recover(folder, _listener(progress))]
+    return tuple(result.said for result in found)
 
 
 def _not_installed(before: Report) -> UsageError:
@@ -99,29 +140,22 @@ def _plan(checker: Checker, before: Report, keep: Mapping[str, str | None], prog
     from sftdoctor.repair.plan import make_plan
 
     settings = checker.settings
-    return make_plan(
+    plan = make_plan(
         before,
         oracle=JudgeOracle(before, checker.judge),
         keep=keep,
         unsafe=settings.unsafe,
         compatible=settings.compat,
+        alternatives=settings.alternatives,
         offline=settings.offline,
         cache=cache_of(settings),
         on_event=_listener(progress),
     )
+    if not settings.write:
+        return plan
+    from sftdoctor.repair.written import with_files
 
-
-def keep_of(words: Iterable[str]) -> dict[str, str | None]:
-    """Read --keep: ("torch", "peft==0.17.1") gives {"torch": None, "peft": "0.17.1"}."""
-    from packaging.utils import canonicalize_name
-
-    kept: dict[str, str | None] = {}
-    for word in words:
-        name, _, version = word.partition("==")
-        if not name.strip() or any(sign in name for sign in "<>=!~"):
-            raise UsageError(f"--keep {word} makes no sense", "Say a name, or name==version.")
-        kept[canonicalize_name(name.strip())] = version.strip() or None
-    return kept
+    return with_files(plan, settings.write, offline=settings.offline, cache=cache_of(settings))
 
 
 def _apply(checker: Checker, before: Report, plan: Plan, progress: Progress) -> FixResult:

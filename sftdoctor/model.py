@@ -583,6 +583,10 @@ class Action:
     """Ids of the findings that it is for."""
     edit: Edit | None = None
     diff: str = ""
+    along: bool = False
+    """Whether a package changes only because it has to go with another that does."""
+    content: bytes = b""
+    """What the file will hold (kind config)."""
 
 
 @dataclass(frozen=True)
@@ -590,6 +594,14 @@ class LeftOut:
     """An Action that will not be taken, and why."""
 
     action: Action
+    reason: str
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A set of versions that was considered and not taken."""
+
+    versions: Mapping[str, str]
     reason: str
 
 
@@ -603,6 +615,8 @@ class Plan:
     """File → what all its edits come to, as one diff."""
     foreseen: tuple[Finding, ...] = ()
     """What is still wrong after the actions; with it the breaks that stood behind those that are cured."""
+    alternatives: tuple[Alternative, ...] = ()
+    """What else was considered for the packages, the runner-up first."""
 
 
 @dataclass(frozen=True)
@@ -672,6 +686,27 @@ class FixResult(Shown):
     """Id that undo takes; None where nothing was applied."""
     reason: str = ""
     """Why it was undone or refused."""
+    recovered: tuple[str, ...] = ()
+    """What was done first about earlier fixes that had been cut short, a sentence each."""
+    advice: tuple[str, ...] = ()
+    """What is left for the user to do, a sentence each."""
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One earlier fix, for lists."""
+
+    id: str
+    state: str
+    """planned, preparing, applying, checking, proving, committed, undoing or undone."""
+    created: str
+    """ISO time, UTC."""
+    prefix: str
+    """Folder of the environment that it changed, or of the scripts where it changed nothing else."""
+    summary: str
+    """"peft 0.5.0 → 0.17.1, train.py"."""
+    note: str = ""
+    """Why it was undone."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,3 +128,56 @@ def read_work(settings: Settings) -> Workload:
     paths = [Path(path) for path in settings.paths]
     model = Path(settings.model) if settings.model else None
     return read_workload(paths, model=model, scenario=scenario, arguments=settings.arguments)
+
+
+_KEEP = "Say a name, name==version or a file of pins."
+
+
+def split_keep(words: Iterable[str]) -> tuple[dict[str, str | None], tuple[Path, ...]]:
+    """Read --keep: ("torch", "peft==0.17.1", "requirements.txt").
+
+    Returns:
+        Canonical name → the versions that it may have, None for the one that is there; the files that say more.
+
+    Raises:
+        UsageError: A word is neither a name, nor a requirement, nor a file that is there.
+    """
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    kept: dict[str, str | None] = {}
+    files: list[Path] = []
+    for word in words:
+        if "/" in word or word.lower().endswith((".txt", ".in", ".toml", ".lock", ".yml", ".yaml")):
+            if not Path(word).is_file():
+                raise UsageError(f"--keep {word}: there is no such file", _KEEP)
+            files.append(Path(word))
+            continue
+        try:
+            need = Requirement(word)
+        except InvalidRequirement:
+            raise UsageError(f"--keep {word} makes no sense", _KEEP) from None
+        kept[canonicalize_name(need.name)] = str(need.specifier) or None
+    return kept, tuple(files)
+
+
+def read_keep(
+    kept: Mapping[str, str | None], files: Iterable[Path], markers: Mapping[str, str]
+) -> dict[str, str | None]:
+    """What --keep names, and what its files pin; what is said by name wins.
+
+    Args:
+        kept: From split_keep.
+        files: From split_keep.
+        markers: The target's PEP 508 marker environment.
+
+    Raises:
+        TargetError: A file cannot be read.
+    """
+    from sftdoctor.target.pin_formats import read_pin_file
+
+    held: dict[str, str | None] = {}
+    for file in files:
+        read = read_pin_file(file, markers)
+        held |= {pin.name: pin.specifier for pin in (*read.pins, *read.constraints) if pin.specifier}
+    return {**held, **kept}

@@ -50,6 +50,12 @@ class Settings:
     unsafe: bool = False
     compat: bool = False
     keep: tuple[str, ...] = ()
+    """Names, requirements, and files of requirements that hold."""
+    alternatives: bool = False
+    write: tuple[str, ...] = ()
+    """Files that describe the environment and are to be changed with it."""
+    constraints: str | None = None
+    """File to write the known-good set to."""
     timeout: float = 600.0
     """Seconds."""
     quantization: tuple[str, ...] = ()
@@ -69,7 +75,11 @@ CHOICES = {
 }
 WORDS = (*FILES, "python", "python_version", "scenario", "gpu", "fail_on", "format", "lang")
 TARGETS = ("python", "pins", "snapshot")
-REPEATED = ("python", "pins", "python_version", "snapshot", "model", "scenario", "gpu", "rules")
+REPEATED = (
+    *("python", "pins", "python_version", "snapshot", "model", "scenario", "gpu", "rules"),
+    *("keep", "write", "constraints"),
+)
+REPEATED_SWITCHES = ("unsafe", "compat")
 
 
 def make_settings(options: Mapping[str, Any], arguments: tuple[str, ...], folder: Path) -> Settings:
@@ -90,6 +100,8 @@ def make_settings(options: Mapping[str, Any], arguments: tuple[str, ...], folder
     for name in LISTS:
         if name in given:
             given[name] = split_ids(given[name])
+    if "write" in given:
+        given["write"] = tuple(given["write"])
     if "rules" in given:
         given["rules"] = tuple(given["rules"])
     given["paths"] = tuple(given.get("paths", ()))
@@ -143,7 +155,7 @@ def _repeat(given: Mapping[str, Any]) -> tuple[str, ...]:
         values = given.get(name, ())
         for value in values if isinstance(values, tuple) else (values,):
             words += [f"--{name.replace('_', '-')}", str(value)]
-    return tuple(words)
+    return (*words, *(f"--{name}" for name in REPEATED_SWITCHES if given.get(name)))
 
 
 def read_configuration(folder: Path) -> dict[str, Any]:

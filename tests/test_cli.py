@@ -17,6 +17,7 @@ import pytest
 
 from sftdoctor import arguments
 from sftdoctor.model import Confidence, Finding, Severity, Verdict
+from sftdoctor.repair.journal import every_journal
 from sftdoctor.status import DONE, FAILED, FOUND, status
 from tests.report import samples
 from tests.report.test_json_report import validate
@@ -463,3 +464,26 @@ NOTE = replace(samples.WARNING, severity=Severity.INFO)
 def test_exit_status_of_a_report(verdict: Verdict, findings: tuple[Finding, ...], expected: dict[str, int]) -> None:
     report = samples.report(*findings, verdict=verdict)
     assert {level: status(report, level) for level in expected} == expected
+
+
+def test_a_fix_that_was_cut_short_is_taken_back_by_the_next(
+    healthy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SFTDOCTOR_STATE", str(tmp_path / "state"))
+    assert "No fix is on record" in run("undo", "--list", cwd=tmp_path).stdout
+    run("snapshot", "--python", healthy, "--output", "a.json", cwd=tmp_path)
+    script = tmp_path / "train.py"
+    old = "from trl import SFTTrainer, setup_chat_format  # both\n\nprint(SFTTrainer)\n"
+    script.write_text(old)
+    assert run("fix", script, "--snapshot", "a.json", "--apply", cwd=tmp_path).returncode == DONE
+    (journal,) = every_journal()
+    journal.enter("proving")
+    listed = run("undo", "--list", cwd=tmp_path).stdout
+    assert f"{journal.record.id}  proving" in listed and "train.py" in listed
+    planned = run("fix", script, "--snapshot", "a.json", "--format", "text", "--format", "json=fix.json", cwd=tmp_path)
+    assert script.read_text() == old
+    said = f"An earlier fix ({journal.record.id}) was cut short before it was proved and has been taken back"
+    assert said in " ".join(planned.stdout.split()), planned.stdout
+    (recovered,) = json.loads((tmp_path / "fix.json").read_text())["recovered"]
+    assert recovered == f"{said}; put back: {script}"
+    assert "undone: it had been cut short" in run("undo", "--list", cwd=tmp_path).stdout

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sftdoctor.errors import RepairError
-from sftdoctor.repair.durable import copy_file, digest_file
+from sftdoctor.repair.durable import TEMPORARY, copy_file, digest_file
 from sftdoctor.repair.installed import Place, byte_code, find_installed, listing
 from sftdoctor.repair.journal import Contents, Journal, Kept
 
@@ -85,7 +85,7 @@ def remove_new(journal: Journal, contents: Contents, place: Place) -> int:
     Returns:
         The number of files that were removed.
     """
-    now = listing(place)
+    now = listing(place, [Path(one.path) for one in contents.kept])
     ours = set(contents.expected)
     for change in journal.record.packages:
         # A half-installed package may have no readable RECORD; its files are among the expected ones.
@@ -117,16 +117,23 @@ def remove_new(journal: Journal, contents: Contents, place: Place) -> int:
 
 def _is_leftover(path: Path, contents: Contents, place: Place) -> bool:
     """Byte code of what was there before or of what the fix brought; stashes that a killed pip or uv left."""
+    if any(one.name.startswith("~") and str(one) not in contents.tree for one in _up_to(path, place.prefix)):
+        return True
     if path.suffix == ".pyc" and path.parent.name == "__pycache__":
         source = str(path.parent.parent / (path.name.split(".")[0] + ".py"))
         return source in contents.tree or source in contents.expected
     if path.name == "__pycache__":
         return True
     for root in place.roots:
-        if root in path.parents or root == path.parent:
-            top = path.relative_to(root).parts[0]
-            return top.startswith(("~", ".tmp", ".sftdoctor-")) and str(root / top) not in contents.tree
+        if root in path.parents:
+            top = root / path.relative_to(root).parts[0]
+            return top.name.startswith((".tmp", TEMPORARY)) and str(top) not in contents.tree
     return False
+
+
+def _up_to(path: Path, prefix: Path) -> list[Path]:
+    """A path and its folders below the prefix."""
+    return [one for one in (path, *path.parents) if prefix in one.parents]
 
 
 def put_back(kept: Iterable[Kept], folder: Path, tick: Tick | None = None) -> int:
@@ -139,6 +146,7 @@ def put_back(kept: Iterable[Kept], folder: Path, tick: Tick | None = None) -> in
         OSError: There is no space, or a folder cannot be written.
     """
     files = tuple(kept)
+    _sweep(files)
     written = 0
     for number, one in enumerate(files):
         if not is_as_kept(one):
@@ -147,6 +155,14 @@ def put_back(kept: Iterable[Kept], folder: Path, tick: Tick | None = None) -> in
         if tick and number % 100 == 99:
             tick(number + 1, len(files))
     return written
+
+
+def _sweep(kept: Iterable[Kept]) -> None:
+    """Remove what an edit or a way back that was killed had only half written, beside the files that it was for."""
+    for parent in sorted({Path(one.path).parent for one in kept}):
+        for path in parent.glob(f"{TEMPORARY}*"):
+            if path.is_file() and not path.is_symlink():
+                path.unlink()
 
 
 def is_as_kept(one: Kept) -> bool:

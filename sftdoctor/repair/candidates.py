@@ -6,17 +6,19 @@ for a package is its newest release that was out when the other side of the link
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from sftdoctor.errors import TargetError
-from sftdoctor.model import Environment, Finding
+from sftdoctor.model import Environment, Finding, Safety
 from sftdoctor.repair.resolver import read_requirement
 from sftdoctor.repair.weights import CORE
 from sftdoctor.target.index import Index
@@ -24,6 +26,8 @@ from sftdoctor.target.platforms import fits_python
 
 SLACKS = (timedelta(0), timedelta(days=45), timedelta(days=150))
 """How long after the other side's release a candidate may have come out, one try each."""
+_WORKSHOP = re.compile(r"dev|test|doc|bench|quality|lint|typing|example|tutorial|release|build", re.IGNORECASE)
+"""Extras for those who work on a package: what they pin says nothing about its users."""
 PER_PACKAGE = 6
 """Candidates of one package."""
 
@@ -63,11 +67,13 @@ class Candidates:
     Args:
         environment: The target.
         index: The package index.
+        held: Name → the versions that it may have.
     """
 
-    def __init__(self, environment: Environment, index: Index) -> None:
+    def __init__(self, environment: Environment, index: Index, held: Mapping[str, SpecifierSet] | None = None) -> None:
         self.environment = environment
         self.index = index
+        self.held = dict(held or {})
         self._releases: dict[str, tuple[Release, ...]] = {}
 
     def moves(self, finding: Finding) -> list[Move]:
@@ -76,18 +82,19 @@ class Candidates:
         Raises:
             OfflineError: The index is needed and cannot be reached.
         """
-        for fix in finding.fixes:
-            if fix.kind == "package" and fix.require:
-                return self._written(finding, fix.require, fix.reason)
+        written = next((one for one in finding.fixes if one.kind == "package" and one.require), None)
+        found = self._written(finding, written.require, written.reason) if written else []
         cause = finding.cause
         if cause is None or finding.location is not None:
-            return []  # a script that is behind its libraries is edited, not its libraries taken back
-        caller = cause.caller.distribution if cause.caller else ""
-        callee = cause.callee.distribution if cause.callee else ""
-        found: list[Move] = []
+            return found  # a script that is behind its libraries is edited, not its libraries taken back
+        named = {name for move in found for name in move.wanted}
+        # What a rule says is safe is the first guess; where it is not, the other side may as well be.
+        later = int(written is not None and written.safety is Safety.SAFE)
+        caller = canonicalize_name(cause.caller.distribution) if cause.caller else ""
+        callee = canonicalize_name(cause.callee.distribution) if cause.callee else ""
         for name, other in ((callee, caller), (caller, callee)):
-            if name:
-                found += self._derived(finding, canonicalize_name(name), canonicalize_name(other))
+            if name and name not in named:
+                found += [replace(move, rank=move.rank + later) for move in self._derived(finding, name, other)]
         return found
 
     def _written(self, finding: Finding, require: tuple[str, ...], reason: str) -> list[Move]:
@@ -109,7 +116,7 @@ class Candidates:
         return moves
 
     def _derived(self, finding: Finding, name: str, other: str) -> list[Move]:
-        if self.environment.version(name) is None and not self.environment.complete:
+        if self.environment.version(name) is None and not (self.environment.complete and self._is_asked_for(name)):
             return []
         moves = []
         for rank, one in enumerate(self.choose(name, SpecifierSet(), other)):
@@ -129,7 +136,9 @@ class Candidates:
             At most PER_PACKAGE, the best guess first, without the version that is there.
         """
         now = self.environment.version(name)
-        releases = [one for one in self.releases(name) if spec.contains(one.version) and str(one.version) != now]
+        held = self.held.get(name, SpecifierSet())
+        known = [one for one in self.releases(name) if str(one.version) != now and spec.contains(one.version)]
+        releases = [one for one in known if held.contains(one.version)] or known[-1:]
         declared = self._declared(name)
         fitting = [one for one in releases if declared.contains(one.version)] or releases
         if not fitting:
@@ -154,7 +163,8 @@ class Candidates:
         found = []
         for slack in SLACKS:
             out = [one.version for one in fitting if one.uploaded and one.uploaded <= date + slack]
-            why = f"{max(out)} was the newest when {who} was released." if out and not slack else ""
+            were = "were" if " and " in who else "was"
+            why = f"{max(out)} was the newest when {who} {were} released." if out and not slack else ""
             found += [Choice(max(out), why)] if out else []
         return found
 
@@ -202,6 +212,11 @@ class Candidates:
         """Packages of the core that ask for this one."""
         return sorted(one for one in CORE if one != name and self._date(one) and self._said(one, name))
 
+    def _is_asked_for(self, name: str) -> bool:
+        """Whether the metadata of something installed names it: what only looks like a module's name may be anybody's
+        package."""
+        return any(self._said(other, name, everywhere=True) for other in self.environment.distributions)
+
     def _declared(self, name: str) -> SpecifierSet:
         """What the installed packages' metadata says of this one, the floors of their extras included."""
         spec = SpecifierSet()
@@ -210,8 +225,8 @@ class Candidates:
                 spec &= said
         return spec
 
-    def _said(self, other: str, name: str) -> list[SpecifierSet]:
-        """What one distribution requires of another, in any of its extras."""
+    def _said(self, other: str, name: str, *, everywhere: bool = False) -> list[SpecifierSet]:
+        """What one distribution requires of another, in any of its extras; everywhere: whatever its markers say."""
         one = self.environment.distributions.get(other)
         found: list[SpecifierSet] = []
         for text in one.requires if one else ():
@@ -220,11 +235,15 @@ class Candidates:
             need = read_requirement(text)
             if need is None or canonicalize_name(need.name) != name:
                 continue
-            extras = ("", *(one.extras if one else ()))
-            markers = self.environment.markers
-            if need.marker is None or any(need.marker.evaluate({**markers, "extra": extra}) for extra in extras):
+            if everywhere or self._holds(need, one.extras if one else ()):
                 found.append(need.specifier)
         return found
+
+    def _holds(self, need: Requirement, extras: Sequence[str]) -> bool:
+        if need.marker is None:
+            return True
+        wanted = ["", *(extra for extra in extras if not _WORKSHOP.search(extra))]
+        return any(need.marker.evaluate({**self.environment.markers, "extra": extra}) for extra in wanted)
 
 
 def merged(moves: list[Move]) -> list[Move]:

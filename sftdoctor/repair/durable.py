@@ -15,6 +15,8 @@ from typing import BinaryIO
 from sftdoctor.errors import RepairError
 
 CHUNK = 1024 * 1024
+TEMPORARY = ".sftdoctor-"
+"""How the names of files begin that are being written; one that is found is what a crash left."""
 _FICLONE = 0x40049409
 """Linux: share the blocks of another file, copied on write."""
 
@@ -112,7 +114,7 @@ def sync_folder(path: Path) -> None:
 @contextlib.contextmanager
 def _replacing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     """A temporary file beside `path` that takes its place when the block ends well."""
-    descriptor, name = tempfile.mkstemp(prefix=".sftdoctor-", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             yield stream

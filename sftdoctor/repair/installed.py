@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -187,11 +187,20 @@ def _read(path: Path) -> str:
         return ""
 
 
-def listing(place: Place, more: Sequence[Path] = ()) -> frozenset[str]:
-    """Every path below the import roots and the scripts folder, files, links and folders, nothing followed."""
-    found: set[str] = set()
-    for top in (*place.roots, place.scripts, *more):
-        for base, folders, names in os.walk(top):
-            found.update(os.path.join(base, name) for name in folders)  # noqa: PTH118 - 30,000 of them
-            found.update(os.path.join(base, name) for name in names)  # noqa: PTH118
+def listing(place: Place, files: Iterable[Path] = ()) -> frozenset[str]:
+    """Every path below the import roots and the scripts folder, files, links and folders, nothing followed.
+
+    Args:
+        place: Where the target keeps its packages.
+        files: Of packages that are changed. While pip uninstalls, it sets folders aside that begin with "~", beside
+            the folders of these or above: they are looked for wherever that may be.
+    """
+    inside = {parent for file in files for parent in file.parents if place.holds(parent)}
+    folders = inside | ({place.prefix} if inside else set())
+    stashes = [path for folder in folders for path in folder.glob("~*")]
+    found = {str(path) for path in stashes}
+    for top in (*place.roots, place.scripts, *stashes):
+        for base, names, leaves in os.walk(top):
+            found.update(os.path.join(base, name) for name in names)  # noqa: PTH118 - 30,000 of them
+            found.update(os.path.join(base, name) for name in leaves)  # noqa: PTH118
     return frozenset(found)

@@ -16,7 +16,7 @@ from typing import Any
 
 from sftdoctor.errors import RepairError
 from sftdoctor.folders import state_folder
-from sftdoctor.repair.durable import sync_folder, write_file
+from sftdoctor.repair.durable import TEMPORARY, sync_folder, write_file
 
 SCHEMA = 1
 UNTOUCHED = frozenset({"planned", "preparing"})
@@ -96,7 +96,7 @@ class Contents:
     tree: frozenset[str] = frozenset()
     """Every path below the import roots and the scripts folder, before."""
     expected: frozenset[str] = frozenset()
-    """Every path that the new versions bring."""
+    """Every path that the new versions bring, and the folders that they make."""
 
 
 class Journal:
@@ -191,9 +191,11 @@ class Journal:
         return Contents(kept, frozenset(body["tree"]), frozenset(body["expected"]))
 
     def forget(self) -> None:
-        """Remove what only the apply needed: downloads, and once undone the backups."""
+        """Remove what is needed no longer: downloads, and once undone the backups."""
         for name in ("staging", "wheels", "uv-cache", *(["files"] if self.record.state == "undone" else [])):
             shutil.rmtree(self.folder / name, ignore_errors=True)
+        for path in self.folder.glob(f"{TEMPORARY}*"):
+            path.unlink(missing_ok=True)
 
     def summary(self) -> str:
         """One line: what the fix changes."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sftdoctor.errors import OfflineError
-from sftdoctor.model import Action, Environment, Finding, LeftOut, Plan, Report, Safety
+from sftdoctor.model import Action, Alternative, Environment, Finding, LeftOut, Plan, Report, Safety
 from sftdoctor.repair import compare
 from sftdoctor.repair.mend import Mender, action_of
 from sftdoctor.repair.oracle import Oracle, Sources
@@ -24,6 +24,7 @@ def make_plan(
     keep: Mapping[str, str | None] | None = None,
     unsafe: bool = False,
     compatible: bool = False,
+    alternatives: bool = False,
     offline: bool = False,
     cache: Path | None = None,
     timeout: float = 300.0,
@@ -36,10 +37,11 @@ def make_plan(
     Args:
         report: What is wrong, from check.
         oracle: Judges a candidate environment or a changed script (repair.oracle.JudgeOracle is the real one).
-        keep: Distributions that must stay, by canonical name: a version that they must have, or None for
-            the one that is there.
+        keep: Distributions that must stay, by canonical name: the versions that they may have ("==0.17.1",
+            ">=0.9,<1"), or None for the one that is there.
         unsafe: Take the actions that are unsafe too; manual ones are always left out.
         compatible: Edit scripts so that they go on working where the old names are still there.
+        alternatives: Go on looking, once a set of versions is found, for what else would do.
         offline: Ask no index; only what is in the cache can be tried.
         cache: Folder of the cache; None for folders.cache_folder().
         timeout: Seconds for the whole search; what was found until then is planned.
@@ -57,7 +59,7 @@ def make_plan(
     rest = [one for one in mender.now.findings if compare.matters(one)]
     asked = [one for one in rest if _by_packages(one, unsafe)]
     mending = _Mending(mender, oracle)
-    options = _Options(mending, keep or {}, unsafe, offline, cache, timeout, on_event)
+    options = _Options(mending, keep or {}, unsafe, offline, cache, timeout, on_event, alternatives)
     packages, left, after = _packages(mender.now, asked, options)
     mender = mending.behind(after) or mender
     there = compare.count(after.findings)
@@ -65,7 +67,8 @@ def make_plan(
         if one not in asked and there[compare.key(one)]:
             left += mender.leave(one) or _unsolved(one, unsafe)
     steps = tuple(step.action() for step in mender.steps)
-    return Plan((*packages, *steps), tuple(left), mender.diffs(), after.findings)
+    others = tuple(options.others)
+    return Plan((*packages, *steps), tuple(left), mender.diffs(), after.findings, others)
 
 
 class _Mending:
@@ -97,11 +100,11 @@ class _Mending:
 
 def _by_packages(finding: Finding, unsafe: bool) -> bool:
     """Whether the search for versions may be tried on a finding."""
+    # A link that breaks between two packages is cured by versions of either, whatever a rule says.
+    if compare.is_error(finding) and finding.cause is not None and finding.location is None:
+        return True
     written = [fix for fix in finding.fixes if fix.kind == "package" and fix.require]
-    if written:
-        return any(fix.safety is Safety.SAFE or (unsafe and fix.safety is Safety.UNSAFE) for fix in written)
-    # A link that breaks between two packages is cured by versions even where no rule says which.
-    return compare.is_error(finding) and finding.cause is not None and finding.location is None
+    return any(fix.safety is Safety.SAFE or (unsafe and fix.safety is Safety.UNSAFE) for fix in written)
 
 
 def _unsolved(finding: Finding, unsafe: bool) -> list[LeftOut]:
@@ -133,6 +136,9 @@ class _Options:
     cache: Path | None
     timeout: float
     on_event: Listener
+    alternatives: bool
+    others: list[Alternative] = field(default_factory=list)
+    """What the search considered and did not take."""
 
 
 def _packages(report: Report, findings: list[Finding], options: _Options) -> tuple[list[Action], list[LeftOut], Report]:
@@ -149,7 +155,8 @@ def _packages(report: Report, findings: list[Finding], options: _Options) -> tup
 
 def _searched(report: Report, findings: list[Finding], options: _Options) -> tuple[list[Action], list[LeftOut], Report]:
     """Actions, what is left out, and the report as it would be after the actions."""
-    from sftdoctor.repair.solve import FEW, JUDGED, Search, Solver
+    from sftdoctor.repair.search import Search
+    from sftdoctor.repair.solve import FEW, JUDGED, Solver
 
     solver = Solver(
         report,
@@ -160,6 +167,7 @@ def _searched(report: Report, findings: list[Finding], options: _Options) -> tup
         timeout=options.timeout,
         on_event=options.on_event,
         limit=JUDGED if any(compare.is_error(one) for one in findings) else FEW,
+        alternatives=options.alternatives,
     )
     try:
         search: Search = solver.search(tuple(findings))
@@ -167,6 +175,7 @@ def _searched(report: Report, findings: list[Finding], options: _Options) -> tup
         if not options.offline:
             raise
         return [], [_not_found(one, f"{error.message}; leave --offline out") for one in findings], report
+    options.others.extend(search.others(report, findings))
     chosen = search.chosen
     if chosen is None or chosen.report is None:
         return [], [_not_found(one, search.why_not(report)) for one in findings], report
@@ -178,6 +187,10 @@ def _searched(report: Report, findings: list[Finding], options: _Options) -> tup
     ]
     there = {compare.key(one) for one in chosen.report.findings}
     left = [_not_found(one, "no version cures this one") for one in findings if compare.key(one) in there]
+    left += [
+        _not_found(one, f"comes with this set, as a warning: {one.title}")
+        for one in compare.came(report, chosen.report)
+    ]
     if not options.unsafe and any(action.safety is not Safety.SAFE for action in actions):
         # They belong together: a part of the set would not resolve.
         heavy = ", ".join(action.name for action in actions if action.safety is not Safety.SAFE)
@@ -198,12 +211,13 @@ def _package_action(
     weight = weight_of(name, environment.distributions.get(name))
     # Another torch is gigabytes, and may not fit the driver: that is the user's to decide.
     safety = Safety.UNSAFE if weight is Weight.DEAR else Safety.SAFE
+    along = reason is None
     if reason is None:
         other = ", ".join(sorted(wanted))
         reason = f"{other} {'need' if len(wanted) > 1 else 'needs'} it" if old is None else f"it has to go with {other}"
     if old is not None and is_older(version, old):
         reason += " (going back is the smallest change that links clean)"
-    return Action("package", name, old, version, safety, reason, findings)
+    return Action("package", name, old, version, safety, reason, findings, along=along)
 
 
 def _not_found(finding: Finding, reason: str) -> LeftOut:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from sftdoctor.repair.journal import Contents, Journal, PackageChange, Record, S
 from sftdoctor.repair.packages import Installer, refuse_forbidden
 from sftdoctor.repair.progress import Event, Listener
 
-CARRIED_OUT = frozenset({"package", "edit"})
+CARRIED_OUT = frozenset({"package", "edit", "config"})
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def survey(plan: Plan, environment: Environment, folder: Path) -> Work:
     if other is not None:
         raise RepairError(f"{other.name}: a change of kind {other.kind} is not carried out by itself", other.reason)
     packages = tuple(PackageChange(one.name, one.old, one.new) for one in plan.actions if one.kind == "package")
-    scripts = _edited([action for action in plan.actions if action.kind == "edit"])
+    scripts = _edited([action for action in plan.actions if action.kind in ("edit", "config")])
     if not packages:
         return Work(None, folder, (), (), scripts)
     place = find_place(environment)
@@ -67,12 +68,9 @@ def _refuse_drift(
     for change, one in zip(packages, found, strict=True):
         listed = environment.distributions.get(change.name)
         outside = listed is not None and listed.root is not None and not place.holds(Path(listed.root, "x"))
-        if one is None and outside and not (place.prefix / "pyvenv.cfg").exists():
-            raise RepairError(
-                f"{change.name} is installed outside of {place.prefix} ({listed.root if listed else ''})",
-                f"{environment.target.path} -m pip install --user {change.name}=={change.new}",
-            )
-        now = one.version if one else (listed.version if outside and listed else None)
+        if listed is not None and outside:
+            _refuse_shadowed(change, str(listed.root), environment, place)
+        now = one.version if one else (listed.version if listed is not None and outside else None)
         if not same_version(now, change.old):
             raise RepairError(
                 f"{change.name} is {now or 'absent'} now, the plan is for {change.old or 'its absence'}",
@@ -80,15 +78,29 @@ def _refuse_drift(
             )
 
 
+def _refuse_shadowed(change: PackageChange, root: str, environment: Environment, place: Place) -> None:
+    """What would be installed where nobody looks, because another folder comes first; a venv's own comes first."""
+    order = [os.path.realpath(path) for path in environment.paths]
+    if os.path.realpath(root) in order[order.index(str(place.roots[0])) :]:
+        return
+    on_path = {os.path.realpath(one) for one in os.environ.get("PYTHONPATH", "").split(os.pathsep) if one}
+    where = ["--target", root, "--upgrade"] if os.path.realpath(root) in on_path else ["--user"]
+    wanted = ["install", *where, f"{change.name}=={change.new}"] if change.new else ["uninstall", change.name]
+    raise RepairError(
+        f"{change.name} is installed outside of {place.prefix}, in {root}, which is searched first",
+        f"change it there: {shlex.join([environment.target.path, '-m', 'pip', *wanted])}",
+    )
+
+
 def _edited(actions: list[Action]) -> tuple[tuple[Path, bytes, bytes], ...]:
     """The new bytes of every script, in one step a finding; each diff must be the one that was shown."""
     texts: dict[Path, tuple[bytes, bytes]] = {}
     for action in actions:
-        if action.edit is None:
+        if action.edit is None and not action.content:
             raise RepairError(f"{action.name}: the plan does not say how to edit it")
         path = Path(os.path.realpath(action.name))
         old, now = texts.get(path) or (read_script(path),) * 2
-        new = edit_source(now, action.edit)
+        new = edit_source(now, action.edit) if action.edit else action.content
         shown = render_diff(decode(now, action.name)[0], decode(new, action.name)[0], action.name)
         if action.diff and shown != action.diff:
             raise RepairError(f"{action.name} was changed since the plan was made", "make the plan again")
@@ -115,6 +127,8 @@ def prepare(journal: Journal, work: Work, installer: Installer | None, lock: int
         if installer is not None and work.place is not None and work.pins:
             staging = installer.fetch(work.pins, journal.folder, lock, journal.log)
             expected = _expected(staging, work.place)
+            _refuse_links_out(expected, work.place)
+            expected |= {folder for path in expected for folder in _born(path, work.place)}
         old = {path for one in work.there for path in one.files}
         scripts = {path for path, _, _ in work.scripts}
         folders = {parent for path in old for parent in path.parents if work.place and _below(parent, work.place)}
@@ -122,7 +136,7 @@ def prepare(journal: Journal, work: Work, installer: Installer | None, lock: int
         _refuse_no_space(paths, journal.folder, work)
         on_event(Event("preparing", f"keeping {len(paths)} files for the way back"))
         kept = keep_files(paths, journal.folder, lambda n, of: on_event(Event("preparing", "keeping files", n, of)))
-        tree = listing(work.place) if work.place else frozenset()
+        tree = listing(work.place, old) if work.place else frozenset()
         journal.save_contents(Contents(kept, tree, frozenset(str(path) for path in expected)))
         os.sync()  # one for all copies: an fsync each would take a minute for torch
         journal.save()
@@ -151,7 +165,7 @@ def _below(folder: Path, place: Place) -> bool:
 
 def _expected(staging: Path, place: Place) -> set[Path]:
     """Where in the target every file of the unpacked new versions will be."""
-    metadata = next(staging.rglob("*.dist-info"), None)
+    metadata = min(staging.rglob("*.dist-info"), default=None)
     if metadata is None:
         raise RepairError(f"the installer unpacked nothing into {staging}")
     site = metadata.parent
@@ -164,6 +178,22 @@ def _expected(staging: Path, place: Place) -> set[Path]:
             elif path.parent != staging:  # uv leaves its lock file there
                 found.add(place.prefix / path.relative_to(staging))
     return found
+
+
+def _born(path: Path, place: Place) -> list[Path]:
+    """The folders of a new file that are not there yet."""
+    return [parent for parent in path.parents if place.prefix in parent.parents and not parent.exists()]
+
+
+def _refuse_links_out(expected: set[Path], place: Place) -> None:
+    """An installer would write through a folder that is a link."""
+    for path in sorted(expected):
+        if not place.holds(path):
+            raise RepairError(
+                f"{path} would be written outside of {place.prefix}: one of its folders is a link to"
+                f" {os.path.realpath(path.parent)}",
+                "remove the link, or install by hand what belongs there",
+            )
 
 
 def _refuse_no_space(paths: set[Path], folder: Path, work: Work) -> None:

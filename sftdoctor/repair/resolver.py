@@ -182,7 +182,9 @@ class Resolver:
         # An index seldom has the local part that a wheel of torch carries (+cu124).
         held = [Pin(name, specifier=f"=={version.partition('+')[0]}") for name, version in pins.items()]
         try:
-            return self._differing(complete(wanted, held, self.environment.markers, read_index_settings())[1])
+            markers, indexes = self.environment.markers, read_index_settings()
+            preferred = {name: one.version.partition("+")[0] for name, one in self.environment.distributions.items()}
+            return self._differing(complete(wanted, held, markers, indexes, preferred)[1])
         except ResolverError as error:
             if error.final:
                 raise UnsatisfiableError(str(error)) from error

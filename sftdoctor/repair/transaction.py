@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sftdoctor.errors import RepairError, SftDoctorError
-from sftdoctor.model import Environment, FixResult, Plan, Proof, Report
+from sftdoctor.model import Environment, FixResult, JournalEntry, Plan, Proof, Report
 from sftdoctor.repair import compare
 from sftdoctor.repair.durable import digest_file, replace_file
 from sftdoctor.repair.installed import find_installed, same_version, versions_in
@@ -19,9 +19,17 @@ from sftdoctor.repair.lock import locked
 from sftdoctor.repair.packages import Installer, choose_installer
 from sftdoctor.repair.prepare import Work, begin, prepare, survey
 from sftdoctor.repair.progress import Event, Listener, silent
-from sftdoctor.repair.way_back import JournalEntry, UndoResult, go_back, journals, recover, take_back_half_done, undo
+from sftdoctor.repair.way_back import (
+    UndoResult,
+    go_back,
+    half_done,
+    journals,
+    recover,
+    take_back_half_done,
+    undo,
+)
 
-__all__ = ["JournalEntry", "UndoResult", "apply", "journals", "recover", "undo"]
+__all__ = ["JournalEntry", "UndoResult", "apply", "half_done", "journals", "recover", "undo"]
 
 
 def apply(
@@ -59,7 +67,7 @@ def apply(
     folder = _lock_folder(plan, environment)
     with as_interrupts(), locked(folder) as lock:
         for result in take_back_half_done(folder, on_event):
-            on_event(Event("undone", f"an earlier fix was cut short ({result.journal}) and has been taken back"))
+            on_event(Event("undone", result.said))
         work = survey(plan, environment, folder)
         journal = begin(work, environment)
         installer = choose_installer(environment, journal.folder) if work.packages else None

@@ -10,6 +10,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from sftdoctor.errors import RepairError
+from sftdoctor.model import JournalEntry
 from sftdoctor.repair.backup import is_as_kept, put_back, remove_new, verify_backups
 from sftdoctor.repair.durable import digest_file
 from sftdoctor.repair.installed import Place, find_installed, same_version, versions_in
@@ -17,23 +18,6 @@ from sftdoctor.repair.interrupts import put_off
 from sftdoctor.repair.journal import HALF_DONE, OVER, UNTOUCHED, Contents, Journal, every_journal, find_journal
 from sftdoctor.repair.lock import locked
 from sftdoctor.repair.progress import Event, Listener, silent
-
-
-@dataclass(frozen=True)
-class JournalEntry:
-    """One earlier fix, for lists."""
-
-    id: str
-    state: str
-    """planned, preparing, applying, checking, proving, committed, undoing or undone."""
-    created: str
-    """ISO time, UTC."""
-    prefix: str
-    """Folder of the environment that it changed, or of the scripts where it changed nothing else."""
-    summary: str
-    """"peft 0.5.0 → 0.17.1, train.py"."""
-    note: str = ""
-    """Why it was undone."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +31,25 @@ class UndoResult:
     """Why nothing had to be done (nothing had been changed yet); empty where it was taken back."""
     drift: tuple[str, ...] = ()
     """What had changed since the fix and was overwritten because undo was forced."""
+    state: str = "committed"
+    """The state that the fix was found in."""
+
+    @property
+    def said(self) -> str:
+        """What became of a fix that had been cut short, as a sentence."""
+        what = f"; put back: {', '.join(self.restored)}" if self.restored else ""
+        return f"An earlier fix ({self.journal}) {CUT_SHORT.get(self.state, 'has been taken back')}{what}"
+
+
+CUT_SHORT = {
+    "planned": "was cut short before it had begun: nothing had been changed",
+    "preparing": "was cut short while it fetched and kept files: nothing had been changed",
+    "applying": "was cut short while it installed and has been taken back",
+    "checking": "was cut short before its result was checked and has been taken back",
+    "proving": "was cut short before it was proved and has been taken back",
+    "undoing": "was cut short on its way back, which has been finished now",
+}
+"""State in which a fix was found → what it means, and what was done."""
 
 
 def journals(prefix: str | None = None) -> tuple[JournalEntry, ...]:
@@ -102,16 +105,24 @@ def recover(prefix: str, on_event: Listener = silent) -> tuple[UndoResult, ...]:
         RepairError: The environment is locked, or the way back is blocked.
     """
     folder = Path(os.path.realpath(prefix))
-    if not any(one.record.state not in OVER and one.record.prefix == str(folder) for one in every_journal()):
+    if str(folder) not in half_done():
         return ()
     with locked(folder):
         return take_back_half_done(folder, on_event)
 
 
+def half_done() -> frozenset[str]:
+    """Folders of environments (or of scripts) in which a fix was killed half-way, or is at work."""
+    return frozenset(one.record.prefix for one in every_journal() if one.record.state not in OVER)
+
+
 def take_back_half_done(folder: Path, on_event: Listener) -> tuple[UndoResult, ...]:
-    """The same, where the lock is held already."""
-    half = [one for one in every_journal() if one.record.prefix == str(folder) and one.record.state not in OVER]
-    return tuple(_undo(one, True, on_event) for one in half)
+    """As recover, where the lock is held already; what a fix left behind that was killed at its very end goes too."""
+    here = [one for one in every_journal() if one.record.prefix == str(folder)]
+    for one in here:
+        if one.record.state in OVER:
+            one.forget()
+    return tuple(_undo(one, True, on_event) for one in here if one.record.state not in OVER)
 
 
 def _last(prefix: str | None) -> Journal:
@@ -129,7 +140,7 @@ def _undo(journal: Journal, force: bool, on_event: Listener) -> UndoResult:
     if record.state in UNTOUCHED:
         journal.enter("undone", "cut short before anything had been changed")
         journal.forget()
-        return UndoResult(record.id, (), "it was cut short before anything had been changed")
+        return UndoResult(record.id, (), "it was cut short before anything had been changed", (), record.state)
     drift = () if record.state in HALF_DONE else tuple(_drift(journal))
     if drift and not force:
         raise RepairError(
@@ -142,7 +153,7 @@ def _undo(journal: Journal, force: bool, on_event: Listener) -> UndoResult:
     if arrived:
         raise KeyboardInterrupt
     packages = [f"{one.name} {one.new or 'removed'} → {one.old or 'absent'}" for one in record.packages]
-    return UndoResult(record.id, (*packages, *(one.path for one in record.scripts)), "", drift)
+    return UndoResult(record.id, (*packages, *(one.path for one in record.scripts)), "", drift, record.state)
 
 
 def _drift(journal: Journal) -> Iterator[str]:
@@ -182,6 +193,7 @@ def go_back(journal: Journal, note: str, on_event: Listener) -> None:
     place = _place(journal)
     scripts = {script.path for script in journal.record.scripts}
     verify_backups(contents.kept, journal.folder, lambda path: str(path) in scripts or place.holds(path))
+    journal.forget()  # the downloads, for there may be no space left
     # Without space not even the journal can be written: removing what is new comes first then, and makes some.
     _try_enter(journal, "undoing", note)
     if journal.record.packages:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from enum import IntEnum
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from sftdoctor.model import Distribution, Environment
@@ -62,6 +65,25 @@ def is_older(one: str, other: str) -> bool:
         return Version(one) < Version(other)
     except InvalidVersion:
         return False
+
+
+def own_requirements(environment: Environment) -> frozenset[str]:
+    """What sftdoctor itself runs on, where the target is the Python that it runs in.
+
+    A fix that was cut short there, with one of these half installed, could not be taken back: nothing would start.
+    """
+    if os.path.realpath(environment.target.prefix or "") != os.path.realpath(sys.prefix):
+        return frozenset()
+    found: set[str] = set()
+    waiting = ["sftdoctor"]
+    while waiting:
+        name = waiting.pop()
+        for line in environment.distributions[name].requires if name in environment.distributions else ():
+            need = canonicalize_name(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0])
+            if "extra ==" not in line and need not in found:
+                found.add(need)
+                waiting.append(need)
+    return frozenset(found)
 
 
 def _distance(one: str, other: str) -> float:

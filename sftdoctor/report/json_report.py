@@ -197,10 +197,13 @@ def fix_to_dict(result: FixResult) -> JSON:
         "reason": result.reason,
         "actions": [_action(action) for action in result.plan.actions],
         "left_out": [{"action": _action(left.action), "reason": left.reason} for left in result.plan.left_out],
+        "alternatives": [{"versions": dict(one.versions), "reason": one.reason} for one in result.plan.alternatives],
         "journal": result.journal,
         "before": to_dict(result.before),
         "after": to_dict(result.after) if result.after else None,
         "proof": proof_to_dict(result.proof) if result.proof else None,
+        "recovered": list(result.recovered),
+        "advice": list(result.advice),
     }
 
 
@@ -214,6 +217,7 @@ def _action(action: Action) -> JSON:
         "reason": action.reason,
         "findings": list(action.findings),
         "diff": action.diff,
+        "along": action.along,
     }
 
 

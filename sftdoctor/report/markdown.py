@@ -129,10 +129,12 @@ def _gaps(report: Report) -> list[str]:
 def fix(result: FixResult) -> str:
     """What a fix came to: the plan with its diffs, before and after, the proof."""
     reason = f": {plain(clean(result.reason))}" if result.reason else ""
-    said = [f"## {' '.join(words.outcome(result))}{reason}", "", _target(result.before), "", *_plan(result.plan)]
+    said = [f"## {' '.join(words.outcome(result))}{reason}", "", _target(result.before), ""]
+    said += [*(f"- {plain(clean(line))}" for line in result.recovered), "", *_plan(result.plan)]
     if result.after:
         for name, report in (("before", result.before), ("after", result.after)):
             said.append(f"- {name}: {plain(words.headline(report))}")
+    said += [*(f"- {plain(clean(line))}" for line in result.advice)]
     if result.journal and result.outcome == "applied":
         said += ["", f"`sftdoctor undo {clean(result.journal, 80)}` takes it all back."]
     said += ["", *_proof(result.proof)] if result.proof else []

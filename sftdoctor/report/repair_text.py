@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.model import Action, FixResult, Plan, Safety, TargetKind
+from sftdoctor.model import Action, FixResult, JournalEntry, Plan, Safety, TargetKind
 from sftdoctor.report import proof_text, words
 from sftdoctor.report.language import say
 from sftdoctor.report.plain import clean, clean_lines
@@ -17,23 +17,30 @@ from sftdoctor.report.style import as_text, indent, print_commands, rows
 from sftdoctor.report.text import SIGN_STYLES, target_line
 
 STYLES = {Safety.SAFE: "green", Safety.UNSAFE: "yellow", Safety.MANUAL: "magenta"}
+ALTERNATIVES = 8
+"""How many are shown."""
 DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
-def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()) -> None:
+def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = (), alternatives: bool = False) -> None:
     """Print what a fix came to, or would come to.
 
     Args:
         result: The outcome with its plan.
         console: Where to.
         given: The words of the command line that name target and workload, for the advice.
+        alternatives: Whether to show what else was considered.
     """
     console.print(target_line(result.before.environment, console.width))
     console.print()
+    for line in result.recovered:
+        console.print(as_text(Text(f"! {clean(line)}", SIGN_STYLES["!"])))
     sign, said = words.outcome(result)
     reason = f": {clean(result.reason)}" if result.reason else ""
     console.print(as_text(Text(f"{sign} {say(said)}{reason}", SIGN_STYLES[sign])))
     render_plan(result.plan, console)
+    if alternatives:
+        _print_alternatives(result.plan, console)
     if result.after:
         console.print()
         before, after = (words.tally(report) or say("nothing found") for report in (result.before, result.after))
@@ -45,6 +52,9 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
     if result.proof:
         console.print()
         proof_text.render(result.proof, console)
+    for line in result.advice:
+        console.print()
+        console.print(as_text(Text(f"! {clean(line)}", SIGN_STYLES["!"])))
     steps = _next(result, given)
     if steps:
         console.print()
@@ -67,6 +77,18 @@ def render_plan(plan: Plan, console: Console) -> None:
         console.print(Text(say("Left out ({n}):", n=len(texts))))
         for text in texts:
             console.print(indent(as_text(text), 2))
+
+
+def _print_alternatives(plan: Plan, console: Console) -> None:
+    console.print()
+    shown = plan.alternatives[:ALTERNATIVES]
+    console.print(Text(say("Considered, and not taken ({n}):", n=len(plan.alternatives))))
+    for one in shown:
+        versions = ", ".join(f"{name} {version}" for name, version in one.versions.items())
+        console.print(indent(as_text(clean(f"{versions}: {one.reason}", 400)), 2))
+    if len(plan.alternatives) > len(shown):
+        more = say("and {n} more; --format json has them all", n=len(plan.alternatives) - len(shown))
+        console.print(indent(as_text(more), 2))
 
 
 def _steps(actions: Sequence[Action]) -> Table:
@@ -113,7 +135,8 @@ def _next(result: FixResult, given: Sequence[str]) -> list[tuple[str, str]]:
         return [(f"sftdoctor undo{journal}", say("take it all back"))]
     if result.outcome != "planned":
         return []
-    if result.before.environment.target.kind is not TargetKind.INTERPRETER:
+    writes = any(action.content for action in result.plan.actions)
+    if result.before.environment.target.kind is not TargetKind.INTERPRETER and not writes:
         return [("sftdoctor fix --python PATH --apply", say("carry such a plan out where the packages are installed"))]
     return [(f"sftdoctor fix{arguments} --apply", say("carry it out, check again, prove; undone if the proof fails"))]
 
@@ -131,6 +154,18 @@ def render_init(plan: Plan, console: Console, applied: bool, *, given: Sequence[
     if plan.actions and not applied:
         console.print()
         print_commands(console, [(f"sftdoctor init{_words(given)} --apply", "write it")])
+
+
+def render_journals(entries: Sequence[JournalEntry], console: Console) -> None:
+    """Print the fixes on record: id, state, what was changed and where, why it was undone."""
+    if not entries:
+        console.print("No fix is on record")
+    for entry in entries:
+        console.print(as_text(Text(f"{clean(entry.id)}  {clean(entry.state)}", "bold")))
+        console.print(indent(as_text(clean(entry.summary)), 2))
+        console.print(indent(as_text(clean(f"in {entry.prefix}")), 2))
+        if entry.state == "undone" and entry.note:
+            console.print(indent(as_text(clean(f"undone: {entry.note}", 300)), 2))
 
 
 def render_undo(journal: str, restored: Sequence[str], reason: str, drift: Sequence[str], console: Console) -> None:

@@ -235,6 +235,8 @@ def step(action: Action) -> str:
     name = clean(short_path(action.name) if action.kind == "edit" else action.name, 200)
     if action.kind == "edit":
         return f"edit {name}"
+    if action.kind == "config" and action.content:
+        return f"write {clean(short_path(action.name), 200)}"
     if action.new is None:
         return f"remove {name} {clean(action.old)}" if action.old else name
     return f"{name} {clean(action.old)} → {clean(action.new)}" if action.old else f"{name} → {clean(action.new)}"

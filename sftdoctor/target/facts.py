@@ -85,7 +85,7 @@ def ask_interpreter(executable: str) -> Facts:
     from sftdoctor.target.process import ask_program  # subprocess is dear to import, and most venvs need none
 
     try:
-        answer = ask_program([executable, "-I", "-S", ask.__file__], timeout=TIMEOUT)
+        answer = ask_program([executable, "-I", "-S", "-B", ask.__file__], timeout=TIMEOUT)
     except (OSError, ValueError) as why:
         raise TargetError(f"{executable} cannot be started: {why}.", "Is it a Python for this machine?") from why
     if answer.status is None:

@@ -33,7 +33,11 @@ class ResolverError(Exception):
 
 
 def complete(
-    pins: Iterable[Pin], constraints: Iterable[Pin], markers: Mapping[str, str], settings: IndexSettings
+    pins: Iterable[Pin],
+    constraints: Iterable[Pin],
+    markers: Mapping[str, str],
+    settings: IndexSettings,
+    preferred: Mapping[str, str] | None = None,
 ) -> tuple[str, dict[str, str]]:
     """Everything that would be installed with some pins.
 
@@ -45,6 +49,7 @@ def complete(
         constraints: What must hold of a package if it comes in.
         markers: The target's PEP 508 marker environment.
         settings: The indexes to ask.
+        preferred: Name → version that is taken rather than the newest, where it will do; uv alone heeds it.
 
     Returns:
         Name of the resolver, and canonical name → version.
@@ -58,7 +63,9 @@ def complete(
         wanted.write_text("".join(f"{pin.requirement()}\n" for pin in pins if not pin.url), encoding="utf-8")
         held.write_text("".join(f"{pin.requirement()}\n" for pin in constraints if not pin.extras), encoding="utf-8")
         if uv:
-            return "uv", _uv(uv, wanted, held, markers, settings)
+            lock = Path(folder, "lock.txt")
+            lock.write_text("".join(f"{name}=={version}\n" for name, version in (preferred or {}).items()), "utf-8")
+            return "uv", _uv(uv, wanted, held, markers, settings, lock)
         return "pip", _pip(wanted, held, markers, settings)
 
 
@@ -68,18 +75,23 @@ def find_uv() -> str | None:
     return str(beside) if beside.is_file() else shutil.which("uv")
 
 
-def _uv(uv: str, wanted: Path, held: Path, markers: Mapping[str, str], settings: IndexSettings) -> dict[str, str]:
+def _uv(
+    uv: str, wanted: Path, held: Path, markers: Mapping[str, str], settings: IndexSettings, lock: Path
+) -> dict[str, str]:
     platform = {"linux": "manylinux_2_40", "darwin": "apple-darwin", "win32": "pc-windows-msvc"}
     machine = markers["platform_machine"].replace("arm64", "aarch64").replace("AMD64", "x86_64")
     command = [uv, "pip", "compile", str(wanted), "--constraint", str(held), "--no-build", "--no-config"]
-    command += ["--python-version", markers["python_full_version"]]
+    # Nothing is built, so that any interpreter serves; without one, uv would look for that version, and fetch it.
+    command += ["--python", sys.executable, "--python-version", markers["python_full_version"]]
     command += ["--python-platform", f"{machine}-{platform[markers['sys_platform']]}"]
     command += ["--index-strategy", "unsafe-best-match", "--no-header", "--no-annotate", "--quiet"]
+    command += ["--output-file", str(lock)]  # an earlier answer, of which as much stays as can
     # by environment, not by argument: an index may carry a password, and arguments are there for all to see
     environ = {**uv_variables(), "UV_DEFAULT_INDEX": settings.urls[0], "UV_INDEX": " ".join(settings.urls[1:])}
-    environ |= {"UV_FIND_LINKS": ",".join(settings.find_links)}
+    environ |= {"UV_FIND_LINKS": ",".join(settings.find_links), "UV_PYTHON_DOWNLOADS": "never"}
+    _run(command, environ)
     found = {}
-    for line in _run(command, environ).splitlines():
+    for line in lock.read_text("utf-8").splitlines():
         name, _, version = line.partition("==")
         if version:
             found[canonical_name(name.partition("[")[0])] = version.split(";")[0].strip()

@@ -148,7 +148,7 @@ def dressed(venv: Path) -> Path:
 
 
 def site_of(venv: Path) -> Path:
-    return next((venv / "lib").glob("python*/site-packages"))
+    return sorted((venv / "lib").glob("python*/site-packages"))[0]
 
 
 def picture(venv: Path) -> dict[str, tuple[str, int, int]]:

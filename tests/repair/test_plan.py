@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from sftdoctor.engine import judge
+from sftdoctor.errors import RepairError
 from sftdoctor.link.index import Library
 from sftdoctor.link.linker import link
 from sftdoctor.model import (
     Cause,
+    Distribution,
     Edit,
     Environment,
     Finding,
@@ -25,11 +29,20 @@ from sftdoctor.model import (
     Safety,
     Scenario,
     Script,
+    Target,
+    TargetKind,
     Workload,
 )
+from sftdoctor.reading import read_keep, split_keep
+from sftdoctor.repair.candidates import Candidates, Release
 from sftdoctor.repair.edits import edit_source
 from sftdoctor.repair.oracle import JudgeOracle
 from sftdoctor.repair.plan import make_plan
+from sftdoctor.repair.transaction import apply, undo
+from sftdoctor.repair.weights import own_requirements
+from sftdoctor.repair.written import with_files, write_constraints
+from sftdoctor.target.index import Index
+from sftdoctor.target.interpreter import read_interpreter
 
 from .conftest import environment_of, finding, make_wheel, report_of
 
@@ -70,6 +83,19 @@ INDEX: dict[str, list[tuple[str, str, str, tuple[str, ...]]]] = {
         ("callee", "2.0", NEW, ("torch>=2",)),
         ("torch", "1.0", "", ()),
         ("torch", "2.0", "", ()),
+    ],
+    "both": [
+        ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
+        ("caller", "0.9", CALLER.format(keyword=""), ()),
+        ("callee", "1.0", OLD, ()),
+        ("callee", "2.0", NEW, ()),
+        ("callee", "3.0", REMOVED, ()),
+    ],
+    "uncovers": [
+        ("caller", "1.0", CALLER.format(keyword=""), ("callee; extra == 'fast'", "helper; extra == 'fast'")),
+        ("caller", "0.1", "def run():\n    return 1\n", ()),
+        ("callee", "1.0", "import helper\n\n\n" + OLD, ("helper; extra == 'fast'",)),
+        ("helper", "1.0", "", ()),
     ],
     "nothing": [
         ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
@@ -156,7 +182,7 @@ def test_torch_moves_only_when_told(stack) -> None:  # type: ignore[no-untyped-d
     [
         ("nothing", {}, "none was clean"),
         ("raise", {"keep": {"callee": None, "caller": None}}, "is to be kept"),
-        ("raise", {"keep": {"callee": "1.1"}}, "kept at 1.1"),
+        ("raise", {"keep": {"callee": "==1.1"}}, "kept at ==1.1"),
         ("raise", {"timeout": 0.0}, "time for the search was over"),
     ],
 )
@@ -371,3 +397,87 @@ def test_the_oracle_reads_a_changed_script_in_its_place(tmp_path: Path) -> None:
     JudgeOracle(report, remember).judge(report.environment, {str(script): b"x = 2\n"})
     assert [(one.path, one.source) for one in seen[0].scripts] == [(str(script), "x = 2\n")]
     assert script.read_text() == "x = 1\n"
+
+
+def candidates(*distributions: Distribution) -> Candidates:
+    target = Target(TargetKind.PINS, "pins.txt", "3.11")
+    environment = Environment(target, "3.11", {}, {one.name: one for one in distributions})
+    return Candidates(environment, Index(offline=True))
+
+
+def test_what_only_looks_like_a_package_is_never_installed() -> None:
+    """A name that nothing has bound may be the name of anybody's package."""
+    cause = Cause(Place("caller", "1.0"), Place("accelerator", None), "Accelerator")
+    for requires, expected in (((), 0), (("accelerator>=1; extra == 'fast'",), 1)):
+        known = candidates(Distribution("caller", "1.0", requires=requires))
+        known._releases = {"caller": (), "accelerator": (Release(Version("1.0"), None),)}
+        assert len(known.moves(replace(finding(), cause=cause))) == expected
+
+
+def test_extras_for_the_package_s_own_developers_restrain_nobody() -> None:
+    requires = ("callee==4.30.1; extra == 'benchmarks'", "callee>=4.18; extra == 'fast'")
+    caller = Distribution("caller", "1.0", requires=requires, extras=("benchmarks", "fast"))
+    assert str(candidates(caller)._declared("callee")) == ">=4.18"
+
+
+def test_what_else_was_considered_and_why_it_lost(stack) -> None:  # type: ignore[no-untyped-def]
+    plan = stack("both", caller="1.0", callee="1.0").plan(alternatives=True)
+    assert steps(plan) == [("callee", "1.0", "2.0")]
+    reasons = {tuple(one.versions.items()): one.reason for one in plan.alternatives}
+    assert reasons[(("caller", "0.9"),)] == "links clean too, but it takes caller back"
+    assert reasons[(("callee", "3.0"),)].startswith("would bring API001: caller imports a name")
+
+
+def test_requirements_files_hold(stack, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Both versions would do; the file rules one of them out, and the other side is moved."""
+    file = tmp_path / "requirements.txt"
+    file.write_text("callee<2  # the cluster has no other\n")
+    built = stack("both", caller="1.0", callee="1.0")
+    assert steps(built.plan(keep=read_keep(*split_keep([str(file)]), {}))) == [("caller", "1.0", "0.9")]
+
+
+def test_the_python_that_runs_this_keeps_what_it_needs(stack) -> None:  # type: ignore[no-untyped-def]
+    """A half-installed package of ours would leave nobody who could take it back."""
+    here = read_interpreter(sys.executable)
+    needed = own_requirements(here)
+    assert {"rich", "packaging", "libcst"} <= needed and "torch" not in needed
+    assert own_requirements(stack("raise", caller="1.0").environment) == frozenset()
+
+
+def test_the_file_that_describes_the_environment_changes_along(stack, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    built = stack("raise with a helper", caller="1.0", callee="1.0", helper="1.0")
+    file = tmp_path / "requirements.txt"
+    file.write_text("caller  # ours\n")
+    plan = with_files(built.plan(), [str(file)])
+    assert steps(plan)[-1] == (str(file), None, None) and "+callee==2.0" in plan.actions[-1].diff
+    before = built.judge(built.environment, built.workload)
+    prefix = built.environment.target.prefix
+
+    def check() -> Report:
+        return built.judge(environment_of(prefix), built.workload)
+
+    result = apply(plan, built.environment, before=before, check=check)
+    assert (result.outcome, file.read_text()) == ("applied", "caller  # ours\ncallee==2.0\n")
+    write_constraints(result, tmp_path / "good.txt", "1")
+    assert (tmp_path / "good.txt").read_text().endswith("is not proved.\ncallee==2.0\ncaller==1.0\nhelper==2.0\n")
+    undo()
+    assert file.read_text() == "caller  # ours\n" and not check().verdict.value.startswith("clean")
+
+
+def test_a_file_that_changed_since_the_plan_is_left_alone(stack, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    built = stack("raise", caller="1.0", callee="1.0")
+    file = tmp_path / "requirements.txt"
+    file.write_text("callee==1.0\n")
+    plan = with_files(built.plan(), [str(file)])
+    file.write_text("callee==1.0\nmore\n")
+    before = built.judge(built.environment, built.workload)
+    with pytest.raises(RepairError, match="changed since the plan"):
+        apply(plan, built.environment, before=before, check=lambda: before)
+    assert file.read_text() == "callee==1.0\nmore\n"
+
+
+def test_two_light_moves_instead_of_a_heavy_one(stack) -> None:  # type: ignore[no-untyped-def]
+    """What the first cure uncovers is cured too, where both together cost less than another way."""
+    built = stack("uncovers", caller="1.0")
+    plan = built.plan()
+    assert steps(plan) == [("callee", None, "1.0"), ("helper", None, "1.0")]

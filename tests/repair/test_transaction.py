@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from sftdoctor.errors import OfflineError, RepairError
 from sftdoctor.model import Edit, Failure, Location, Proof, Report
 from sftdoctor.repair.journal import journals_folder
 from sftdoctor.repair.lock import locked
-from sftdoctor.repair.transaction import apply, journals, recover, undo
+from sftdoctor.repair.transaction import apply, half_done, journals, recover, undo
 
 from .conftest import environment_of, finding, package, picture, plan_of, report_of, script_edit, site_of
 
@@ -304,7 +305,14 @@ def test_a_disk_that_fills_while_installing(venv: Path, tmp_path: Path) -> None:
     assert picture(venv) == before
 
 
-STATES = ["planned", "preparing", "applying", "checking", "proving", "committed"]
+STATES = {
+    "planned": "before it had begun: nothing had been changed",
+    "preparing": "while it fetched and kept files: nothing had been changed",
+    "applying": "while it installed and has been taken back; put back: alpha 2.0 → 1.0",
+    "checking": "before its result was checked and has been taken back; put back: alpha 2.0 → 1.0",
+    "proving": "before it was proved and has been taken back; put back: alpha 2.0 → 1.0",
+    "committed": "",
+}
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -323,10 +331,11 @@ def test_killed_on_entering_a_state(venv: Path, tmp_path: Path, state: str) -> N
     done = child(venv, tmp_path, kill)
     assert done.returncode == -signal.SIGKILL, done.stderr
     if state == "committed":
-        assert recover(str(venv)) == ()
+        assert recover(str(venv)) == () and half_done() == frozenset()
         undo()
     else:
-        assert recover(str(venv))[0].journal == journals()[0].id
+        assert half_done() == {str(venv.resolve())}
+        assert STATES[state] in recover(str(venv))[0].said
     assert picture(venv) == before
     assert journals()[0].state == "undone"
 
@@ -390,7 +399,8 @@ from sftdoctor.repair.transaction import apply
 from tests.repair.conftest import environment_of, finding, package, plan_of, report_of
 from sftdoctor.repair.backup import *
 FAILED = Proof("failed", "cpu", "nf4", failure=Failure("train", "TypeError", "no"))
-prove = lambda: Proof("passed", "cpu", "nf4")
+PASSED = Proof("passed", "cpu", "nf4")
+prove = lambda: PASSED
 {uv}
 venv = {str(venv)!r}
 environment = environment_of(venv)
@@ -407,3 +417,32 @@ except Exception:
     here = str(Path(__file__).parents[2])
     variables = {**os.environ, "PYTHONPATH": here}
     return subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=variables, check=False)
+
+
+def test_what_would_be_written_through_a_link_is_refused(either: Path, tmp_path: Path) -> None:
+    """The new version brings a folder where somebody has put a link that leads out."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (site_of(either) / "alpha" / "new").symlink_to(outside)
+    before = picture(either)
+    with pytest.raises(RepairError, match=r"alpha/new/__init__\.py would be written outside"):
+        run(either, package("alpha", "1.0", "2.0"))
+    assert picture(either) == before and not list(outside.iterdir())
+    assert journals()[0].state == "undone"
+
+
+def test_two_processes_fix_at_once(uv_venv: Path, tmp_path: Path) -> None:
+    """The second waits for the first, finds that the plan is out of date, and touches nothing."""
+    before = picture(uv_venv)
+    hold = f"import time; prove = lambda: (open({str(tmp_path / 'in')!r}, 'w').close(), time.sleep(1.5)) and PASSED"
+    (tmp_path / "second").mkdir()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(child, uv_venv, tmp_path, hold)
+        while not (tmp_path / "in").exists():
+            threading.Event().wait(0.02)
+        second = child(uv_venv, tmp_path / "second", "")
+        assert first.result().returncode == 0, first.result().stderr
+    assert second.returncode == 3 and "alpha is 2.0 now, the plan is for 1.0" in second.stderr
+    assert [one.state for one in journals()] == ["committed"] and version(uv_venv, "alpha") == "2.0"
+    undo()
+    assert picture(uv_venv) == before

@@ -263,6 +263,15 @@ def test_uv_and_pip_agree(published: TinyIndex, monkeypatch: pytest.MonkeyPatch)
     assert found["uv"] == found["pip"] == {name: CHAIN[name][0] for name in WHOLE}
 
 
+@pytest.mark.skipif(not find_uv(), reason="uv alone can be told what to prefer")
+def test_what_is_there_stays_where_it_will_do(published: TinyIndex) -> None:
+    published.add("numpy", "1.25")
+    markers = marker_environment("3.11")
+    for preferred, expected in (({}, "1.26"), ({"numpy": "1.25"}, "1.25"), ({"numpy": "0.1"}, "1.26")):
+        found = complete([Pin("trl", version="1.0")], [], markers, read_index_settings(), preferred)[1]
+        assert found["numpy"] == expected
+
+
 @pytest.mark.parametrize(
     ("environ", "config", "expected"),
     [
