@@ -51,7 +51,9 @@ TRAINING = frozenset(
     ]
 )
 """Arguments of a training of transformers or trl; a file with three of them is about one."""
-SURE = frozenset({"output_dir", "per_device_train_batch_size", "num_train_epochs", "gradient_accumulation_steps"})
+SURE = frozenset(
+    {"output_dir", "per_device_train_batch_size", "num_train_epochs", "gradient_accumulation_steps", "use_peft"}
+)
 """At least one of these stands among them."""
 COMMANDS: Mapping[str, frozenset[str]] = {
     "grpo": frozenset({"num_generations", "max_completion_length", "reward_funcs", "reward_model_name_or_path"}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from sftdoctor.configs import Text, kind_of, might_be_config, parse_config, read_config
+from sftdoctor.configs import Kind, Text, kind_of, might_be_config, parse_config, read_config
 from sftdoctor.errors import WorkloadError
 from sftdoctor.model import Config, NotJudged, Script, Setting
 from sftdoctor.workload.config_facts import config_facts
@@ -14,11 +14,12 @@ MAX_SETTINGS = 2_000
 """Keys that are looked at; no training config has a tenth of them."""
 
 
-def read_config_file(path: Path) -> Script | NotJudged:
+def read_config_file(path: Path, given_to: str = "") -> Script | NotJudged:
     """Read a config file that was named.
 
     Args:
         path: The file.
+        given_to: Who gets it, where a launcher's command says so: a Kind's name.
 
     Returns:
         What it says; or whose config it is, where that is none of ours to judge.
@@ -26,7 +27,11 @@ def read_config_file(path: Path) -> Script | NotJudged:
     Raises:
         WorkloadError: It cannot be read.
     """
-    return _script(path, read_config(path))
+    text = read_config(path)
+    kind = kind_of(text.root)
+    if given_to and text.root.pairs is not None and kind.name != given_to:
+        kind = Kind(given_to, f"given to {given_to}")
+    return _script(path, text, kind)
 
 
 def find_config(path: Path, raw: bytes) -> Script | NotJudged | None:
@@ -46,11 +51,10 @@ def find_config(path: Path, raw: bytes) -> Script | NotJudged | None:
     except WorkloadError as error:
         return NotJudged(str(path), error.message)
     kind = kind_of(text.root)
-    return _script(path, text) if kind.name or kind.told.endswith("config") else None
+    return _script(path, text, kind) if kind.name or kind.told.endswith("config") else None
 
 
-def _script(path: Path, text: Text) -> Script | NotJudged:
-    kind = kind_of(text.root)
+def _script(path: Path, text: Text, kind: Kind) -> Script | NotJudged:
     if not kind.name:
         return NotJudged(str(path), f"it is {kind.told}")
     config = Config(kind.name, tuple(_settings(text))[:MAX_SETTINGS], kind.command)

@@ -115,14 +115,13 @@ class _Reader:
         if path is None:
             return
         try:
-            read = read_config_file(path)
+            read = read_config_file(path, "trl" if launch.launcher == "trl" else "accelerate")
         except WorkloadError as error:
             self.not_judged.append(NotJudged(str(path), error.message))
             return
-        wanted = "trl" if launch.launcher == "trl" else "accelerate"
         if isinstance(read, NotJudged):
             self.not_judged.append(read)
-        elif read.config is not None and read.config.kind == wanted:
+        elif read.config is not None:
             config = replace(read.config, command=launch.command, sure=True)
             self.found.append(replace(read, config=config, started_by=str(self.path)))
 

@@ -42,6 +42,18 @@ def test_what_it_starts_gets_its_command_line(folder: Path) -> None:
     assert {one.started_by for one in (train, acc, sft)} == {str(folder / "run.sh")}
 
 
+def test_a_launcher_says_whose_config_it_gets(folder: Path) -> None:
+    """By itself neither file says enough."""
+    (folder / "sft.yaml").write_text("model_name_or_path: m\nlora_rank: 16\n")
+    (folder / "acc.yaml").write_text("mixed_precision: bf16\n")
+    read = read_workload([folder / "run.sh"], model=None, scenario=NOTHING)
+    assert [one.config.kind for one in read.scripts if one.config] == ["accelerate", "trl"]
+    assert not read.not_judged
+    (folder / "sft.yaml").write_text("- no mapping\n")
+    (left,) = read_workload([folder / "run.sh"], model=None, scenario=NOTHING).not_judged
+    assert left.reason == "it is no mapping of keys"
+
+
 def test_in_a_folder_nothing_is_judged_twice(folder: Path) -> None:
     (folder / "other.sh").write_text("pip install torch\n")
     read = read_workload([folder], model=None, scenario=NOTHING)
