@@ -109,11 +109,12 @@ def might_be_config(text: str) -> bool:
     return _PROBABLE.search(text) is not None
 
 
-def kind_of(root: Node) -> Kind:
+def kind_of(root: Node, given_to: str = "") -> Kind:
     """Whose a config file is.
 
     Args:
         root: Its values.
+        given_to: Who gets it, where that is known: trl or accelerate.
 
     Returns:
         The kind; one without a name where sftdoctor does not know who reads it.
@@ -121,6 +122,8 @@ def kind_of(root: Node) -> Kind:
     if root.pairs is None:
         return Kind("", "no mapping of keys")
     names = {key.name for key, _ in root.pairs}
+    if given_to:
+        return Kind(given_to, f"given to {given_to}", _command(names) if given_to == "trl" else "")
     if "compute_environment" in names or {"distributed_type", "num_processes"} <= names:
         return Kind("accelerate", "an accelerate config")
     if _is_deepspeed(root, names):

@@ -19,7 +19,7 @@ def read_config_file(path: Path, given_to: str = "") -> Script | NotJudged:
 
     Args:
         path: The file.
-        given_to: Who gets it, where a launcher's command says so: a Kind's name.
+        given_to: Who gets it, where a launcher's command says so: trl or accelerate.
 
     Returns:
         What it says; or whose config it is, where that is none of ours to judge.
@@ -28,10 +28,7 @@ def read_config_file(path: Path, given_to: str = "") -> Script | NotJudged:
         WorkloadError: It cannot be read.
     """
     text = read_config(path)
-    kind = kind_of(text.root)
-    if given_to and text.root.pairs is not None and kind.name != given_to:
-        kind = Kind(given_to, f"given to {given_to}")
-    return _script(path, text, kind)
+    return _script(path, text, kind_of(text.root, given_to))
 
 
 def find_config(path: Path, raw: bytes) -> Script | NotJudged | None:
