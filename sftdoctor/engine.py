@@ -19,6 +19,7 @@ from sftdoctor.model import (
     Workload,
 )
 from sftdoctor.predicates import Context, Judgement, Library, Links, Outcome, core, evaluate, gate
+from sftdoctor.predicates.core import by_script
 from sftdoctor.ruleset import is_named
 
 Suppress = Callable[[tuple[Finding, ...]], tuple[tuple[Finding, ...], tuple[Suppressed, ...]]]
@@ -120,7 +121,9 @@ def verdict(findings: Iterable[Finding], core_unknown: bool = False) -> Verdict:
 
 def _contexts(environment: Environment, workload: Workload, library: Library, links: Links) -> tuple[Context, ...]:
     """One context a script, since what two scripts say must not be mixed; one of the scenario where there is none."""
-    return tuple(Context(environment, workload, library, links, script) for script in workload.scripts or (None,))
+    found = by_script(links, workload)
+    scripts = workload.scripts or (None,)
+    return tuple(Context(environment, workload, library, links, script, found) for script in scripts)
 
 
 def _ask(rule: Rule, contexts: Sequence[Context]) -> tuple[list[Draft], tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -143,6 +143,8 @@ class Context:
     links: Links
     script: Script | None = None
     """The script that is judged at the moment; None where none was given: the scenario speaks then."""
+    found: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
+    """The linker's findings by script, as by_script gives them, where there are many scripts to ask for."""
 
     @cached_property
     def facts(self) -> Mapping[str, tuple[Fact, ...]]:
@@ -169,17 +171,39 @@ class Context:
 
     @cached_property
     def links_by_kind(self) -> Mapping[str, tuple[Finding, ...]]:
-        """The linker's findings by their kind ("unexpected-keyword")."""
-        grouped: dict[str, tuple[Finding, ...]] = {}
-        for finding in self.links.findings:
-            grouped[finding.rule] = (*grouped.get(finding.rule, ()), finding)
-        return grouped
+        """The linker's findings of the script that is judged at the moment, and of no script, by their kind."""
+        heard: Iterable[Finding] = self.links.findings
+        if self.script is not None:
+            found = self.found or by_script(self.links, self.workload)
+            heard = (*found.get("", ()), *found.get(self.script.path, ()))
+        grouped: dict[str, list[Finding]] = {}
+        for finding in heard:
+            grouped.setdefault(finding.rule, []).append(finding)
+        return {kind: tuple(findings) for kind, findings in grouped.items()}
 
     def place(self, module: str, symbol: str | None = None) -> Place:
         """The Place of a module of the target, as a Cause names it."""
         top = module.partition(".")[0]
         name = self.owners.get(top, top)
         return Place(name, self.environment.version(name), module=module, symbol=symbol)
+
+
+def by_script(links: Links, workload: Workload) -> Mapping[str, Sequence[Finding]]:
+    """The linker's findings by the path of the script that each is of.
+
+    Args:
+        links: What was linked.
+        workload: What is judged.
+
+    Returns:
+        Path → findings; under "" those of no script, or of a config that one reads.
+    """
+    scripts = {script.path for script in workload.scripts}
+    found: dict[str, list[Finding]] = {}
+    for finding in links.findings:
+        path = finding.location.path if finding.location else ""
+        found.setdefault(path if path in scripts else "", []).append(finding)
+    return found
 
 
 Predicate = Callable[[Context, Mapping[str, Any]], Judgement]

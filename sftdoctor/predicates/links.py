@@ -69,16 +69,7 @@ VALUES = (
 def link(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     """The linker found a break of that kind; the rule's texts and fixes replace the linker's, its cause stays."""
     candidates = (finding for kind in as_texts(arguments["kind"]) for finding in context.links_by_kind.get(kind, ()))
-    return fails_each(
-        _match(finding) for finding in candidates if _concerns(context, finding) and _fits(finding, arguments)
-    )
-
-
-def _concerns(context: Context, finding: Finding) -> bool:
-    """Whether a finding is of the script that is judged at the moment, or of no script (a config that one reads)."""
-    if context.script is None or finding.location is None or finding.location.path == context.script.path:
-        return True
-    return all(script.path != finding.location.path for script in context.workload.scripts)
+    return fails_each(_match(finding) for finding in candidates if _fits(finding, arguments))
 
 
 def _fits(finding: Finding, arguments: Mapping[str, Any]) -> bool:

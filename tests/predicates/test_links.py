@@ -9,6 +9,7 @@ import pytest
 
 from sftdoctor.model import Location
 from sftdoctor.predicates import Context, Outcome, evaluate
+from sftdoctor.predicates.core import by_script
 from tests.predicates.contexts import Found, context, finding, script_of
 
 
@@ -58,3 +59,15 @@ def test_what_is_found_in_one_script_is_not_said_of_another() -> None:
     workload = replace(asked.workload, scripts=scripts)
     other = Context(asked.environment, workload, asked.library, Found(asked.links.findings), scripts[1])
     assert evaluate(other, {"probe": "link", "kind": "unexpected-keyword"}).outcome is Outcome.HOLDS
+
+
+def test_findings_are_sorted_by_script_once() -> None:
+    """Each script hears of its own and of nobody's; else each link rule would look at all findings for each."""
+    links = [finding(location=Location(path, 3)) for path in ("a.py", "b.py", "config.yaml")] + [finding()]
+    asked = context(links=links)
+    workload = replace(asked.workload, scripts=(script_of({}, "a.py"), script_of({}, "b.py")))
+    found = by_script(asked.links, workload)
+    assert {path: len(findings) for path, findings in found.items()} == {"a.py": 1, "b.py": 1, "": 2}
+    heard = Context(asked.environment, workload, asked.library, Found(tuple(links)), workload.scripts[0], found)
+    places = [one.location.path if one.location else "" for one in heard.links_by_kind["unexpected-keyword"]]
+    assert sorted(places) == ["", "a.py", "config.yaml"]
