@@ -390,7 +390,7 @@ class Edit:
     """A change of a script, as repair.edits carries it out on the syntax tree."""
 
     operation: str
-    """One of repair.edits.OPERATIONS."""
+    """One of operations.OPERATIONS."""
     location: Location
     """The node that is changed."""
     arguments: Mapping[str, str] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from sftdoctor.model import Confidence, Safety, Severity
+from sftdoctor.operations import OPERATIONS
 from sftdoctor.predicates import PREDICATES, Argument
 from sftdoctor.rulefile import CASE_DATA, FINDING, OUTSIDE, PLACEHOLDER, Source, as_list, plain
 from sftdoctor.symptoms import compile_symptom
@@ -21,29 +22,6 @@ from sftdoctor.symptoms import compile_symptom
 HEADINGS = ("## What happens", "## Why", "## Fix safety")
 FIX_KINDS = ("package", "edit", "config", "command")
 EXPECT = ("pass", "fail", "unknown")
-OPERATIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "rename_keyword": (("old", "new"), ("unless",)),
-    "translate_keyword": (("old", "new", "true"), ("false",)),
-    "remove_keyword": (("name",), ("value",)),
-    "set_keyword": (("name", "value"), ()),
-    "move_keyword": (
-        ("name", "argument", "class"),
-        ("module", "new", "base", "keep", "position", "first", "switch", "drop"),
-    ),
-    "insert_before": (("code",), ()),
-    "insert_after": (("code",), ()),
-    "add_parameter": (("name", "default"), ()),
-    "replace_import": (("module", "old", "new"), ("new_module", "keep", "drop")),
-    "redirect_imports": (("module", "to"), ()),
-    "remove_import": (("module", "old"), ()),
-    "define_import": (("module", "old", "code"), ()),
-    "rename_attribute": (("old", "new"), ()),
-    "move_attribute": (("name", "call"), ("keyword",)),
-    "call_object": (("name",), ()),
-    "rename_option": (("old", "new"), ()),
-}
-"""What an edit may do: the arguments that it needs, and those that it may have; the same as repair.edits.OPERATIONS,
-which a rule file is read without."""
 
 _ID = re.compile(r"[A-Z]{3}\d{3}")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

@@ -33,7 +33,7 @@ LARGEST_FILE = 1_000_000
 MOST_FILES = 20_000
 NOT_RULES = ("scenarios", "data", "lang")
 """Folders under rules/ that hold no rules."""
-_CHECKER = ("rulecheck.py", "rulefile.py", "symptoms.py")
+_CHECKER = ("operations.py", "rulecheck.py", "rulefile.py", "symptoms.py")
 """Modules whose change, like that of any predicate, makes what is kept worthless."""
 _PAGE = ("explain", "case")
 """Keys of a rule that judging does not need."""

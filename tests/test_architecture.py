@@ -18,6 +18,7 @@ KNOWS: dict[str, set[str]] = {
     # the words
     "model": {"errors"},
     "errors": set(),
+    "operations": set(),
     "folders": set(),
     # the facts, which do not know each other
     "fingerprint": set(),
@@ -33,7 +34,7 @@ KNOWS: dict[str, set[str]] = {
     "workload": {"configs", "flow", "shell"},
     "predicates": {"flow", "link", "target"},
     "rulefile": {"predicates", "symptoms"},
-    "rulecheck": {"predicates", "rulefile", "symptoms"},
+    "rulecheck": {"operations", "predicates", "rulefile", "symptoms"},
     "scenariofile": {"rulecheck", "rulefile"},
     "ruleset": {"predicates", "rulefile", "rulecheck", "scenariofile", "symptoms"},
     # the judge
@@ -44,7 +45,7 @@ KNOWS: dict[str, set[str]] = {
     "testing": {"engine", "explanation", "suppression", "link", "ruleset", "target", "tiny_elf", "workload"},
     "fix_cases": {"rulefile", "testing"},
     "tiny_elf": {"target"},
-    "repair": {"configs", "engine", "flow", "link", "target", "workload"},
+    "repair": {"configs", "engine", "flow", "link", "operations", "target", "workload"},
     "proof": {"target"},
     "live": {"engine", "predicates", "report", "ruleset", "showing"},
     # what shows one

@@ -10,42 +10,20 @@ import ast
 import difflib
 import io
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sftdoctor.configs import SUFFIXES
 from sftdoctor.errors import RepairError
 from sftdoctor.model import SHELL, Edit, Finding, Location
+from sftdoctor.operations import OPERATIONS
 from sftdoctor.repair.document import decode, open_document
 from sftdoctor.repair.durable import replace_file
 from sftdoctor.repair.splices import Splice, apply_splices, line_starts
 
 LinksClean = Callable[[str, str], "bool | Sequence[Finding]"]
 """(path, new source) → True or no findings where the new source links."""
-
-OPERATIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "rename_keyword": (("old", "new"), ("unless",)),
-    "translate_keyword": (("old", "new", "true"), ("false",)),
-    "remove_keyword": (("name",), ("value",)),
-    "set_keyword": (("name", "value"), ()),
-    "move_keyword": (
-        ("name", "argument", "class"),
-        ("module", "new", "base", "keep", "position", "first", "switch", "drop"),
-    ),
-    "insert_before": (("code",), ()),
-    "insert_after": (("code",), ()),
-    "add_parameter": (("name", "default"), ()),
-    "replace_import": (("module", "old", "new"), ("new_module", "keep", "drop")),
-    "redirect_imports": (("module", "to"), ()),
-    "remove_import": (("module", "old"), ()),
-    "define_import": (("module", "old", "code"), ()),
-    "rename_attribute": (("old", "new"), ()),
-    "move_attribute": (("name", "call"), ("keyword",)),
-    "call_object": (("name",), ()),
-    "rename_option": (("old", "new"), ()),
-}
-"""Name → the arguments that it needs, and those that it may have."""
 
 LIMIT = 8 * 1024 * 1024
 """Bytes of the largest script that is edited."""

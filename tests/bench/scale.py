@@ -16,43 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.bench.contest import Contestant
+from tests.rule_files import write_rule
 
-RULE = """schema = 1
-id = "{id}"
-name = "scale-{name}"
-title = "Nothing: a rule that measures how many there may be"
-severity = "info"
-message = "eval_strategy is {{fact.eval_strategy}}."
-symptom = '''scale number {name} of many'''
-explain = \"\"\"
-## What happens
-Nothing.
-
-## Why
-It is here to be counted.
-
-## Fix safety
-None.
-\"\"\"
-
-[applies]
-transformers = "<1"
-
-[fails]
-probe = "facts"
-where = {{ eval_strategy = ["no-such-strategy-{name}"] }}
-
-[[evidence]]
-claim = "none"
-source = "none"
-checked = 2026-11-25
-method = "none"
-
-[[case]]
-name = "never"
-expect = "pass"
-distributions = {{ transformers = "5.23.0" }}
-"""
 SCRIPT = """
 from datasets import load_dataset
 from peft import LoraConfig
@@ -77,7 +42,7 @@ def rules(folder: Path, check: Check) -> Iterator[Case]:
         here.mkdir()
         for number in range(count):
             family, index = FAMILIES[number % 7], 500 + number // 7
-            (here / f"{family}{index}.toml").write_text(RULE.format(id=f"{family}{index}", name=number))
+            write_rule(here, "a-rule", f"rule-{number}", f"{family}{index}")
         yield "rules", count, [*check, "--rules", str(here)]
 
 

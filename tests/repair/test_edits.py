@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sftdoctor.errors import RepairError
 from sftdoctor.model import Edit, Location
-from sftdoctor.repair.edits import OPERATIONS, carry_out, edit_file, edit_source, render_diff
+from sftdoctor.operations import OPERATIONS
+from sftdoctor.repair.edits import carry_out, edit_file, edit_source, render_diff
 
 RENAME = {"old": "max_seq_length", "new": "max_length"}
 SWITCH = {"old": "on", "new": "kind", "true": "'fast'"}
