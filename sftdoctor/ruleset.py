@@ -2,7 +2,8 @@
 
 Checked rules are kept in the cache, two JSON files a folder: what judging needs, and the pages (explain and cases),
 which are most of the text. Both hold as long as no rule file, and nothing of the checker, has changed; damaged ones are
-ignored. So a warm start parses no TOML.
+ignored. So a warm start parses no TOML. A first one that is going to judge reads sftdoctor's own rules only as far as
+judging needs them, and unchecked: the tests have checked them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from sftdoctor import folders
 from sftdoctor.errors import RuleError, UsageError
 from sftdoctor.model import Rule, Scenario
-from sftdoctor.rulefile import Source, make_rule
+from sftdoctor.rulefile import Source, make_rule, plain
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -37,7 +38,11 @@ _CHECKER = ("operations.py", "rulecheck.py", "rulefile.py", "symptoms.py")
 """Modules whose change, like that of any predicate, makes what is kept worthless."""
 _PAGE = ("explain", "case")
 """Keys of a rule that judging does not need."""
+_CASES = "\n[[case]]"
+"""Where the cases of sftdoctor's own rules begin; nothing stands behind them."""
 Stamp = list[list[Any]]
+Found = list[tuple[str, Mapping[str, Any]]]
+"""Path and data of each rule file."""
 
 
 def find_rules_folder() -> Path:
@@ -216,16 +221,33 @@ def _read_folder(folder: Path, pages: bool, cached: bool) -> tuple[list[Rule], l
     kept = _from_cache(folder, stamp, pages) if cached else None
     if kept is not None:
         return kept, []
+    found = None if pages or folder != find_rules_folder() else _read_briefly(files)
     broken: list[RuleError] = []
-    found: list[tuple[str, Mapping[str, Any]]] = []
-    for path, *_ in files:
-        try:
-            found.append((path, read_rule(Path(path))))
-        except RuleError as error:
-            broken.append(error)
+    if found is None:
+        pages, found = True, []
+        for path, *_ in files:
+            try:
+                found.append((path, read_rule(Path(path))))
+            except RuleError as error:
+                broken.append(error)
     if cached and not broken:
-        _to_cache(folder, stamp, found)
+        _to_cache(folder, stamp, found, pages)
     return [make_rule(data, path) for path, data in found], broken
+
+
+def _read_briefly(files: Stamp) -> Found | None:
+    """sftdoctor's own rules without their cases, unchecked; None where something is wrong with one of them."""
+    found: Found = []
+    try:
+        for path, *_ in files:
+            text = Path(path).read_text(encoding="utf-8")
+            data = plain(tomllib.loads(text.partition(_CASES)[0]))
+            brief = {key: value for key, value in data.items() if key not in _PAGE}
+            make_rule(brief, path)
+            found.append((path, brief))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return found
 
 
 def _listed(folder: Path, suffix: str) -> Stamp:
@@ -273,15 +295,18 @@ def _from_cache(folder: Path, stamp: Stamp, pages: bool) -> list[Rule] | None:
         return None
 
 
-def _to_cache(folder: Path, stamp: Stamp, found: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+def _to_cache(folder: Path, stamp: Stamp, found: Found, pages: bool) -> None:
     """Keep the rules; where that is not possible, the next start is merely slower."""
     judge = [(path, {key: value for key, value in data.items() if key not in _PAGE}) for path, data in found]
-    pages = {path: {key: data[key] for key in _PAGE} for path, data in found}
+    _keep(_cache_file(folder, "judge"), stamp, judge)
+    if pages:
+        _keep(_cache_file(folder, "pages"), stamp, {path: {key: data[key] for key in _PAGE} for path, data in found})
+
+
+def _keep(cache: Path, stamp: Stamp, rules: Any) -> None:
     with contextlib.suppress(OSError, ValueError, TypeError):
-        for part, rules in (("judge", judge), ("pages", pages)):
-            cache = _cache_file(folder, part)
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            beside = cache.with_name(f"{cache.name}.{os.getpid()}")
-            text = json.dumps({"stamp": stamp, "rules": rules}, ensure_ascii=False, separators=(",", ":"))
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(cache)
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        beside = cache.with_name(f"{cache.name}.{os.getpid()}")
+        text = json.dumps({"stamp": stamp, "rules": rules}, ensure_ascii=False, separators=(",", ":"))
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(cache)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,14 @@ def test_a_second_reading_parses_nothing(tmp_path: Path, own_cache: Path, parsed
     parsed.clear()
     assert load_rules(tmp_path) == first
     assert not parsed
+
+
+def test_a_first_reading_that_judges_reads_own_rules_briefly_and_the_same(own_cache: Path, parsed: list[Path]) -> None:
+    briefly = load_rules(pages=False)
+    assert not parsed
+    assert briefly == tuple(replace(rule, explain="", cases=()) for rule in load_rules(cached=False))
+    assert not list((own_cache / "rules").glob("*.pages.json"))
+    assert [rule.explain != "" and rule.cases != () for rule in load_rules()] == [True] * len(briefly)
 
 
 def test_a_change_is_seen(tmp_path: Path, own_cache: Path) -> None:

@@ -182,11 +182,7 @@ def folder_exports(folder: str) -> dict[str, list[str]]:
     """
     exports: dict[str, list[str]] = {}
     for parts in _modules_below(folder):
-        try:
-            with Path(folder, *parts).open("rb") as file:  # two thousand files: decoding them would cost most of it
-                source = file.read(MAX_SOURCE)
-        except OSError:
-            continue
+        source = _beginning(f"{folder}/{'/'.join(parts)}")
         dotted = ".".join(parts).removesuffix(".py")
         for name in _listed(source):
             exports.setdefault(name.decode(), []).append(dotted)
@@ -202,6 +198,23 @@ def _modules_below(folder: str) -> list[tuple[str, ...]]:
         if len(found) > MAX_FILES:
             break
     return sorted(found)
+
+
+def _beginning(path: str) -> bytes:
+    """What a file says, no more than MAX_SOURCE bytes of it; nothing where it cannot be read.
+
+    There are two thousand of them: a file object and decoding would cost most of the time.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        return os.read(handle, min(os.fstat(handle).st_size, MAX_SOURCE))
+    except OSError:
+        return b""
+    finally:
+        os.close(handle)
 
 
 def _listed(source: bytes) -> set[bytes]:

@@ -25,6 +25,16 @@ BEFORE_STRING = re.compile(r"[^\"'#]*(?:\"[^\"'#\\]*\"[^\"'#]*)*")
 COMMENT = re.compile(r"#[^\n]*")
 LINE_BODY = re.compile(r"\)[^()\[\]]*:[ \t]*[^\s:]")
 """A header that already has its colon: what follows ends with a colon of its own."""
+SKIPPED = "|".join(
+    (
+        r"#[^\n]*",
+        r'"""[^"\\]*(?:(?:\\[\s\S]|"(?!""))[^"\\]*)*"""',
+        r"'''[^'\\]*(?:(?:\\[\s\S]|'(?!''))[^'\\]*)*'''",
+        r'"[^"\\\n]*(?:\\[\s\S][^"\\\n]*)*"',
+        r"'[^'\\\n]*(?:\\[\s\S][^'\\\n]*)*'",
+    )
+)
+"""Comments and whole strings; a string within a string of an f-string ends it early, which the parser then tells."""
 COLON = re.compile(r":[ \t]*(?:#[^\n]*)?\n")
 """The end of a header whose body starts on a line of its own."""
 MAX_HEADER = 20_000
@@ -208,17 +218,33 @@ def _body_end(source: str, body: int, indent: str) -> int:
     """
     found = _dedent(len(indent)).search(source, body - 1)
     end = found.start() + 1 if found else len(source)
-    if source.count('"""', body, end) % 2 or source.count("'''", body, end) % 2 or source[end - 2] == "\\":
-        raise ValueError("a string or line that goes on at the left margin")
+    if source.count('"""', body, end) % 2 or source.count("'''", body, end) % 2:
+        end = _end_past_strings(source, body, len(indent))
+    if source[end - 2] == "\\":
+        raise ValueError("a line that goes on at the left margin")
     if end <= body:
         raise ValueError("a function without a body")
     return end
+
+
+def _end_past_strings(source: str, body: int, width: int) -> int:
+    """The same where a string or a comment may hold that line: slower, since each of them is stepped over."""
+    for part in _parts(width).finditer(source, body - 1):
+        if part[1] is not None:
+            return part.start() + 1
+    return len(source)
 
 
 @lru_cache(maxsize=64)
 def _dedent(width: int) -> re.Pattern[str]:
     """Finds the line feed before a line of code that is indented by that many characters or fewer."""
     return re.compile(rf"\n(?=[ \t]{{0,{width}}}[^\s#])")
+
+
+@lru_cache(maxsize=64)
+def _parts(width: int) -> re.Pattern[str]:
+    """Finds comments, strings and, as its group, what `_dedent` finds."""
+    return re.compile(rf"{SKIPPED}|({_dedent(width).pattern})")
 
 
 def prune(tree: ast.Module) -> Iterator[Span]:

@@ -130,6 +130,23 @@ MISLEADING = {
 }
 
 
+AT_THE_MARGIN = {
+    "text": 'def f():\n    x = """\ntext "quoted" and it\'s # none\n"""\n    return x\n\nlast = 1\n',
+    "formatted": 'def f(a):\n    x = f"""{a}\n\nmore {a!r}"""\n    return x\nlast = 1\n',
+    "escaped": 'def f():\n    x = "a\\"" + \'\\\'\' + """\n\\"""\nb"""\nlast = 1\n',
+    "tabs": 'class A:\n  def f(self):\n    x = """\n\t\t\t"""\n    return x\n  last = 1\n',
+    "commented": "def f():\n    return 1  # it's ''' here\n\ndef g():\n    return 2\n",
+}
+
+
+@pytest.mark.parametrize("source", AT_THE_MARGIN.values(), ids=AT_THE_MARGIN)
+def test_strings_at_the_margin_are_stepped_over(source: str) -> None:
+    tree, whole = ast.parse(without_bodies(source)[0]), ast.parse(source)
+    list(prune(whole))
+    list(prune(tree))
+    assert shape(tree) == shape(whole)
+
+
 @pytest.mark.parametrize("source", MISLEADING.values(), ids=MISLEADING)
 def test_layouts_that_mislead(source: str, tmp_path: Path) -> None:
     path = tmp_path / "mod.py"
