@@ -147,7 +147,8 @@ def _is_offered(fix: RuleFix, match: Match, context: Context) -> bool:
         return False
     if not fix.when:
         return True
-    return evaluate(context, _filled(fix.when, context, match.values)).outcome is Outcome.FAILS
+    asked = _filled(fix.when, context, match.values)
+    return evaluate(context, context.shared.tables.setdefault(repr(asked), asked)).outcome is Outcome.FAILS
 
 
 def _filled(value: Any, context: Context, values: Mapping[str, str | tuple[str, ...]]) -> Any:

@@ -19,7 +19,7 @@ from sftdoctor.model import (
     Workload,
 )
 from sftdoctor.predicates import Context, Judgement, Library, Links, Outcome, core, evaluate, gate
-from sftdoctor.predicates.core import by_script
+from sftdoctor.predicates.core import Shared, by_script
 from sftdoctor.ruleset import is_named
 
 Suppress = Callable[[tuple[Finding, ...]], tuple[tuple[Finding, ...], tuple[Suppressed, ...]]]
@@ -58,9 +58,8 @@ def judge(
     contexts = _contexts(environment, workload, library, links)
     drafts: list[Draft] = []
     open_questions: list[tuple[str, str]] = []
-    for rule in rules:
+    for rule, (found, unjudged) in zip(rules, _ask_all(rules, contexts), strict=True):
         # a rule that only tells a link is asked even if it is not selected: the link is its finding, and no other's
-        found, unjudged = _ask(rule, contexts)
         drafts.extend(found)
         if _wanted(rule.id, rule.name, select, ignore):
             open_questions.extend((rule.id, reason) for reason in unjudged)
@@ -121,24 +120,39 @@ def verdict(findings: Iterable[Finding], core_unknown: bool = False) -> Verdict:
 
 def _contexts(environment: Environment, workload: Workload, library: Library, links: Links) -> tuple[Context, ...]:
     """One context a script, since what two scripts say must not be mixed; one of the scenario where there is none."""
-    found = by_script(links, workload)
+    found, shared = by_script(links, workload), Shared()
     scripts = workload.scripts or (None,)
-    return tuple(Context(environment, workload, library, links, script, found) for script in scripts)
+    return tuple(Context(environment, workload, library, links, script, found, shared) for script in scripts)
 
 
-def _ask(rule: Rule, contexts: Sequence[Context]) -> tuple[list[Draft], tuple[str, ...]]:
+def _ask_all(rules: Sequence[Rule], contexts: Sequence[Context]) -> list[tuple[list[Draft], tuple[str, ...]]]:
+    """Of each rule its drafts, and why it could not be judged; script by script, so that each is in memory once."""
+    drafts: list[list[Draft]] = [[] for _ in rules]
+    reasons: list[dict[str, None]] = [{} for _ in rules]
+    answered: set[int] = set()
+    for context in contexts:
+        for index, rule in enumerate(rules):
+            if index in answered:
+                continue
+            looks = context.shared.looks
+            found, reason = _ask(rule, context)
+            drafts[index].extend(found)
+            if reason is not None:
+                reasons[index].setdefault(reason)
+            if context.shared.looks == looks:  # it is about the environment alone
+                answered.add(index)
+    return [(found, tuple(why)) for found, why in zip(drafts, reasons, strict=True)]
+
+
+def _ask(rule: Rule, context: Context) -> tuple[list[Draft], str | None]:
     """The drafts of one rule, and why it could not be judged. A crash in a rule is its own result."""
     drafts: list[Draft] = []
-    reasons: dict[str, None] = {}
-    for context in contexts:
-        try:
-            judgement = _judge(rule, context)
-            drafts.extend(draft(rule, match, context) for match in judgement.matches)
-        except Exception as error:  # whatever a rule stumbles over, the others go on
-            judgement = Judgement(Outcome.UNKNOWN, f"{type(error).__name__}: {error}")
-        if judgement.outcome is Outcome.UNKNOWN:
-            reasons.setdefault(judgement.reason)
-    return drafts, tuple(reasons)
+    try:
+        judgement = _judge(rule, context)
+        drafts = [draft(rule, match, context) for match in judgement.matches]
+    except Exception as error:  # whatever a rule stumbles over, the others go on
+        judgement = Judgement(Outcome.UNKNOWN, f"{type(error).__name__}: {error}")
+    return drafts, judgement.reason if judgement.outcome is Outcome.UNKNOWN else None
 
 
 def _judge(rule: Rule, context: Context) -> Judgement:

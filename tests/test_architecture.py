@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "sftdoctor"
 RUNS_ELSEWHERE = ("proof/worker.py", "_demo/")
 """What runs in the target and imports nothing of ours."""
-WORDS = {"model", "errors", "folders", "__version__"}
+WORDS = {"model", "errors", "folders", "nodes", "__version__"}
 """What everybody may know."""
 KNOWS: dict[str, set[str]] = {
     # the words
@@ -20,6 +20,7 @@ KNOWS: dict[str, set[str]] = {
     "errors": set(),
     "operations": set(),
     "folders": set(),
+    "nodes": set(),
     # the facts, which do not know each other
     "fingerprint": set(),
     "baseline": {"fingerprint"},

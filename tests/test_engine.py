@@ -29,7 +29,7 @@ from sftdoctor.model import (
     Workload,
 )
 from sftdoctor.predicates import PREDICATES, Context, Judgement
-from sftdoctor.predicates.core import predicate
+from sftdoctor.predicates.core import fails, fails_if, predicate
 from sftdoctor.ruleset import load_rules
 from tests.predicates.contexts import (
     SCENARIO,
@@ -306,6 +306,46 @@ def test_each_script_is_judged_by_itself() -> None:
 
 def test_what_is_the_same_for_all_scripts_is_told_once() -> None:
     assert ids(check(rule(), scripts=[script_of({}, "a.py"), script_of({}, "b.py")])) == ["ENV900"]
+
+
+@pytest.fixture
+def counted() -> Iterator[list[str]]:
+    """What two probes were asked: one about the environment, one that looks at the script."""
+    asked: list[str] = []
+
+    @predicate("test-environment", {})
+    def of_environment(context: Context, arguments: Mapping[str, Any]) -> Judgement:
+        """Does not look at the script."""
+        asked.append("environment")
+        return fails()
+
+    @predicate("test-script", {})
+    def of_script(context: Context, arguments: Mapping[str, Any]) -> Judgement:
+        """Looks at it."""
+        asked.append(context.script.path if context.script else "none")
+        return fails_if(bool(context.facts.get("bf16")))
+
+    yield asked
+    del PREDICATES["test-environment"], PREDICATES["test-script"]
+
+
+@pytest.mark.parametrize(
+    ("probe", "expected"),
+    [
+        ({"probe": "test-environment"}, ["environment"]),
+        ({"probe": "test-script"}, ["a.py", "b.py", "c.py"]),
+        (
+            {"probe": "all", "of": [{"probe": "test-environment"}, {"probe": "test-script"}]},
+            ["environment", "a.py", "b.py", "c.py"],
+        ),
+    ],
+)
+def test_the_environment_is_asked_once_for_all_scripts(
+    probe: dict[str, Any], expected: list[str], counted: list[str]
+) -> None:
+    scripts = [script_of({}, "a.py"), script_of({"bf16": True}, "b.py"), script_of({}, "c.py")]
+    assert len(check(rule(fails=probe), scripts=scripts).findings) == 1
+    assert counted == expected
 
 
 def test_an_edit_without_a_script_is_advice() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sftdoctor import nodes
 from sftdoctor.flow.source import read_source
 from sftdoctor.model import Location
 
@@ -47,7 +48,7 @@ class CodeFiles:
     def location(self, node: ast.AST) -> Location | None:
         """Where a class or function stands."""
         for path, tree in self.trees.items():
-            if any(child is node for child in ast.walk(tree)):
+            if any(child is node for child in nodes.walk(tree)):
                 line = getattr(node, "lineno", 1)
                 return Location(str(path), line, getattr(node, "col_offset", 0) + 1)
         return None
@@ -109,7 +110,7 @@ class CodeFiles:
         """use_reentrant of the code's own checkpoint calls: a bool, "unset", or "none" where it makes no such call."""
         found: bool | str = "none"
         for tree in self.trees.values():
-            for node in ast.walk(tree):
+            for node in nodes.walk(tree):
                 if isinstance(node, ast.Call) and _is_checkpoint(node.func):
                     values = [keyword.value for keyword in node.keywords if keyword.arg == "use_reentrant"]
                     constant = values[0].value if values and isinstance(values[0], ast.Constant) else None
@@ -133,7 +134,7 @@ def read_code(files: Sequence[Path | str]) -> CodeFiles:
 
 
 def _assigns_self(function: ast.FunctionDef, name: str) -> bool:
-    for node in ast.walk(function):
+    for node in nodes.walk(function):
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from sftdoctor import nodes
 from sftdoctor.flow.arguments import Arguments, bind
 from sftdoctor.flow.heap import MISSING, Heap, join_values
 from sftdoctor.flow.statements import Statements
@@ -178,7 +179,7 @@ class Machine(Statements):
         value, self.heap = returns[0]
         for other, heap in returns[1:]:
             self.heap, value = join_values((self.heap, heap), value, other)
-        return UNKNOWN if any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in ast.walk(node)) else value
+        return UNKNOWN if any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in nodes.walk(node)) else value
 
     def _container_method(self, obj: Obj, name: str, given: Arguments) -> Value:
         """Methods of dictionaries and lists; MISSING for everything else."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import calls, containers, importing, nodes
-from sftdoctor.link.locate import parse
+from sftdoctor.link import calls, containers, importing, unseen
 from sftdoctor.link.state import Frame, Raised
 from sftdoctor.link.values import (
     UNKNOWN,
@@ -31,11 +30,7 @@ from sftdoctor.link.values import (
 if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
 
-EVERY_OBJECT = frozenset(dir(object)) | {"__dict__", "__module__", "__weakref__", "__slots__", "__annotations__"}
-ANY = "*"
-"""Among the names that a class assigns: any."""
-SETTERS = ("setattr", "vars", "__dict__")
-EVERY_CLASS = EVERY_OBJECT | frozenset(dir(type)) | {"__qualname__", "__orig_bases__", "__dataclass_fields__"}
+EVERY_CLASS = unseen.EVERY_OBJECT | frozenset(dir(type)) | {"__qualname__", "__orig_bases__", "__dataclass_fields__"}
 
 
 def get(machine: Machine, frame: Frame, owner: Value, name: str, node: ast.expr) -> Value:
@@ -82,9 +77,10 @@ def has(machine: Machine, owner: Value, name: str) -> bool | None:
         found = owner.attrs.get(name)
         if found is not None:
             return None if isinstance(found, MaybeUnbound | Likely) else True
-        if owner.cls.lookup(name)[0] is not None or name in EVERY_OBJECT:
+        if owner.cls.lookup(name)[0] is not None or name in unseen.EVERY_OBJECT:
             return True
-        return None if _may_have(machine, owner, name) else False
+        made_up = owner.cls.lookup("__getattr__")[0] is not None
+        return None if made_up or unseen.may_have(machine, owner, name) else False
     if isinstance(owner, Const):
         return hasattr(owner.value, name)
     if isinstance(owner, Function):
@@ -118,7 +114,7 @@ def _of_class(machine: Machine, frame: Frame, cls: Class, name: str, node: ast.e
         return Seq("tuple", list(cls.mro), cls.open)
     if cls.open or name in EVERY_CLASS or cls.module is None or _from_metaclass(cls):
         return UNKNOWN
-    if any(assigns(machine, base, name) for base in cls.mro if not _bare_field(base, name)):
+    if any(unseen.assigns(machine, base, name) for base in cls.mro if not _bare_field(base, name)):
         return UNKNOWN
     if _own_distribution(frame, cls) or cls.module.state == "running":
         return UNKNOWN
@@ -150,77 +146,16 @@ def _of_instance(machine: Machine, frame: Frame, instance: Instance, name: str, 
     if inherited is not None and owner is not None:
         if isinstance(inherited, Function) and inherited.kind == "property":
             return calls.invoke(machine, frame, Bound(inherited, instance), Arguments(), node)
-        if instance.open and not isinstance(inherited, Function) and _reassigned(machine, instance.cls, name):
+        if instance.open and not isinstance(inherited, Function) and unseen.reassigned(machine, instance.cls, name):
             return UNKNOWN
         return _bind(machine, inherited, instance, instance.cls)
-    if _may_have(machine, instance, name) or _own_distribution(frame, instance.cls):
+    if unseen.may_have(machine, instance, name) or _own_distribution(frame, instance.cls):
         return UNKNOWN
+    made = unseen.made_up(machine, frame, instance, name)
+    if made is not None:
+        return made
     message = f"'{instance.cls.name}' object has no attribute '{name}'"
     return machine.broken("missing-attribute", "AttributeError", message, name, frame, node, callee=instance.cls)
-
-
-def _reassigned(machine: Machine, cls: Class, name: str) -> bool:
-    """Whether a method sets an attribute of the instance over the one of the class."""
-    return any(assigns(machine, base, name) for base in cls.mro)
-
-
-def _may_have(machine: Machine, instance: Instance, name: str) -> bool:
-    """Whether an attribute that was not seen may be there all the same."""
-    cls = instance.cls
-    if instance.open or cls.open or name in EVERY_OBJECT or cls.lookup("__getattr__")[0] is not None:
-        return True
-    if cls.lookup("__getattribute__")[0] is not None or cls.module is None:
-        return True
-    # what a dataclass sets by computed names are its own fields: its constructor takes no others
-    return any(
-        assigns(machine, base, name) or (base.fields is None and assigns(machine, base, ANY)) for base in cls.mro
-    )
-
-
-def assigns(machine: Machine, cls: Class, name: str) -> bool:
-    """Whether a class has a `self.NAME = …`, an annotation or slot of that name, found without executing.
-
-    Args:
-        machine: The run.
-        cls: The class alone, without its bases.
-        name: The attribute; ANY asks whether it sets attributes whose names it computes.
-    """
-    if cls.instance_names is None:
-        text = machine.class_text(cls)
-        if not any(sign in text for sign in (SETTERS if name == ANY else (name,))):
-            return False
-        cls.instance_names = _assigned(text)
-    return name in cls.instance_names
-
-
-def _assigned(text: str) -> set[str]:
-    """Every attribute that a class may give its instances, and ANY where it computes their names."""
-    names: set[str] = set()
-    try:
-        tree = parse(f"if 1:\n{text}" if text[:1].isspace() else text, "")
-    except ValueError:
-        return {ANY}
-    computes = any(sign in text for sign in SETTERS)
-    for item in nodes.walk(tree):
-        if isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Store):
-            names.add(item.attr)
-        elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            names.add(item.target.id)
-        elif isinstance(item, ast.Constant) and isinstance(item.value, str) and item.value.isidentifier():
-            names.add(item.value)
-        elif isinstance(item, ast.FunctionDef) and computes and ANY not in names and _sets_any(item):
-            names.add(ANY)
-    return names
-
-
-def _sets_any(method: ast.FunctionDef) -> bool:
-    """Whether a method sets attributes whose names it computes (unpickling aside, which no run starts with)."""
-    for item in nodes.walk(method):
-        if isinstance(item, ast.Call) and isinstance(item.func, ast.Name) and item.func.id in ("setattr", "vars"):
-            return True
-        if isinstance(item, ast.Attribute) and item.attr == "__dict__" and method.name != "__setstate__":
-            return True
-    return False
 
 
 def _own_distribution(frame: Frame, cls: Class) -> bool:

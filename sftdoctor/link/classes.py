@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import calls, expressions, nodes
+from sftdoctor import nodes
+from sftdoctor.link import calls, expressions
 from sftdoctor.link.state import Frame
 from sftdoctor.link.values import (
     UNKNOWN,

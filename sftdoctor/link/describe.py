@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import PurePosixPath
 
-from sftdoctor.link import nodes
+from sftdoctor import nodes
 from sftdoctor.link.state import Event, Frame, Site
 from sftdoctor.link.values import Class, Function, Instance, Module, Value, strip
 

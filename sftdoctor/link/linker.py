@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from sftdoctor.link import memory
@@ -73,8 +74,15 @@ def _said(program: Program) -> tuple[str, ...]:
 
 def _beside(script: Script) -> str:
     """The modules and folders beside a script: one that comes may stand before another of its name."""
+    folder = Path(script.path).parent
     try:
-        with os.scandir(Path(script.path).parent) as entries:
-            return "|".join(sorted(e.name for e in entries if e.name.endswith(".py") or e.is_dir()))
+        return _names_in(folder, folder.stat().st_mtime_ns)
     except OSError:
         return ""
+
+
+@lru_cache(maxsize=16)
+def _names_in(folder: Path, changed: int) -> str:
+    """Of a folder as it was at a moment (`changed`, ns): of a folder of scripts each of them asks."""
+    with os.scandir(folder) as entries:
+        return "|".join(sorted(e.name for e in entries if e.name.endswith(".py") or e.is_dir()))

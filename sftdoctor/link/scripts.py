@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import calls, expressions, lazy, nodes
+from sftdoctor import nodes
+from sftdoctor.link import calls, expressions, lazy
 from sftdoctor.link.locate import Found, Locator
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Raised
 from sftdoctor.link.values import UNKNOWN, Arguments, Class, Function, Instance, Module, Value, strip

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from sftdoctor.link import nodes
+from sftdoctor import nodes
 from sftdoctor.link.locate import parse, read_source
 
 DEF = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]", re.MULTILINE)

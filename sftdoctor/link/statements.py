@@ -6,7 +6,8 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import classes, expressions, importing, nodes, scripts
+from sftdoctor import nodes
+from sftdoctor.link import classes, expressions, importing, scripts
 from sftdoctor.link.files import FILE
 from sftdoctor.link.guards import condition
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Raised, Try

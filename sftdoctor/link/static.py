@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import classes, importing, nodes
+from sftdoctor import nodes
+from sftdoctor.link import classes, importing
 from sftdoctor.link.state import Frame, Raised
 from sftdoctor.link.values import UNKNOWN, Module, Value
 

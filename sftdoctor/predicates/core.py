@@ -133,6 +133,18 @@ def merge_all(judgements: Iterable[Judgement]) -> tuple[Match, ...]:
     return combined
 
 
+@dataclass
+class Shared:
+    """What the contexts of several scripts have in common: answers for which nobody had to look at the script."""
+
+    looks: int = 0
+    """How often a script was looked at."""
+    answers: dict[int, tuple[Mapping[str, Any], Judgement]] = field(default_factory=dict)
+    """By the identity of a probe's table: the table, kept so that no other takes its place, and the answer."""
+    tables: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Tables that were made while judging, by what they say."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a predicate may look at. Nothing in it needs the target's code to be run."""
@@ -141,14 +153,33 @@ class Context:
     workload: Workload
     library: Library
     links: Links
-    script: Script | None = None
-    """The script that is judged at the moment; None where none was given: the scenario speaks then."""
+    judged: Script | None = None
+    """See script."""
     found: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
     """The linker's findings by script, as by_script gives them, where there are many scripts to ask for."""
+    shared: Shared = field(default_factory=Shared)
+    """The same for all contexts of one judgement."""
 
-    @cached_property
+    @property
+    def script(self) -> Script | None:
+        """The script that is judged at the moment; None where none was given: the scenario speaks then."""
+        self.shared.looks += 1
+        return self.judged
+
+    @property
     def facts(self) -> Mapping[str, tuple[Fact, ...]]:
         """Facts by name: the script's (else the scenario's), then the model folder's."""
+        self.shared.looks += 1
+        return self._facts
+
+    @property
+    def links_by_kind(self) -> Mapping[str, tuple[Finding, ...]]:
+        """The linker's findings of the script that is judged at the moment, and of no script, by their kind."""
+        self.shared.looks += 1
+        return self._links_by_kind
+
+    @cached_property
+    def _facts(self) -> Mapping[str, tuple[Fact, ...]]:
         if self.script is not None:
             said = self.script.facts
         else:
@@ -170,8 +201,7 @@ class Context:
         return found
 
     @cached_property
-    def links_by_kind(self) -> Mapping[str, tuple[Finding, ...]]:
-        """The linker's findings of the script that is judged at the moment, and of no script, by their kind."""
+    def _links_by_kind(self) -> Mapping[str, tuple[Finding, ...]]:
         heard: Iterable[Finding] = self.links.findings
         if self.script is not None:
             found = self.found or by_script(self.links, self.workload)
@@ -275,9 +305,17 @@ def evaluate(context: Context, probe: Mapping[str, Any]) -> Judgement:
         probe: The table: `probe` and its arguments, as ruleset validated them.
 
     Returns:
-        The judgement of that predicate.
+        The judgement of that predicate; one that did not look at the script is not asked for the next script again.
     """
-    return PREDICATES[probe["probe"]].function(context, probe)
+    shared = context.shared
+    known = shared.answers.get(id(probe))
+    if known is not None:
+        return known[1]
+    before = shared.looks
+    judgement = PREDICATES[probe["probe"]].function(context, probe)
+    if shared.looks == before:
+        shared.answers[id(probe)] = probe, judgement
+    return judgement
 
 
 def as_texts(value: Any) -> tuple[str, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
+from sftdoctor import nodes
 from sftdoctor.model import Cause, Location
 from sftdoctor.predicates.core import (
     HOLDS,
@@ -38,14 +39,14 @@ def passes(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     if arguments["method"] not in source or not any(word in source for word in as_texts(arguments["keyword"])):
         return HOLDS
     tree = _tree(source)
-    imported = _imported(tree) if tree else {}
+    imported = _imported(source)
     known = {
         (finding.location.line, finding.cause.name)
         for finding in context.links.findings
         if finding.location is not None and finding.cause is not None
     }
     found = []
-    for node in ast.walk(tree) if tree else ():
+    for node in nodes.walk(tree) if tree else ():
         name = _class(imported, node, arguments) if isinstance(node, ast.Call) else ""
         if not name or not isinstance(node, ast.Call):
             continue
@@ -85,20 +86,20 @@ def _fits(name: str, arguments: Mapping[str, Any]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in as_texts(arguments["class"]))
 
 
-def _imported(tree: ast.Module) -> dict[str, tuple[str, str]]:
+@lru_cache(maxsize=8)
+def _imported(source: str) -> Mapping[str, tuple[str, str]]:
     """Names that imports bind: (module, name in it), with an empty name for the module itself."""
+    tree = _tree(source)
     found: dict[str, tuple[str, str]] = {}
-    for node in _imports(tree):
+    for node in nodes.walk(tree) if tree else ():
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
         for alias in node.names:
             if isinstance(node, ast.ImportFrom):
                 found[alias.asname or alias.name] = node.module or "", alias.name
             elif alias.asname or "." not in alias.name:
                 found[alias.asname or alias.name] = alias.name, ""
     return found
-
-
-def _imports(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
-    return (node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom)))
 
 
 @predicate("unused", {"name": Argument("text", "the name that is imported", required=True)})
@@ -108,8 +109,8 @@ def unused(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     tree = _tree(source) if str(arguments["name"]) in source else None
     if tree is None:
         return HOLDS
-    bound = {local for local, (_, name) in _imported(tree).items() if name == arguments["name"]}
-    for node in ast.walk(tree):
+    bound = {local for local, (_, name) in _imported(source).items() if name == arguments["name"]}
+    for node in nodes.walk(tree):
         if isinstance(node, ast.Name) and node.id in bound:
             return HOLDS
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in bound:

@@ -33,13 +33,14 @@ def shadowed(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     beside = dict(modules_beside(context.script.path))
     if "__init__" in beside:
         return HOLDS  # a package: its modules are imported by its name, and a script in it is run with -m
-    run = needed_by_run(context)
+    known = {module for module in beside if module in context.owners or module in STANDARD}
+    run = needed_by_run(context) if known else frozenset()
     return fails_each(
         Match(
             {"name": module, "path": path},
             cause=Cause(None, Place(owner, context.environment.version(owner)), module),
             location=Location(path),
         )
-        for module, path in sorted(beside.items())
-        if (owner := context.owners.get(module, "python" if module in STANDARD else "")) in run or owner == "python"
+        for module, path in sorted((module, beside[module]) for module in known)
+        if (owner := context.owners.get(module, "python")) in run or owner == "python"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from sftdoctor.predicates.core import (
@@ -71,8 +72,13 @@ def unlisted(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     )
 
 
-def _members(text: str, name: str) -> Iterator[str]:
+@lru_cache(maxsize=64)
+def _members(text: str, name: str) -> frozenset[str]:
     """The texts that an enumeration or a table of that name is made of."""
+    return frozenset(_listed(text, name))
+
+
+def _listed(text: str, name: str) -> Iterator[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # escapes in the source of others

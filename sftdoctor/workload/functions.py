@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from sftdoctor import nodes
+
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -28,7 +30,7 @@ def returned_kind(node: FunctionNode) -> str:
 
 
 def _yields(node: FunctionNode) -> bool:
-    return any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in ast.walk(node))
+    return any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in nodes.walk(node))
 
 
 def _returned(node: FunctionNode) -> Iterator[ast.expr | None]:
@@ -97,7 +99,7 @@ def _variable(name: str, function: ast.FunctionDef | ast.AsyncFunctionDef) -> st
             if isinstance(target, ast.Name) and target.id == name:
                 assert isinstance(statement, (ast.Assign, ast.AnnAssign))
                 kinds.add(_kind(statement.value, function, 1))
-            elif any(isinstance(part, ast.Name) and part.id == name for part in ast.walk(target)) and isinstance(
+            elif any(isinstance(part, ast.Name) and part.id == name for part in nodes.walk(target)) and isinstance(
                 target, (ast.Tuple, ast.List)
             ):
                 return "unknown"
@@ -147,13 +149,13 @@ def read_columns(node: FunctionNode) -> tuple[str, ...]:
         return ()
     batch = parameters[0].arg
     examples = set()
-    for part in ast.walk(node):
+    for part in nodes.walk(node):
         if isinstance(part, (ast.For, ast.comprehension)):
             target, source = part.target, part.iter
             if isinstance(target, ast.Name) and isinstance(source, ast.Name) and source.id == batch:
                 examples.add(target.id)
     names = []
-    for part in ast.walk(node):
+    for part in nodes.walk(node):
         if not isinstance(part, ast.Subscript) or not isinstance(part.ctx, ast.Load):
             continue
         key = part.slice.value if isinstance(part.slice, ast.Constant) else None
@@ -173,7 +175,7 @@ def literal_texts(node: FunctionNode) -> tuple[str, ...] | None:
     """
     harmless = {"format", "append", "join", "strip", "replace", "len", "range", "zip", "str", "enumerate", "print"}
     texts = []
-    for part in ast.walk(node):
+    for part in nodes.walk(node):
         if isinstance(part, ast.Call):
             name = part.func.attr if isinstance(part.func, ast.Attribute) else getattr(part.func, "id", "")
             if name not in harmless:
@@ -185,7 +187,7 @@ def literal_texts(node: FunctionNode) -> tuple[str, ...] | None:
 
 def loaded_names(node: FunctionNode) -> tuple[str, ...]:
     """The names that a function reads and does not bind itself."""
-    bound = {part.arg for part in ast.walk(node) if isinstance(part, ast.arg)}
-    names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+    bound = {part.arg for part in nodes.walk(node) if isinstance(part, ast.arg)}
+    names = [part for part in nodes.walk(node) if isinstance(part, ast.Name)]
     bound |= {part.id for part in names if isinstance(part.ctx, ast.Store)}
     return tuple(dict.fromkeys(part.id for part in names if part.id not in bound))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from sftdoctor import nodes
 from sftdoctor.model import Fact
 from sftdoctor.workload.functions import chat_template_call
 from sftdoctor.workload.places import Places
 
 _PATCHED = ("trl", "transformers", "peft")
 """What unsloth patches when it is imported."""
+_TELLING = (ast.Import, ast.ImportFrom, ast.Assign, ast.Attribute, ast.Call)
 
 
 def source_facts(places: Places, tree: ast.Module) -> Iterator[Fact]:
@@ -24,7 +26,7 @@ def source_facts(places: Places, tree: ast.Module) -> Iterator[Fact]:
         Facts in the order in which they stand.
     """
     seen: dict[str, None] = {}
-    padding = {node.value for node in ast.walk(tree) if isinstance(node, ast.Assign) and _pads(node.targets[0])}
+    padding = {node.value for node in nodes.walk(tree) if isinstance(node, ast.Assign) and _pads(node.targets[0])}
     for node in _in_order(tree):
         for name in _imported(node):
             if name == "unsloth" and name not in seen:
@@ -46,9 +48,9 @@ def _pads(target: ast.expr) -> bool:
     return isinstance(target, ast.Attribute) and target.attr.startswith("pad_token")
 
 
-def _in_order(tree: ast.Module) -> list[ast.AST]:
-    nodes = [node for node in ast.walk(tree) if hasattr(node, "lineno")]
-    return sorted(nodes, key=lambda node: (node.lineno, node.col_offset))  # type: ignore[attr-defined]
+def _in_order(tree: ast.Module) -> list[ast.stmt | ast.expr]:
+    telling = [node for node in nodes.walk(tree) if isinstance(node, _TELLING)]
+    return sorted(telling, key=lambda node: (node.lineno, node.col_offset))
 
 
 def _imported(node: ast.AST) -> tuple[str, ...]:

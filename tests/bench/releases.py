@@ -24,8 +24,8 @@ from packaging.version import Version
 
 from sftdoctor.errors import SftDoctorError
 from sftdoctor.folders import data_folder
-from sftdoctor.link.nodes import walk
 from sftdoctor.link.skeleton import Trees
+from sftdoctor.nodes import walk
 from sftdoctor.target.index import Index
 from sftdoctor.target.wheels import fetch_sources
 

@@ -43,7 +43,7 @@ def test_a_script_needs_what_it_imports_or_quantises_with(source: str, quantizat
     scenario = replace(SCENARIO, core=("trl", "peft", "bitsandbytes"))
     asked = context(distribution("trl", "0.24.0"), scenario=scenario)
     script = script_of({"quantization": quantization}, source=source)
-    assert evaluate(replace(asked, script=script), {"probe": "core-missing"}).outcome is outcome
+    assert evaluate(replace(asked, judged=script), {"probe": "core-missing"}).outcome is outcome
 
 
 def test_core_missing_needs_a_complete_target() -> None:

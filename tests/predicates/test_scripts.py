@@ -25,7 +25,7 @@ AUTO = "from transformers import AutoModel"
 
 def asked(source: str, probe: dict[str, object], *links: object):  # type: ignore[no-untyped-def]
     made = context(distribution("transformers", "5.0.0"), facts={}, links=links)  # type: ignore[arg-type]
-    return evaluate(replace(made, script=script_of({}, source=source)), probe)
+    return evaluate(replace(made, judged=script_of({}, source=source)), probe)
 
 
 @pytest.mark.parametrize(

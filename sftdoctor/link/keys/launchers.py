@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sftdoctor import nodes
 from sftdoctor.link.keys import training
 from sftdoctor.link.keys.tell import tell
 from sftdoctor.link.locate import parse, read_source
@@ -111,7 +112,7 @@ def _options(machine: Machine, module: str, function: str) -> Iterator[tuple[str
     except (OSError, ValueError):
         return
     body = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function), None)
-    for node in ast.walk(body) if body is not None else ():
+    for node in nodes.walk(body) if body is not None else ():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
             said = {keyword.arg: keyword.value for keyword in node.keywords}
             action = said.get("action")

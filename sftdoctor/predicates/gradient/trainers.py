@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from sftdoctor import nodes
 from sftdoctor.predicates.gradient.sources import Module, Sources
 
 _ENABLE = ("activation_checkpointing_enable(", "gradient_checkpointing_enable(")
@@ -44,7 +45,7 @@ def enabling(module: Module) -> ast.If | None:
     """The `if args.gradient_checkpointing:` of transformers' Trainer."""
     for text in _ENABLE:
         for method in module.methods_with(f"self.model.{text}"):
-            for node in ast.walk(method):
+            for node in nodes.walk(method):
                 if (
                     isinstance(node, ast.If)
                     and "checkpointing" in ast.unparse(node.test)

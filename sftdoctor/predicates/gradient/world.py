@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
+from sftdoctor import nodes
 from sftdoctor.flow import (
     MISSING,
     UNKNOWN,
@@ -57,7 +58,7 @@ class LibraryWorld:
             return True
         self.sources.asked.add(("torch.utils.checkpoint", "checkpoint"))
         function = module.function("checkpoint")
-        for node in ast.walk(function) if function is not None else ():
+        for node in nodes.walk(function) if function is not None else ():
             constant = _constant(node, "use_reentrant")
             if constant is not None:
                 return bool(constant.value)
@@ -304,7 +305,7 @@ class LibraryWorld:
 
 def _words(node: ast.AST) -> list[str]:
     found = []
-    for child in ast.walk(node):
+    for child in nodes.walk(node):
         if isinstance(child, ast.Name):
             found.append(child.id)
         elif isinstance(child, ast.Attribute):

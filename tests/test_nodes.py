@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sftdoctor.link.nodes import walk
+from sftdoctor.nodes import walk
 
 LIBRARY = Path(ast.__file__).parent
 GRAMMAR = """
