@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "sftdoctor"
-RUNS_ELSEWHERE = ("proof/worker.py", "_demo/")
+RUNS_ELSEWHERE = ("proof/worker/", "_demo/")
 """What runs in the target and imports nothing of ours."""
 WORDS = {"model", "errors", "folders", "nodes", "__version__"}
 """What everybody may know."""

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import selectors
-import shutil
 import signal
 import subprocess
 import time
@@ -17,7 +16,8 @@ from typing import Any
 
 from sftdoctor.errors import ProofError
 
-WORKER = Path(__file__).with_name("worker.py")
+WORKER = Path(__file__).with_name("worker") / "__main__.py"
+"""Where the target's Python begins; it keeps its own folder out of sys.path."""
 TAIL = 32_000
 """Bytes of the libraries' own output that are kept, the last ones."""
 LONGEST_LINE = 1_000_000
@@ -59,9 +59,9 @@ class WorkerProcess:
 
     Args:
         python: The target's interpreter.
-        request: What the worker is asked (see worker.py); the descriptors are added here.
+        request: What the worker is asked (see worker/__main__.py); the descriptors are added here.
         folder: A folder of its own, where it works and which the caller removes.
-        worker: The worker's file.
+        worker: The file that is run.
 
     Raises:
         ProofError: The interpreter cannot be started.
@@ -70,15 +70,12 @@ class WorkerProcess:
     def __init__(self, python: str, request: Mapping[str, Any], folder: Path, worker: Path = WORKER) -> None:
         self.end: End | None = None
         self._tail = bytearray()
-        # A copy alone in its folder: the folder of a script is where Python looks for modules first.
-        script = folder / "worker.py"
-        shutil.copyfile(worker, script)
         events, events_in = os.pipe()
         lifeline_out, self._lifeline = os.pipe()
         asked = {**request, "events": events_in, "lifeline": lifeline_out, "folder": str(folder)}
         try:
             self._process = subprocess.Popen(
-                [python, str(script), json.dumps(asked)],
+                [python, str(worker.absolute()), json.dumps(asked)],
                 cwd=folder,
                 env=worker_variables(folder),
                 stdin=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -143,14 +144,14 @@ def test_newest_stack_passes_in_four_and_eight_bits(newest: Path) -> None:
 
 
 def test_every_planted_fault_is_named(newest: Path, tmp_path: Path) -> None:
-    source = WORKER.read_text(encoding="utf-8")
-    main = 'if __name__ == "__main__":'
-    planted = PLANTED + f"FAULTS = {list(FAULTS)!r}\n\n"
-    source = source.replace(main, planted + main).replace(
-        "quantizations = request", "quantizations = FAULTS or request"
+    folder = tmp_path / "worker"
+    shutil.copytree(WORKER.parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    planted = folder / "proof.py"
+    source = planted.read_text(encoding="utf-8").replace(
+        "quantizations = request", f"quantizations = {list(FAULTS)!r} or request"
     )
-    worker = tmp_path / "faulty.py"
-    worker.write_text(source, encoding="utf-8")
+    planted.write_text(source + PLANTED, encoding="utf-8")
+    worker = folder / WORKER.name
     proof = prove(read_interpreter(str(newest)), worker=worker)
     assert proof.verdict == "failed"
     assert {run.quantization for run in proof.runs} == set(FAULTS)

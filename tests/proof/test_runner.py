@@ -46,7 +46,8 @@ def environment() -> Environment:
 
 def told(tmp_path: Path, environment: Environment, script: str, **options: Any) -> Any:
     """The proof that a worker with this script leads to."""
-    worker = tmp_path / "fake.py"
+    worker = tmp_path / "worker" / "fake.py"  # in a folder of its own: Python looks for modules there first
+    worker.parent.mkdir(exist_ok=True)
     worker.write_text(PRELUDE + textwrap.dedent(script), encoding="utf-8")
     return prove(environment, worker=worker, **{"timeout": 60.0, **options})
 

@@ -3,43 +3,77 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
+import importlib
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from sftdoctor.proof.process import WORKER
 
+FILES = sorted(WORKER.parent.glob("*.py"))
+
 
 @pytest.fixture(scope="module")
-def worker() -> ModuleType:
-    """The worker as a module; its top level imports nothing but the standard library."""
-    spec = importlib.util.spec_from_file_location("worker", WORKER)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def worker() -> Any:
+    """The worker's package; it imports nothing but the standard library before a job begins."""
+    main = runpy.run_path(str(WORKER))
+    main["load"]()
+    return lambda name: importlib.import_module(f"{main['PACKAGE']}.{name}")
 
 
-def test_one_file_for_old_pythons_and_of_the_standard_library_alone() -> None:
-    tree = ast.parse(WORKER.read_text(encoding="utf-8"), feature_version=(3, 8))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_for_old_pythons_and_of_the_standard_library_alone(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
     top = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     names = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
-    names |= {str(node.module) for node in top if isinstance(node, ast.ImportFrom)}
+    names |= {str(node.module) for node in top if isinstance(node, ast.ImportFrom) and not node.level}
     assert {name.partition(".")[0] for name in names} <= set(sys.stdlib_module_names)
     every = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    assert not any(str(node.module).startswith("sftdoctor") or node.level for node in every)
+    assert not any(str(node.module).startswith("sftdoctor") for node in every)
+    assert {str(node.module) for node in every if node.level} <= {path.stem for path in FILES}
 
 
-def test_events_are_lines(worker: ModuleType) -> None:
+def test_no_module_of_its_own_can_be_taken_for_one_of_anothers(tmp_path: Path) -> None:
+    """Neither does its folder lie on sys.path, nor a link's, nor the one that it was started from."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "model.py").write_text("whose = 'the user'\n")
+    (tmp_path / "shown.py").write_text(
+        "import importlib, json, sys\n"
+        "def main(request):\n"
+        "    import model, errno\n"
+        "    print(json.dumps([model.whose, [name for name in sys.modules if name.startswith('_sft')], sys.path]))\n"
+    )
+    copy = tmp_path / "worker"
+    copy.mkdir()
+    for path in FILES:
+        (copy / path.name).symlink_to(path)
+    (copy / "proof.py").unlink()
+    (tmp_path / "shown.py").rename(copy / "proof.py")
+    command = [sys.executable, str(copy / "__main__.py"), "{}"]
+    answer = subprocess.run(
+        command, capture_output=True, text=True, env={"PYTHONPATH": str(site)}, cwd=copy, check=True
+    )
+    whose, modules, searched = json.loads(answer.stdout)
+    assert whose == "the user"
+    assert modules == ["_sftdoctor_worker", "_sftdoctor_worker.proof"]
+    assert not {str(copy), str(WORKER.parent), ""} & set(searched)
+
+
+def test_unknown_job() -> None:
+    answer = subprocess.run([sys.executable, str(WORKER), '{"job": "os"}'], capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stderr) == (1, "unknown job: 'os'\n")
+
+
+def test_events_are_lines(worker: Any) -> None:
     reading, writing = os.pipe()
-    emit = worker.Events(writing)
+    emit = worker("events").Events(writing)
     emit.quantization = "nf4"
     emit("check", name="odd \ud800 name", value=object())
     try:
@@ -68,7 +102,7 @@ def test_events_are_lines(worker: ModuleType) -> None:
     ],
 )
 def test_arguments_go_where_they_are_taken(
-    worker: ModuleType,
+    worker: Any,
     names: tuple[str, ...],
     taken_by_config: set[str],
     taken_by_trainer: set[str],
@@ -76,7 +110,7 @@ def test_arguments_go_where_they_are_taken(
     trainer: dict[str, int],
 ) -> None:
     given: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-    worker.place(names, 1, (taken_by_config, given[0]), (taken_by_trainer, given[1]))
+    worker("stack").place(names, 1, (taken_by_config, given[0]), (taken_by_trainer, given[1]))
     assert given == (config, trainer)
 
 
@@ -88,18 +122,18 @@ def test_arguments_go_where_they_are_taken(
         ("model.layers.1.mlp.up_proj", "model.layers.1.mlp.up_proj"),
     ],
 )
-def test_plain_name(worker: ModuleType, wrapped: str, plain: str) -> None:
-    assert worker.plain_name(wrapped) == plain
+def test_plain_name(worker: Any, wrapped: str, plain: str) -> None:
+    assert worker("quantization").plain_name(wrapped) == plain
 
 
 @pytest.mark.parametrize(("value", "said"), [(1, 1.0), (float("nan"), None), (float("inf"), None)])
-def test_number(worker: ModuleType, value: float, said: float | None) -> None:
-    assert worker.number(value) == said
+def test_number(worker: Any, value: float, said: float | None) -> None:
+    assert worker("events").number(value) == said
 
 
-def test_every_check_has_a_meaning(worker: ModuleType) -> None:
-    tree = ast.parse(WORKER.read_text(encoding="utf-8"))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+def test_every_check_has_a_meaning(worker: Any) -> None:
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in FILES]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
     named = {
         call.args[0].value
         for call in calls
@@ -108,14 +142,16 @@ def test_every_check_has_a_meaning(worker: ModuleType) -> None:
         and call.args
         and isinstance(call.args[0], ast.Constant)
     }
-    assert named == set(worker.MEANING)
+    assert named == set(worker("checks").MEANING)
 
 
 def test_dies_when_its_parent_does(tmp_path: Path) -> None:
     script = tmp_path / "waits.py"
-    script.write_text(f"import runpy, sys, time\nruns = runpy.run_path({str(WORKER)!r}, run_name='worker')\n")
-    with script.open("a") as stream:
-        stream.write("runs['die_with_parent'](int(sys.argv[1]))\nprint('up', flush=True)\ntime.sleep(60)\n")
+    script.write_text(
+        f"import runpy, sys, time\nruns = runpy.run_path({str(WORKER)!r})\nruns['load']()\n"
+        "from _sftdoctor_worker.events import die_with_parent\n"
+        "die_with_parent(int(sys.argv[1]))\nprint('up', flush=True)\ntime.sleep(60)\n"
+    )
     reading, writing = os.pipe()
     command = [sys.executable, str(script), str(reading)]
     with subprocess.Popen(command, pass_fds=(reading,), stdout=subprocess.PIPE) as process:

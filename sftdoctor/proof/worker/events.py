@@ -1,0 +1,73 @@
+"""Events: what the worker tells its parent, one JSON line each; and the lifeline, whose end is the parent's."""
+
+import json
+import math
+import os
+import threading
+import traceback
+
+
+class Events:
+    """Writes events, one JSON line each, to a descriptor that nobody else knows."""
+
+    def __init__(self, descriptor):
+        os.set_inheritable(descriptor, False)
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self.quantization = None
+
+    def __call__(self, event, **values):
+        values.update(event=event, quantization=self.quantization)
+        line = (json.dumps(values, default=str) + "\n").encode("utf-8", "replace")
+        with self._lock:
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+
+    def failure(self, stage, error):
+        """Reports an exception with its whole traceback and the chain of its causes."""
+        self(
+            "failure",
+            stage=stage,
+            exception=type(error).__name__,
+            message=str(error)[:4000],
+            traceback="".join(traceback.format_exception(type(error), error, error.__traceback__))[-60000:],
+            causes=[{"exception": type(cause).__name__, "message": str(cause)[:2000]} for cause in chain(error)[1:]],
+        )
+
+
+def chain(error):
+    """An exception and what caused it, outermost first."""
+    found = []
+    while error is not None and error not in found and len(found) < 10:
+        found.append(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return found
+
+
+def short(error):
+    """One line that names an exception."""
+    text = " ".join(str(error).split())[:600]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def some(names):
+    """A few of the names, for a message; empty for none."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def number(value):
+    """A float that JSON can say; None for NaN and infinities."""
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def die_with_parent(lifeline):
+    """Ends this process when the other end of the lifeline closes."""
+    os.set_inheritable(lifeline, False)
+
+    def wait():
+        while os.read(lifeline, 1):
+            pass
+        os._exit(3)
+
+    threading.Thread(target=wait, daemon=True).start()
