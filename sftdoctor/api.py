@@ -148,6 +148,8 @@ def prove(
     *,
     python: PathLike | None = None,
     quantization: Iterable[str] = (),
+    script: PathLike | None = None,
+    arguments: Iterable[str] = (),
     timeout: float = 600.0,
     rules: PathLike | Iterable[PathLike] = (),
 ) -> Proof:
@@ -156,6 +158,8 @@ def prove(
     Args:
         python: Interpreter, venv or conda folder; None for the active one, else the running interpreter.
         quantization: nf4, fp4, int8 or none; nothing for nf4 on a GPU, nf4 and int8 on a CPU.
+        script: A script of your own to run instead, made small. It is executed.
+        arguments: Its command line.
         timeout: Seconds.
         rules: Folders with more rules, to match a failure with.
 
@@ -219,7 +223,7 @@ def _settings(given: dict[str, Any]) -> Settings:
     if "write" in given:
         write = given.pop("write")
         given["write"] = (str(write),) if isinstance(write, (str, Path)) else tuple(map(str, write))
-    for name in ("python", "pins", "snapshot", "model", "constraints"):
+    for name in ("python", "pins", "snapshot", "model", "constraints", "script"):
         given[name] = None if given.get(name) is None else str(given[name])
     for name in ("select", "ignore", "keep", "quantization"):
         if name in given:

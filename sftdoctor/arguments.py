@@ -58,6 +58,7 @@ COMMAND_EXAMPLES = {
     "prove": """\
   sftdoctor prove --python .venv
   sftdoctor prove --quantization nf4 --timeout 300
+  sftdoctor prove --script train.py -- --bf16   run your own script, made small
 """,
     "explain": """\
   sftdoctor explain train.log
@@ -118,10 +119,11 @@ def parse(argv: Sequence[str], version: str) -> tuple[argparse.Namespace, tuple[
     parser = _command(name)
     options = parser.parse_intermixed_args(words[1:])
     options.command = name
-    if rest and name not in ("check", "fix"):
+    if rest and name not in ("check", "fix", "prove"):
         parser.error(f"{name} takes nothing after --")
-    if rest and len(options.paths) != 1:
-        parser.error("after -- comes the command line of one script: name exactly one")
+    if rest and not (getattr(options, "script", None) if name == "prove" else len(options.paths) == 1):
+        wanted = "name it with --script" if name == "prove" else "name exactly one"
+        parser.error(f"after -- comes the command line of one script: {wanted}")
     return options, rest
 
 
@@ -291,6 +293,11 @@ def _quantization(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quantization", choices=QUANTIZATIONS, action="append", help=text)
 
 
+def _script(parser: argparse.ArgumentParser) -> None:
+    text = "run this script of yours instead, for a step or two on a tiny model and a few rows; its arguments after --"
+    parser.add_argument("--script", metavar="FILE", help=text)
+
+
 def _log(parser: argparse.ArgumentParser) -> None:
     text = "file with a traceback or log, or the id of a rule (default: standard input)"
     parser.add_argument("log", nargs="?", metavar="LOG", default=None, help=text)
@@ -336,7 +343,7 @@ COMMANDS: dict[str, tuple[str, tuple[Adder, ...]]] = {
     "undo": ("put back exactly what an earlier fix changed", (_undo,)),
     "prove": (
         "train a real LoRA SFT step in the target",
-        (_python, _quantization, _timeout, *_RULES, _PLAIN),
+        (_python, _script, _quantization, _timeout, *_RULES, _PLAIN),
     ),
     "explain": ("a traceback or training log: the cause and the remedy", (_log, _target, *_RULES, _verbose, _PLAIN)),
     "rules": ("list the rules, show one's page, test them, write their pages", (_words, *_RULES, _PLAIN)),

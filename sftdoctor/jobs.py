@@ -184,7 +184,7 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     """Train a real LoRA SFT step in the target.
 
     Args:
-        settings: python, quantization, timeout and rules are looked at.
+        settings: python, quantization, script with its arguments, timeout and rules are looked at.
         progress: Told what is being done.
 
     Returns:
@@ -195,21 +195,27 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     """
     from sftdoctor.explanation import explain as match
     from sftdoctor.proof.runner import prove as run
+    from sftdoctor.proof.script import prove_script
 
     rules, _ = read_rules(settings)
     environment = read_target(replace(settings, pins=None, snapshot=None, gpu=None), progress)
 
     def known(failure: Failure) -> tuple[Finding, ...]:
         lines = [*failure.traceback.splitlines(), f"{failure.exception}: {failure.message}"]
+        if settings.script:  # its frames are the user's own files: the exact cause can be made sure of
+            return explain(lines, replace(settings, python=environment.target.path), progress).findings
         return match(lines, rules).findings
 
-    return run(
-        environment,
-        quantizations=settings.quantization or None,
-        timeout=settings.timeout,
-        on_event=lambda event: progress(describe(event)),
-        match=known,
-    )
+    def listen(event: Mapping[str, Any]) -> None:
+        progress(describe(event))
+
+    if settings.script:
+        script = Path(settings.script)
+        return prove_script(
+            environment, script, settings.arguments, timeout=settings.timeout, on_event=listen, match=known
+        )
+    quantizations = settings.quantization or None
+    return run(environment, quantizations=quantizations, timeout=settings.timeout, on_event=listen, match=known)
 
 
 def explain(lines: Iterable[str], settings: Settings, progress: Progress = silent) -> Explanation:

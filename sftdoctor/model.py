@@ -668,6 +668,10 @@ class Proof(Shown):
     """What only other hardware would settle."""
     runs: tuple[Proof, ...] = ()
     """One a quantisation, where several were asked for."""
+    script: str = ""
+    """The script that was run; empty where a tiny model was trained by ours."""
+    replaced: tuple[str, ...] = ()
+    """What of the script's outside world was replaced, and by what."""
     certificate: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -59,6 +59,8 @@ class Settings:
     timeout: float = 600.0
     """Seconds."""
     quantization: tuple[str, ...] = ()
+    script: str | None = None
+    """Script that prove runs, with the arguments after `--`."""
     given: tuple[str, ...] = ()
     """The words of the command line that name the target and the workload, to repeat in advice."""
 

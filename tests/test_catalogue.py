@@ -60,7 +60,7 @@ def test_every_language_has_its_file_and_is_known_everywhere() -> None:
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_whatever_is_said_is_in_the_catalogue(name: str) -> None:
     in_tables = {words for _, words in (*text.words.VERDICTS.values(), *text.words.OUTCOMES.values())}
-    in_tables |= {words for _, words in text.words.PROOFS.values()}
+    in_tables |= {words for _, words in {**text.words.PROOFS, **text.words.SCRIPT_PROOFS}.values()}
     in_tables |= {"safe", "unsafe", "manual", "likely", "possible", "no GPU", "{n} error", "{n} warning", "{n} note"}
     assert (said() | in_tables) - set(load_catalogue(name).words) == set()
 

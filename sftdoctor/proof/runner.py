@@ -206,7 +206,7 @@ def _failure(event: Event) -> Failure:
 
 def _bury(story: _Story, end: End, timeout: float) -> None:
     """Makes a failure of a worker that ended without saying why."""
-    exception, message = _obituary(end, timeout)
+    exception, message = obituary(end, timeout)
     failure = Failure(story.stage, exception, f"{message} in stage {story.stage}", str(story.stack.get("output", "")))
     open_runs = [run for run in story.runs.values() if not run.verdict]
     for run in open_runs:
@@ -216,7 +216,13 @@ def _bury(story: _Story, end: End, timeout: float) -> None:
         story.failure = failure
 
 
-def _obituary(end: End, timeout: float) -> tuple[str, str]:
+def obituary(end: End, timeout: float) -> tuple[str, str]:
+    """Kind and words of the failure of a worker that ended without saying why.
+
+    Args:
+        end: How it ended.
+        timeout: Seconds that it had.
+    """
     if end.kind == "timeout":
         return "Timeout", f"no end after {timeout:g} s: it hung"
     if end.kind == "memory":

@@ -184,6 +184,8 @@ def proof_to_dict(proof: Proof) -> JSON:
             "findings": [finding_to_dict(finding) for finding in failure.findings],
         },
         "not_settled": list(proof.not_settled),
+        "script": proof.script or None,
+        "replaced": list(proof.replaced),
         "runs": [proof_to_dict(run) for run in proof.runs],
         "certificate": _plain(proof.certificate),
     }

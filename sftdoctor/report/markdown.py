@@ -158,12 +158,13 @@ def proof(result: Proof) -> str:
 
 
 def _proof(result: Proof) -> list[str]:
-    said = [f"## {' '.join(words.PROOFS[result.verdict])} ({result.seconds:.0f} s)", ""]
+    said = [f"## {plain(' '.join(words.proof_headline(result)))} ({result.seconds:.0f} s)", ""]
     said += [plain(clean(result.reason)), ""] if result.reason else []
     for run in result.runs or (result,):
         said += _run(run)
-    gaps = [f"- {plain(clean(line))}" for line in result.not_settled]
-    return [*said, "", "Not settled here:", "", *gaps] if gaps else said
+    for title, lines in (("Replaced:", result.replaced), ("Not settled here:", result.not_settled)):
+        said += ["", title, "", *(f"- {plain(clean(line))}" for line in lines)] if lines else []
+    return said
 
 
 def _run(run: Proof) -> list[str]:

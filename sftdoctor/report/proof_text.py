@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -23,14 +25,27 @@ def render(proof: Proof, console: Console) -> None:
         proof: What was trained and checked.
         console: Where to.
     """
-    sign, said = words.PROOFS[proof.verdict]
-    console.print(as_text(Text(f"{sign} {say(said)}", SIGN_STYLES[sign]).append(f"  {proof.seconds:.0f} s", "dim")))
+    sign, said = words.proof_headline(proof)
+    console.print(as_text(Text(f"{sign} {said}", SIGN_STYLES[sign]).append(f"  {proof.seconds:.0f} s", "dim")))
+    if proof.script:
+        console.print(indent(as_text(say("your own code was run, with the world around it made small")), 2))
     if proof.reason:
         console.print(indent(as_text(clean(proof.reason)), 2))
     for run in proof.runs or (proof,):
         _print_run(run, console)
-    for line in proof.not_settled:
-        console.print(indent(as_text(say("not settled here: {what}", what=clean(line))), 2))
+    _print_list(say("replaced:"), proof.replaced, console)
+    _print_list(say("not settled here:"), proof.not_settled, console)
+
+
+def _print_list(title: str, lines: Sequence[str], console: Console) -> None:
+    if not lines:
+        return
+    console.print()
+    console.print(indent(as_text(title), 2))
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    for line in lines:
+        grid.add_row("-", as_text(clean(line)))
+    console.print(indent(grid, 4))
 
 
 def _print_run(run: Proof, console: Console) -> None:

@@ -16,6 +16,7 @@ from sftdoctor.model import (
     Location,
     NotJudged,
     Place,
+    Proof,
     Report,
     Safety,
     Severity,
@@ -47,6 +48,21 @@ PROOFS = {
     "failed": ("✗", "The proof failed"),
     "not-possible": ("?", "No proof is possible here"),
 }
+SCRIPT_PROOFS = {
+    "passed": ("✓", "Proved: {script} trains here"),
+    "failed": ("✗", "{script} fails here"),
+    "not-possible": ("?", "{script} cannot be proved here"),
+}
+"""The same where the user's own script was run."""
+
+
+def proof_headline(proof: Proof) -> tuple[str, str]:
+    """Sign and words of a proof's verdict."""
+    if not proof.script:
+        sign, said = PROOFS[proof.verdict]
+        return sign, say(said)
+    sign, said = SCRIPT_PROOFS[proof.verdict]
+    return sign, say(said, script=clean(proof.script))
 
 
 class Line(NamedTuple):

@@ -1,0 +1,228 @@
+"""prove_script(): runs the user's own script in the target, for a step or two, with the outside world made small."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sftdoctor.errors import UsageError
+from sftdoctor.model import Check, Environment, Failure, Finding, Proof
+from sftdoctor.proof.certificate import certify
+from sftdoctor.proof.copying import Copy, copy_folder
+from sftdoctor.proof.process import End, WorkerProcess
+from sftdoctor.proof.runner import Event, obituary, require_runnable
+
+TRIES = 4
+"""Runs at most; one that lacked a column or split of a made-up data set is followed by one that has it."""
+_COLUMN = re.compile(r"^'?(?:Column )?'?\[?'?([A-Za-z_]\w*)'?\]?'?(?: not in the dataset.*)?$")
+_NAMED = re.compile(r"[Cc]olumn(?:s| name)?s? \[?'([A-Za-z_]\w*)'")
+Match = Callable[[Failure], tuple[Finding, ...]]
+
+
+@dataclass
+class _Story:
+    """What was heard of one run."""
+
+    stage: str = "import"
+    checks: list[Check] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+    stack: dict[str, Any] = field(default_factory=dict)
+    replaced: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+    verdict: str = ""
+    failure: Failure | None = None
+    reason: str = ""
+    finished: bool = False
+
+
+def prove_script(
+    environment: Environment,
+    script: Path,
+    arguments: Sequence[str] = (),
+    *,
+    device: str | None = None,
+    timeout: float = 600.0,
+    memory_limit: int | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    match: Match | None = None,
+) -> Proof:
+    """Run the user's own script in the target, in a copy of its folder.
+
+    Args:
+        environment: The target; it must be an interpreter.
+        script: The script, a .py file; it is executed.
+        arguments: Its command line.
+        device: cpu or cuda; None for the GPU where torch sees one.
+        timeout: Seconds for all of it.
+        memory_limit: Bytes of resident memory at which it is killed; None for no limit.
+        on_event: Called with every event as it comes, for progress.
+        match: Finds the findings that explain a failure.
+
+    Returns:
+        The proof, with what was replaced.
+
+    Raises:
+        UsageError: The script is none.
+        ProofError: There is nothing that could be run.
+    """
+    require_runnable(environment)
+    if script.suffix != ".py" or not script.is_file():
+        raise UsageError(f"{script} is no Python script that could be run", "Give a .py file with --script.")
+    begun = time.monotonic()
+    made: dict[str, list[str]] = {"columns": [], "splits": []}
+    for _ in range(TRIES):
+        story, copy = _run(environment, script, arguments, made, device, begun + timeout, memory_limit, on_event)
+        kind, missing = _missing(story)
+        if missing is None or missing in made[kind]:
+            break
+        made[kind].append(missing)
+    proof = _proof(story, copy, script, time.monotonic() - begun, match)
+    return replace(proof, certificate=certify(proof, environment, story.stack))
+
+
+def _run(
+    environment: Environment,
+    script: Path,
+    arguments: Sequence[str],
+    made: Mapping[str, Sequence[str]],
+    device: str | None,
+    deadline: float,
+    memory_limit: int | None,
+    on_event: Callable[[Event], None] | None,
+) -> tuple[_Story, Copy]:
+    """One run, to its end."""
+    story = _Story()
+    with tempfile.TemporaryDirectory(prefix="sftdoctor-proof-", ignore_cleanup_errors=True) as name:
+        folder = Path(name).resolve()
+        root = folder / "copy"
+        root.mkdir()
+        copy = copy_folder(script, root)
+        request = {
+            "job": "script",
+            "root": str(root),
+            "script": copy.script,
+            "working": copy.working,
+            "arguments": list(arguments),
+            **{kind: list(names) for kind, names in made.items()},
+            "device": device,
+            "cache": _hub_cache(),
+        }
+        begun = time.monotonic()
+        with WorkerProcess(environment.target.path, request, folder) as process:
+            for event in process.listen(deadline, memory_limit):
+                _note(story, event)
+                if on_event is not None:
+                    on_event(event)
+        end = process.end or End("exit", 0)
+        if not story.finished:
+            exception, message = obituary(end, deadline - begun)
+            story.verdict = "failed"
+            story.failure = Failure(story.stage, exception, f"{message} in stage {story.stage}", process.tail)
+        elif story.failure is not None and not story.failure.traceback:
+            story.failure = replace(story.failure, traceback=process.tail[-4000:])
+        if story.failure is not None:
+            story.failure = _at_home(story.failure, root, copy.root)
+    return story, copy
+
+
+def _note(story: _Story, event: Event) -> None:
+    """File one event."""
+    kind = event["event"]
+    if kind == "stage":
+        story.stage = str(event.get("stage"))
+    elif kind == "stack":
+        story.stack.update({key: value for key, value in event.items() if key not in ("event", "quantization")})
+    elif kind == "replaced":
+        story.replaced.append(str(event.get("text"))[:500])
+    elif kind == "made":
+        story.columns = [str(name) for name in event.get("columns") or ()]
+    elif kind == "check":
+        story.checks.append(Check(str(event.get("name")), event.get("passed") is True, event.get("value")))
+    elif kind == "figure":
+        story.figures[str(event.get("name"))] = event.get("value")
+    elif kind == "passed":
+        story.verdict = "passed"
+    elif kind == "not_possible":
+        story.verdict, story.reason = "not-possible", str(event.get("reason"))[:1000]
+        story.stage = str(event.get("stage") or story.stage)
+    elif kind == "failure":
+        story.verdict = "failed"
+        words = [str(event.get(name) or "") for name in ("stage", "exception", "message", "traceback")]
+        story.failure = Failure(words[0], words[1], words[2][:4000], words[3])
+    elif kind == "finished":
+        story.finished = True
+
+
+def _missing(story: _Story) -> tuple[str, str | None]:
+    """("columns" or "splits", what a made-up data set would have needed); None where that is not what went wrong."""
+    failure = story.failure
+    if failure is None or not story.columns or failure.exception not in ("KeyError", "ValueError"):
+        return "columns", None
+    kind = "splits" if "dataset_dict.py" in failure.traceback.rpartition('File "')[2] else "columns"
+    found = _NAMED.search(failure.message) or (
+        _COLUMN.match(failure.message) if failure.exception == "KeyError" else None
+    )
+    return kind, found[1] if found and found[1] not in story.columns else None
+
+
+def _proof(story: _Story, copy: Copy, script: Path, seconds: float, match: Match | None) -> Proof:
+    failed = [check for check in story.checks if not check.passed]
+    verdict, failure = story.verdict, story.failure
+    if verdict == "passed" and failed:
+        verdict = "failed"
+        names = ", ".join(check.name for check in failed)
+        failure = Failure("train", "silence", f"nothing was raised, and it does not hold: {names}", "")
+    if failure is not None and match is not None:
+        failure = replace(failure, findings=match(failure))
+    per_step, peak = story.figures.get("seconds_per_step"), story.figures.get("peak_memory_bytes")
+    return Proof(
+        verdict=verdict,
+        device=str(story.stack.get("device", "cpu")),
+        quantization=str(story.figures.get("quantization", "none")),
+        checks=tuple(story.checks),
+        seconds=seconds,
+        seconds_per_step=float(per_step) if isinstance(per_step, (int, float)) else None,
+        peak_memory_bytes=int(peak) if isinstance(peak, (int, float)) else None,
+        failure=failure,
+        reason=story.reason,
+        not_settled=_not_settled(story),
+        script=str(script),
+        replaced=(*story.replaced, *(f"not copied: {name}" for name in copy.left_out)),
+    )
+
+
+def _not_settled(story: _Story) -> tuple[str, ...]:
+    """What such a run leaves open."""
+    found = []
+    if story.columns:
+        found.append("the real data: their columns, lengths and contents were made up")
+    if any("made-up tokenizer" in text for text in story.replaced):
+        found.append("the real tokenizer: its special tokens and its chat template")
+    if any(text.startswith("the model ") for text in story.replaced):
+        found.append("memory and speed, and what the real weights do")
+    if not str(story.stack.get("device", "cpu")).startswith("cuda"):
+        found.append("what only a GPU runs")
+    return tuple(found)
+
+
+def _at_home(failure: Failure, copied: Path, root: Path) -> Failure:
+    """A failure that names the user's own files instead of the copies."""
+
+    def told(text: str) -> str:
+        return text.replace(str(copied), str(root))
+
+    return replace(failure, message=told(failure.message), traceback=told(failure.traceback))
+
+
+def _hub_cache() -> str | None:
+    """The folder where huggingface_hub keeps repositories, if it is there; it is read only."""
+    variables: Mapping[str, str] = os.environ
+    home = variables.get("HF_HOME") or str(Path(variables.get("XDG_CACHE_HOME") or "~/.cache", "huggingface"))
+    cache = Path(variables.get("HF_HUB_CACHE") or variables.get("HUGGINGFACE_HUB_CACHE") or f"{home}/hub").expanduser()
+    return str(cache) if cache.is_dir() else None

@@ -1,0 +1,150 @@
+"""Runs the script as Python would, with the replacements in place, and says what became of it.
+
+Its request: {"root": DIR, "script": "train.py", "working": ".", "arguments": […], "device": …, "cache": DIR|null,
+"columns": […], "splits": […], "folder": DIR, …}. `root` is a copy that may be written to; `script` and `working`
+(where it is started) are below it.
+"""
+
+import faulthandler
+import os
+import runpy
+import signal
+import sys
+import traceback
+
+from ..errors import NotPossibleError
+from ..events import Events, chain, die_with_parent
+from ..quantization import WANTS_GPU
+from . import arguments, data, hub, models, outside, tokenizers, training
+from .hooks import Hooks
+from .world import World
+
+VERSIONS = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes")
+ENDED_BY_ITSELF = (None, 0)
+OFFLINE = ("OfflineModeIsEnabled", "LocalEntryNotFoundError")
+"""Exceptions of huggingface_hub that say that there is no network."""
+
+
+def main(request):
+    """Runs the script that a request names.
+
+    Args:
+        request: The JSON argument, parsed.
+    """
+    faulthandler.enable()
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+    emit = Events(request["events"])
+    die_with_parent(request["lifeline"])
+    world = World(request, emit)
+    outside.close(world)
+    hooks = Hooks()
+    watched = training.Watched(world)
+    for part in (models.Models(world), tokenizers.Tokenizers(world), data.Data(world), watched):
+        part.install(hooks)
+    arguments.install(hooks, world)
+    hub.install(hooks, world)
+    emit("stage", stage="import")
+    error = run(request)
+    _report_stack(emit)
+    watched.report()
+    _judge(error, world, watched)
+    emit("finished")
+
+
+def run(request):
+    """Executes the script as `python script arguments…` does; gives back what it raised, or None."""
+    script = os.path.join(request["root"], request["script"])
+    os.chdir(os.path.join(request["root"], request["working"]))
+    sys.argv[:] = [script, *request["arguments"]]
+    sys.path.insert(0, os.path.dirname(script))
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as end:
+        return None if end.code in ENDED_BY_ITSELF else end
+    except BaseException as error:
+        return error
+    return None
+
+
+def _report_stack(emit):
+    """Tells the versions and the device of what the script imported; nothing more is imported for that."""
+    torch = sys.modules.get("torch")
+    cuda = torch is not None and hasattr(torch, "cuda") and torch.cuda.is_available()
+    versions = {name: str(getattr(sys.modules.get(name), "__version__", None)) for name in VERSIONS}
+    emit(
+        "stack",
+        device="cuda:0" if cuda else "cpu",
+        device_name=torch.cuda.get_device_name(0) if cuda else None,
+        devices=torch.cuda.device_count() if cuda else 0,
+        versions=versions,
+    )
+
+
+def _judge(error, world, watched):
+    """Tells how the script ended."""
+    emit = world.emit
+    if error is None:
+        if watched.steps:
+            emit("passed")
+        else:
+            emit("not_possible", stage="train", reason="the script ended and no training step of a Trainer was seen")
+        return
+    reason = _reason(error, world)
+    stage = stage_of(error)
+    if reason:
+        emit("not_possible", stage=stage, reason=reason)
+    elif isinstance(error, SystemExit):
+        message = f"the script left with {error.code!r}"
+        emit("failure", stage=stage, exception="SystemExit", message=message, traceback="")
+    else:
+        _without_ours(error)
+        emit.failure(stage, error)
+
+
+def _reason(error, world):
+    """Why an error says nothing about the script and its stack; empty where it does."""
+    for cause in chain(error):
+        if isinstance(cause, (NotPossibleError, outside.NoNetworkError, outside.NoAddressError)):
+            return str(cause)
+        if type(cause).__name__ in OFFLINE:
+            return f"it wants something from the Hub that is not here: {str(cause).splitlines()[0][:300]}"
+        if not world.cuda and WANTS_GPU.search(str(cause)):
+            return f"it wants a GPU, and torch sees none here: {str(cause).splitlines()[0][:300]}"
+    return ""
+
+
+def stage_of(error):
+    """Where a script was when it failed: import, load, config, trainer, train or save, by the frames of the error."""
+    frames = traceback.extract_tb(error.__traceback__)
+    names = [(frame.name, frame.filename.replace("\\", "/")) for frame in frames]
+    for name, path in names:
+        if "trainer" in path.rsplit("/", 1)[-1]:
+            if name in ("train", "_inner_training_loop", "training_step", "compute_loss"):
+                return "train"
+            if name in ("save_model", "_save", "save_state", "push_to_hub"):
+                return "save"
+            if name == "__init__":
+                return "trainer"
+    called = {name for name, _ in names}
+    if called & {
+        "load_dataset",
+        "load_from_disk",
+        "from_pretrained",
+        "from_config",
+        "get_peft_model",
+        "prepare_model_for_kbit_training",
+    }:
+        return "load"
+    if any(path.startswith("<frozen importlib") for _, path in names) or isinstance(error, ImportError):
+        return "import"
+    return "config"
+
+
+def _without_ours(error):
+    """Leaves what Python's own runner and this file did out of a traceback's beginning."""
+    step = error.__traceback__
+    while step is not None and step.tb_frame.f_code.co_filename.endswith((__file__, "runpy.py", "<frozen runpy>")):
+        step = step.tb_next
+    if step is not None:
+        error.__traceback__ = step

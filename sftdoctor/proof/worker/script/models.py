@@ -1,0 +1,231 @@
+"""Models, configs and their names: each by a small one of the same architecture, loaded by the script's own call."""
+
+import contextlib
+import functools
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from ..shrink import shrink
+from .tokenizers import TOKENIZER_FILES, make_tokenizer
+
+DROPPED = ("subfolder", "variant", "use_safetensors", "revision")
+"""Arguments that name a part of the real repository."""
+FLASH = re.compile(r"flash|kernels|flex", re.IGNORECASE)
+GENERIC = "llama"
+"""Architecture of a model whose name tells nothing."""
+FILE_LIMIT = 64 * 1024 * 1024
+
+
+class Models:
+    """Gives every name of a model a small folder.
+
+    Args:
+        world: The run.
+    """
+
+    def __init__(self, world):
+        self.world = world
+        self._folders = {}
+        world.models = self
+
+    def install(self, hooks):
+        """Puts itself before the libraries' loaders.
+
+        Args:
+            hooks: Where changes of modules are asked for.
+        """
+        places = (
+            ("transformers.models.auto.auto_factory", "_BaseAutoModelClass", self._model),
+            ("transformers.modeling_utils", "PreTrainedModel", self._model),
+            ("transformers.models.auto.configuration_auto", "AutoConfig", self._config),
+            ("transformers.configuration_utils", "PretrainedConfig", self._config),
+            ("transformers.configuration_utils", "PreTrainedConfig", self._config),
+            ("transformers.generation.configuration_utils", "GenerationConfig", self._config),
+        )
+        for module, name, choose in places:
+            hooks.after(module, functools.partial(self._redirect, name=name, choose=choose))
+
+    def _redirect(self, module, name, choose):
+        """Wraps a class's from_pretrained."""
+        cls = getattr(module, name, None)
+        if cls is not None and "from_pretrained" in vars(cls):
+            redirect(cls, choose)
+
+    def _model(self, cls, name, kwargs):
+        """(folder, arguments) for a model that is loaded; None where it may be loaded as it is."""
+        if self.world.has_weights(name):
+            return None
+        self.world.emit("stage", stage="load")
+        kwargs = {key: value for key, value in kwargs.items() if key not in DROPPED}
+        if not self.world.cuda:
+            kwargs = self._without_gpu(kwargs)
+        folder = self.folder(name, kwargs, cls)
+        self._give_weights(folder, cls, kwargs)
+        return str(folder), kwargs
+
+    def _config(self, cls, name, kwargs):
+        if self.world.is_inside(name) and os.path.exists(name):
+            return None
+        return str(self.folder(name, kwargs, cls)), {key: value for key, value in kwargs.items() if key not in DROPPED}
+
+    def _without_gpu(self, kwargs):
+        """The arguments without what only a GPU can do."""
+        kwargs = dict(kwargs)
+        attention = kwargs.get("attn_implementation")
+        if isinstance(attention, str) and FLASH.search(attention):
+            del kwargs["attn_implementation"]
+            self.world.replaced(f'attn_implementation="{attention}" by the default, since there is no GPU here')
+        device_map = kwargs.get("device_map")
+        if device_map is not None and device_map not in ("auto", "cpu", "balanced", "sequential"):
+            kwargs["device_map"] = {"": "cpu"}
+            self.world.replaced(f"device_map={device_map!r} by the CPU, since there is no GPU here")
+        return kwargs
+
+    def folder(self, name, kwargs, cls):
+        """The small folder of a name: a config and a tokenizer; the first request makes it.
+
+        Args:
+            name: What the script calls it: a repository or a folder.
+            kwargs: The arguments of the call.
+            cls: The class that is asked to load it.
+        """
+        key = os.path.realpath(name) if os.path.isdir(name) else str(name)
+        if key not in self._folders:
+            self._folders[key] = self._make(str(name), key, kwargs, cls)
+        return self._folders[key]
+
+    def _make(self, name, key, kwargs, cls):
+        import transformers
+
+        folder = self.world.folder / "models" / f"{len(self._folders)}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[-60:]}"
+        folder.mkdir(parents=True)
+        real = self._real(key)
+        config_class, data, told = self._real_config(real, name, kwargs, cls)
+        vocabulary = None
+        if real is None or not _copied(real, folder, TOKENIZER_FILES):
+            vocabulary = make_tokenizer(transformers, folder, _chat_template(real))
+            told += ", with a made-up tokenizer and chat template"
+        if real is not None:
+            _copied(real, folder, (".py",))
+        small = shrink(data, vocabulary)
+        small["architectures"] = small.get("architectures") or _architectures(config_class.model_type)
+        config_class.from_dict(small).save_pretrained(str(folder))
+        self.world.replaced(f"the model {name} by a tiny one {told}")
+        return folder
+
+    def _real(self, key):
+        """The folder that really holds a model, or its snapshot in the cache; None where neither is here."""
+        if os.path.isfile(os.path.join(key, "config.json")):
+            return Path(key)
+        cache = self.world.request.get("cache")
+        snapshots = Path(cache, "models--" + key.replace("/", "--"), "snapshots") if cache else None
+        with contextlib.suppress(OSError, TypeError):
+            for found in sorted(snapshots.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
+                if (found / "config.json").is_file():
+                    return found
+        return None
+
+    def _real_config(self, real, name, kwargs, cls):
+        """(class, the config as a dictionary, what it was taken from)."""
+        from transformers.models.auto.configuration_auto import CONFIG_MAPPING, AutoConfig
+
+        if real is not None:
+            data = json.loads((real / "config.json").read_text(encoding="utf-8"))
+            if data.get("model_type") in CONFIG_MAPPING:
+                config = CONFIG_MAPPING[data["model_type"]].from_dict(data)
+            else:  # its own code, which runs where the script says that it may; else transformers says what is wrong
+                trust = kwargs.get("trust_remote_code")
+                config = AutoConfig.from_pretrained.__wrapped__(AutoConfig, str(real), trust_remote_code=trust)
+            return type(config), {**config.to_dict(), **_auto_map(data)}, "of its own config"
+        own = getattr(cls, "config_class", None) or (cls if hasattr(cls, "model_type") else None)
+        if own is not None:
+            return own, own().to_dict(), f"of the same class ({own.model_type})"
+        kind = kind_of(name, list(CONFIG_MAPPING.keys()))
+        told = f"of the architecture that its name tells ({kind})" if kind else f"of another architecture ({GENERIC})"
+        config = CONFIG_MAPPING[kind or GENERIC]()
+        return type(config), config.to_dict(), told + ", since nothing of it is here"
+
+    def _give_weights(self, folder, cls, kwargs):
+        """Saves weights for the class that will load them, once each folder."""
+        if self.world.has_weights(folder):
+            return
+        from transformers import AutoConfig
+
+        trust = {"trust_remote_code": True} if kwargs.get("trust_remote_code") else {}
+        config = AutoConfig.from_pretrained(str(folder), **trust)
+        build = getattr(cls, "from_config", None) if hasattr(cls, "_model_mapping") else cls
+        try:
+            model = build(config, **(trust if build is not cls else {}))
+        except ValueError:
+            return  # no model of that kind for this config: the script's own call will say so
+        model.save_pretrained(str(folder))
+
+
+def redirect(cls, choose):
+    """Wraps a class's from_pretrained: a name that is not here becomes a small folder, all else is passed on.
+
+    Args:
+        cls: The class.
+        choose: A function of (class, name, keywords) that gives (folder, keywords), and the class where it is another;
+            None leaves the call as it is.
+    """
+    original = vars(cls)["from_pretrained"].__func__
+
+    @functools.wraps(original)
+    def from_pretrained(cls, *args, **kwargs):
+        name = args[0] if args else kwargs.get("pretrained_model_name_or_path")
+        chosen = choose(cls, name, kwargs) if isinstance(name, (str, os.PathLike)) else None
+        if chosen is None:
+            return original(cls, *args, **kwargs)
+        folder, kwargs, *other = chosen
+        kwargs.pop("pretrained_model_name_or_path", None)
+        return original(other[0] if other else cls, folder, *args[1:], **kwargs)
+
+    cls.from_pretrained = classmethod(from_pretrained)
+
+
+def kind_of(name, kinds):
+    """The model type that a repository's name tells: the longest that it contains, letters and digits alone.
+
+    Args:
+        name: Such as "Qwen/Qwen3-0.6B".
+        kinds: All that transformers registers.
+
+    Returns:
+        The type, or "".
+    """
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    found = [kind for kind in kinds if re.sub(r"[^a-z0-9]", "", kind) in plain]
+    return max(found, key=len, default="")
+
+
+def _architectures(kind):
+    """What a real config says of its class, where nothing real is here: that of a causal language model."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    name = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)
+    return [name] if isinstance(name, str) else None
+
+
+def _auto_map(data):
+    return {"auto_map": data["auto_map"]} if "auto_map" in data else {}
+
+
+def _copied(source, target, endings):
+    """Copies the files of a folder that end so, none of them large; says whether there was one."""
+    found = False
+    for path in source.iterdir():
+        if path.name.endswith(endings) and path.is_file() and path.stat().st_size <= FILE_LIMIT:
+            shutil.copyfile(str(path), str(target / path.name))
+            found = True
+    return found
+
+
+def _chat_template(folder):
+    try:
+        return (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    except (OSError, TypeError):
+        return None

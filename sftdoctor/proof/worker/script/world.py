@@ -1,0 +1,84 @@
+"""What all replacements share: where to work, what was asked for, and the list of what was replaced."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+WEIGHTS = (".safetensors", ".bin", ".pt", ".gguf")
+
+
+class World:
+    """One run of a script.
+
+    Args:
+        request: The JSON argument: folder, root, script, arguments, device, models, columns.
+        emit: Where the events go.
+    """
+
+    def __init__(self, request, emit):
+        self.request = request
+        self.emit = emit
+        self.folder = Path(os.path.realpath(request["folder"]))
+        """Everything is written below it."""
+        self._told = set()
+        self.made = []
+        """Columns of every data set that was made up."""
+
+    def replaced(self, what):
+        """Tells once that something of the script's was replaced.
+
+        Args:
+            what: A sentence's beginning: "the data set x by 32 made-up rows".
+        """
+        if what not in self._told:
+            self._told.add(what)
+            self.emit("replaced", text=what)
+
+    @property
+    def torch(self):
+        """The torch that the script, or what it imports, has imported; None before."""
+        return sys.modules.get("torch")
+
+    @property
+    def cuda(self):
+        """Whether torch sees a GPU that may be used."""
+        if self.request.get("device") == "cpu" or not hasattr(self.torch, "cuda"):
+            return False
+        return self.torch.cuda.is_available()
+
+    def is_inside(self, path):
+        """Whether a path lies in the folder that everything is written to."""
+        try:
+            real = os.path.realpath(os.fspath(path))
+        except (TypeError, ValueError):
+            return False
+        return real == str(self.folder) or real.startswith(str(self.folder) + os.sep)
+
+    def inside(self, path):
+        """Where something goes that the script wants to write to that path.
+
+        Args:
+            path: Absolute or relative.
+
+        Returns:
+            The same path where it lies in the folder, else one in the folder.
+        """
+        if not isinstance(path, (str, os.PathLike)) or self.is_inside(path):
+            return path
+        other = self.folder / "outside" / os.path.realpath(os.fspath(path)).lstrip(os.sep)
+        other.parent.mkdir(parents=True, exist_ok=True)
+        self.replaced(f"what it saves to {os.fspath(path)} by a temporary folder")
+        return str(other)
+
+    def has_weights(self, path):
+        """Whether a path is a folder with weights that the script may load as they are: copied, or saved by itself."""
+        return self.is_inside(path) and os.path.isdir(path) and any(n.endswith(WEIGHTS) for n in os.listdir(path))
+
+
+def is_installed(module):
+    """Whether a top-level module could be imported."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False

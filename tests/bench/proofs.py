@@ -1,0 +1,111 @@
+"""Does `prove --script` say of public scripts what really happened to them?
+
+    python -m tests.bench.proofs TABLE --torch 2.13.0 --stacks FOLDER [--stack S4] [--only ID]
+
+TABLE has one row a script and stack: `source` ("distribution==version:path"), `argv`, `pins`, `python`, `outcome`, and
+of a failure its first `exception` and `message`. Each stack is built once below FOLDER (with the torch that is given, a
+version or a wheel), then each script is run there, made small. A failure counts as the same where the exception is of
+the same kind and its message shares the row's names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+NAMES = re.compile(r"'([^']+)'")
+FREE = ("torch", "numpy")
+"""Not pinned: torch is given, and numpy's release goes with the Python that runs this."""
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def build(folder: Path, row: Row, torch: str) -> Path:
+    """The environment of a row's stack; it stays for the next run."""
+    venv = folder / str(row["stack"])
+    if venv.exists():
+        return venv
+    overrides = folder / f"{row['stack']}.txt"
+    overrides.write_text(f"torch @ file://{torch}\n" if Path(torch).exists() else f"torch=={torch}\n")
+    pins = [f"{name}=={version}" for name, version in row["pins"].items() if name not in FREE]
+    install = ["uv", "pip", "install", "--quiet", "--python", str(venv), "--overrides", str(overrides), "torch"]
+    subprocess.run(["uv", "venv", "--quiet", "--python", PYTHON, str(venv)], check=True)
+    # rich: what trl's own scripts import, and older trl did not require
+    subprocess.run([*install, *pins, "rich"], check=True)
+    return venv
+
+
+def script_of(folder: Path, row: Row) -> Path:
+    """The row's script, out of its distribution."""
+    requirement, path = row["source"].split(":", 1)
+    target = folder / "scripts" / requirement
+    if not target.exists():
+        command = ["uv", "pip", "install", "--quiet", "--no-deps", "--target", str(target), requirement]
+        subprocess.run(command, check=True)
+    return target / path
+
+
+def beside(venv: Path, row: Row) -> None:
+    """Install what a script is part of, alone: it imports its own package."""
+    requirement = row["source"].partition(":")[0]
+    if requirement.partition("==")[0] not in row["pins"]:
+        command = ["uv", "pip", "install", "--quiet", "--python", str(venv), "--no-deps", requirement]
+        subprocess.run(command, check=True)
+
+
+def is_same(row: Row, failure: Row) -> bool:
+    """Whether a proof failed as the row did."""
+    if row.get("exception") != failure["exception"]:
+        return False
+    names = NAMES.findall(row.get("message") or "")
+    return not names or any(name in failure["message"] for name in names)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--torch", default="2.13.0")
+    parser.add_argument("--stacks", type=Path, required=True)
+    parser.add_argument("--stack", action="append")
+    parser.add_argument("--only", action="append")
+    given = parser.parse_args()
+    rows = [json.loads(line) for line in given.table.read_text().splitlines()]
+    rows = [row for row in rows if not given.stack or row["stack"] in given.stack]
+    rows = [row for row in rows if not given.only or row["id"] in given.only]
+    given.stacks.mkdir(parents=True, exist_ok=True)
+    counts: Counter[str] = Counter()
+    for row in rows:
+        venv = build(given.stacks, row, given.torch)
+        script = script_of(given.stacks, row)
+        beside(venv, row)
+        command = [sys.executable, "-m", "sftdoctor", "prove", "--python", str(venv), "--script", str(script)]
+        command += ["--format", "json", "--timeout", "300", "--", *row["argv"]]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=given.stacks)
+        try:
+            proof = json.loads(done.stdout)
+        except ValueError:
+            counts["no proof"] += 1
+            print(f"no proof     {row['stack']} {row['id']} {done.stderr[-300:]}", flush=True)
+            continue
+        failure = proof["failure"] or {"exception": "", "message": proof["reason"]}
+        if row["outcome"] == "pass":
+            kind = f"pass → {proof['verdict']}"
+        else:
+            kind = f"fail → {proof['verdict']}" + (
+                ", same" if proof["failure"] and is_same(row, failure) else ", another" if proof["failure"] else ""
+            )
+        counts[kind] += 1
+        told = f"{failure['exception']} {failure['message'][:140]!r}" if kind != "pass → passed" else ""
+        wanted = f" (row: {row.get('exception')} {row.get('message')!r:.100})" if kind.endswith("another") else ""
+        print(f"{kind:22} {proof['seconds']:4.0f} s {row['stack']} {row['id']} {told}{wanted}", flush=True)
+    print(dict(counts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Running scripts, as far as that needs no library: how they end, and that nothing gets out. Real processes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from sftdoctor.errors import UsageError
+from sftdoctor.model import Distribution, Environment, Proof, Target, TargetKind
+from sftdoctor.proof.runner import NEEDED
+from sftdoctor.proof.script import prove_script
+
+
+@pytest.fixture
+def environment() -> Environment:
+    """This very interpreter, said to have all that a run needs."""
+    found = {name: Distribution(name, "1.0") for name in NEEDED}
+    return Environment(Target(TargetKind.INTERPRETER, sys.executable, "3.11.7"), "3.11.7", distributions=found)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path
+
+
+def run(environment: Environment, source: str, arguments: Sequence[str] = (), **options: float) -> Proof:
+    Path("train.py").write_text(source)
+    return prove_script(environment, Path("train.py"), arguments, timeout=options.get("timeout", 60))
+
+
+@pytest.mark.parametrize(
+    ("source", "verdict", "said"),
+    [
+        ("print('hello')", "not-possible", "no training step"),
+        ("raise SystemExit(0)", "not-possible", "no training step"),
+        ("import nowhere", "failed", "ModuleNotFoundError: No module named 'nowhere'"),
+        ("x = {}\nx['a']", "failed", "KeyError: 'a'"),
+        ("raise SystemExit(3)", "failed", "SystemExit: the script left with 3"),
+        ("import os\nos._exit(7)", "failed", "Exit: the process ended by itself with exit status 7"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "failed", "SIGSEGV"),
+        ("import time\ntime.sleep(60)", "failed", "Timeout"),
+    ],
+)
+def test_how_scripts_end(source: str, verdict: str, said: str, environment: Environment, home: Path) -> None:
+    proof = run(environment, source, timeout=3 if "sleep" in source else 60)
+    failure = proof.failure
+    assert proof.verdict == verdict
+    assert said in (f"{failure.exception}: {failure.message}" if failure else proof.reason)
+    assert proof.script == "train.py"
+
+
+def test_it_sees_its_arguments_its_folder_and_its_neighbours(environment: Environment, home: Path) -> None:
+    Path("data.py").write_text("ROWS = 3\n")
+    source = (
+        "import os, sys, data\n"
+        "if __name__ == '__main__':\n"
+        "    raise ValueError(sys.argv[1:], data.ROWS, os.path.basename(sys.argv[0]), os.getcwd())\n"
+    )
+    failure = run(environment, source, ["--lr", "1e-4"]).failure
+    assert failure is not None
+    assert failure.message == f"(['--lr', '1e-4'], 3, 'train.py', '{Path.cwd()}')"
+    assert f'File "{Path.cwd()}/train.py", line 3' in failure.traceback
+    assert "runpy" not in failure.traceback
+
+
+def test_the_word_of_argparse_is_kept(environment: Environment, home: Path) -> None:
+    failure = run(environment, "import argparse\nargparse.ArgumentParser().parse_args()", ["--nope"]).failure
+    assert failure is not None
+    assert "unrecognized arguments: --nope" in failure.traceback
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "open('{outside}/a', 'w')",
+        "import pathlib; pathlib.Path('{outside}/new').mkdir()",
+        "import os; os.remove('{outside}/kept')",
+        "import os; os.rename('kept', '{outside}/b')",
+        "import shutil; shutil.rmtree('{outside}')",
+        "import socket; socket.create_connection(('192.0.2.1', 80), timeout=5)",
+        "import urllib.request; urllib.request.urlopen('http://example.invalid')",
+        "import os; os.system('pip install nothing-at-all')",
+        "import subprocess, sys; subprocess.run([sys.executable, '-m', 'pip', 'install', 'nothing-at-all'])",
+        "import subprocess; subprocess.run('uv pip install nothing-at-all', shell=True)",
+    ],
+)
+def test_nothing_gets_out(source: str, environment: Environment, home: Path) -> None:
+    outside = home / "outside"
+    outside.mkdir()
+    (outside / "kept").write_text("kept")
+    proof = run(environment, source.format(outside=outside))
+    assert proof.verdict == "not-possible"
+    assert "a proof" in proof.reason
+    assert [path.name for path in outside.iterdir()] == ["kept"]
+
+
+def test_what_it_writes_beside_itself_stays_in_the_copy(environment: Environment, home: Path) -> None:
+    source = "import os\nopen('a.txt', 'w').write('a')\nos.makedirs('out/b')\nos.remove('train.py')\n1 / 0"
+    failure = run(environment, source).failure
+    assert failure is not None
+    assert failure.exception == "ZeroDivisionError"
+    assert [path.name for path in Path.cwd().iterdir()] == ["train.py"]
+
+
+@pytest.mark.parametrize("name", ["nowhere.py", "train.ipynb", "."])
+def test_what_is_no_script(name: str, environment: Environment, home: Path) -> None:
+    Path("train.ipynb").write_text("{}")
+    with pytest.raises(UsageError, match="no Python script"):
+        prove_script(environment, Path(name))
