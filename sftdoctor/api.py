@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sftdoctor import jobs, showing
 from sftdoctor.errors import UsageError
 from sftdoctor.logs import read_blocks
-from sftdoctor.model import Explanation, FixResult, Proof, Report
+from sftdoctor.model import Explanation, FixResult, Proof, Report, run_name
 from sftdoctor.settings import Settings, split_ids
 
 if TYPE_CHECKING:
@@ -147,9 +149,13 @@ def undo(id: str | None = None, *, force: bool = False) -> UndoResult:
 def prove(
     *,
     python: PathLike | None = None,
+    model: PathLike | None = None,
     quantization: Iterable[str] = (),
     script: PathLike | None = None,
     arguments: Iterable[str] = (),
+    settings: Mapping[str, object] = MappingProxyType({}),
+    matrix: bool = False,
+    trust_remote_code: bool = False,
     timeout: float = 600.0,
     rules: PathLike | Iterable[PathLike] = (),
 ) -> Proof:
@@ -157,9 +163,14 @@ def prove(
 
     Args:
         python: Interpreter, venv or conda folder; None for the active one, else the running interpreter.
+        model: Model type, class, folder, config.json or cached name of the architecture to train, made small; None for
+            a tiny Llama. Nothing is downloaded.
         quantization: nf4, fp4, int8 or none; nothing for nf4 on a GPU, nf4 and int8 on a CPU.
         script: A script of your own to run instead, made small. It is executed.
         arguments: Its command line.
+        settings: As the libraries name them: {"use_dora": True, "optim": "adamw_8bit"}.
+        matrix: Try every quantization, and each setting alone.
+        trust_remote_code: Run the code that lies in the model's folder.
         timeout: Seconds.
         rules: Folders with more rules, to match a failure with.
 
@@ -169,8 +180,9 @@ def prove(
     Raises:
         SftDoctorError: It could not be started.
     """
-    given = {name: value for name, value in locals().items() if name != "given"}
-    return jobs.prove(_settings(given))
+    given = {name: value for name, value in locals().items() if name != "settings"}
+    chosen = tuple(run_name("", settings).split())  # as --set takes them
+    return jobs.prove(replace(_settings(given), set=chosen))
 
 
 def explain(

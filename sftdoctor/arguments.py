@@ -57,7 +57,9 @@ COMMAND_EXAMPLES = {
 """,
     "prove": """\
   sftdoctor prove --python .venv
-  sftdoctor prove --quantization nf4 --timeout 300
+  sftdoctor prove --model qwen3 --quantization nf4 --timeout 300
+  sftdoctor prove --model ./my-model --set use_dora=true --set optim=paged_adamw_8bit
+  sftdoctor prove --matrix          which settings work here, as a table
   sftdoctor prove --script train.py -- --bf16   run your own script, made small
 """,
     "explain": """\
@@ -298,6 +300,18 @@ def _script(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--script", metavar="FILE", help=text)
 
 
+def _proof(parser: argparse.ArgumentParser) -> None:
+    text = "architecture to train, made small: a model type (qwen3), a class, a folder, a config.json, a cached name"
+    parser.add_argument("--model", metavar="NAME|PATH", help=text)
+    text = "run the code that lies in the model's folder"
+    parser.add_argument("--trust-remote-code", action="store_true", help=text)
+    text = "a setting as the libraries name it: use_dora=true, optim=adamw_8bit (may be repeated; README lists them)"
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--set", metavar="KEY=VALUE", action="append", help=text)
+    text = "try every quantization, and each setting alone; print what works here as a table"
+    group.add_argument("--matrix", action="store_true", help=text)
+
+
 def _log(parser: argparse.ArgumentParser) -> None:
     text = "file with a traceback or log, or the id of a rule (default: standard input)"
     parser.add_argument("log", nargs="?", metavar="LOG", default=None, help=text)
@@ -343,7 +357,7 @@ COMMANDS: dict[str, tuple[str, tuple[Adder, ...]]] = {
     "undo": ("put back exactly what an earlier fix changed", (_undo,)),
     "prove": (
         "train a real LoRA SFT step in the target",
-        (_python, _script, _quantization, _timeout, *_RULES, _PLAIN),
+        (_python, _script, _proof, _quantization, _timeout, *_RULES, _PLAIN),
     ),
     "explain": ("a traceback or training log: the cause and the remedy", (_log, _target, *_RULES, _verbose, _PLAIN)),
     "rules": ("list the rules, show one's page, test them, write their pages", (_words, *_RULES, _PLAIN)),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sftdoctor import __version__
 from sftdoctor.errors import RepairError, UsageError
 from sftdoctor.model import Edit, Explanation, Failure, Finding, FixResult, Plan, Proof, Report, TargetKind
-from sftdoctor.reading import Progress, cache_of, read_keep, read_rules, read_target, silent, split_keep
+from sftdoctor.reading import Progress, cache_of, find_model, read_keep, read_rules, read_target, silent, split_keep
 from sftdoctor.settings import Settings
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _apply(checker: Checker, before: Report, plan: Plan, progress: Progress) -> 
         before.environment,
         before=before,
         check=lambda: type(checker)(settings, progress).check(),
-        prove=(lambda: prove(settings, progress)) if before.environment.target.prefix else None,
+        prove=(lambda: prove(replace(settings, model=None), progress)) if before.environment.target.prefix else None,
         on_event=_listener(progress),
     )
 
@@ -184,7 +184,8 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     """Train a real LoRA SFT step in the target.
 
     Args:
-        settings: python, quantization, script with its arguments, timeout and rules are looked at.
+        settings: python, model, trust_remote_code, quantization, set, matrix, script with its arguments, timeout and
+            rules are looked at.
         progress: Told what is being done.
 
     Returns:
@@ -194,9 +195,13 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
         SftDoctorError: It could not be started.
     """
     from sftdoctor.explanation import explain as match
+    from sftdoctor.proof import options
     from sftdoctor.proof.runner import prove as run
     from sftdoctor.proof.script import prove_script
 
+    chosen = options.parse(settings.set, settings.quantization)
+    runs = options.matrix() if settings.matrix else options.specs(settings.quantization, chosen)
+    model = _asked_model(settings)
     rules, _ = read_rules(settings)
     environment = read_target(replace(settings, pins=None, snapshot=None, gpu=None), progress)
 
@@ -214,8 +219,24 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
         return prove_script(
             environment, script, settings.arguments, timeout=settings.timeout, on_event=listen, match=known
         )
-    quantizations = settings.quantization or None
-    return run(environment, quantizations=quantizations, timeout=settings.timeout, on_event=listen, match=known)
+    return run(
+        environment,
+        runs=runs,
+        settings=chosen,
+        model=model,
+        timeout=settings.timeout,
+        on_event=listen,
+        match=known,
+    )
+
+
+def _asked_model(settings: Settings) -> dict[str, Any] | None:
+    """The model to prove, as the worker takes it."""
+    if settings.model is None:
+        return None
+    path = find_model(settings.model)
+    where = None if path is None else str(path)
+    return {"name": settings.model, "path": where, "trust_remote_code": settings.trust_remote_code}
 
 
 def explain(lines: Iterable[str], settings: Settings, progress: Progress = silent) -> Explanation:
@@ -244,7 +265,7 @@ def explain(lines: Iterable[str], settings: Settings, progress: Progress = silen
 
 def describe(event: Mapping[str, Any]) -> str:
     """One line about an event of the proof's worker; "" for one that is not worth a line."""
-    name = event.get("quantization")
+    name = event.get("run")
     prefix = f"proof in {name}" if name else "proof"
     if event.get("event") == "step":
         loss = event.get("loss")

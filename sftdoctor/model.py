@@ -672,7 +672,35 @@ class Proof(Shown):
     """The script that was run; empty where a tiny model was trained by ours."""
     replaced: tuple[str, ...] = ()
     """What of the script's outside world was replaced, and by what."""
+    """One a quantisation or setting, where several were asked for."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What it was given beside the quantisation, as the libraries name it."""
+    model: str = ""
+    """The class that was trained; empty for the tiny Llama that is trained where no model is named."""
+    notes: tuple[str, ...] = ()
+    """What was done to make that model small, a sentence each."""
     certificate: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Quantisation and settings: "nf4 use_dora=true"."""
+        return run_name(self.quantization, self.settings)
+
+
+def run_name(quantization: str, settings: Mapping[str, Any]) -> str:
+    """What a run is called: "nf4 use_dora=true".
+
+    Args:
+        quantization: nf4, fp4, int8 or none.
+        settings: Key → True, False, a word, or a list of words.
+    """
+    return " ".join([quantization, *(f"{key}={_spelt(value)}" for key, value in settings.items())])
+
+
+def _spelt(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 @dataclass(frozen=True, repr=False)

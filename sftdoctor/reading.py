@@ -69,6 +69,34 @@ def read_target(settings: Settings, progress: Progress = silent) -> Environment:
     return environment
 
 
+def find_model(name: str) -> Path | None:
+    """Where a model that somebody named lies on this machine. Nothing is downloaded.
+
+    Args:
+        name: A folder with a config.json, such a file, or a name in the Hugging Face cache.
+
+    Returns:
+        The folder or the file; None where the name may be that of a model type or a class.
+
+    Raises:
+        UsageError: The folder holds no config.json, or the name is that of a repository which is not in the cache.
+    """
+    from sftdoctor.workload.localmodels import cached_model
+
+    path = Path(name)
+    if path.is_file() or (path / "config.json").is_file():
+        return path.absolute()
+    if path.is_dir():
+        raise UsageError(f"{name} holds no config.json", "Name a model's folder, or its config.json itself.")
+    cached = cached_model(name)
+    if cached is None and not name.isidentifier() and ("/" in name or name.endswith(".json")):
+        raise UsageError(
+            f"{name} is not there, and not in the Hugging Face cache; nothing is downloaded",
+            "Name a folder, a config.json, or the architecture alone: --model qwen3.",
+        )
+    return cached
+
+
 def _existing(name: str) -> Path:
     path = Path(name)
     if not path.is_file():

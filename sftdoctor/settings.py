@@ -61,6 +61,11 @@ class Settings:
     quantization: tuple[str, ...] = ()
     script: str | None = None
     """Script that prove runs, with the arguments after `--`."""
+    set: tuple[str, ...] = ()
+    """KEY=VALUE, settings of a proof."""
+    matrix: bool = False
+    trust_remote_code: bool = False
+    """Whether a proof may run the code that lies in a model's folder."""
     given: tuple[str, ...] = ()
     """The words of the command line that name the target and the workload, to repeat in advice."""
 
@@ -102,8 +107,9 @@ def make_settings(options: Mapping[str, Any], arguments: tuple[str, ...], folder
     for name in LISTS:
         if name in given:
             given[name] = split_ids(given[name])
-    if "write" in given:
-        given["write"] = tuple(given["write"])
+    for name in ("write", "set"):
+        if name in given:
+            given[name] = tuple(given[name])
     if "rules" in given:
         given["rules"] = tuple(given["rules"])
     given["paths"] = tuple(given.get("paths", ()))

@@ -2,74 +2,45 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sftdoctor.errors import ProofError
-from sftdoctor.model import Check, Environment, Failure, Finding, Proof, TargetKind
+from sftdoctor.model import Environment, Failure, Finding, Proof, TargetKind
 from sftdoctor.proof.certificate import certify
+from sftdoctor.proof.options import FOUR_BIT, RunSpec
 from sftdoctor.proof.process import WORKER, End, WorkerProcess
+from sftdoctor.proof.story import Event, RunStory, Story
 
 NEEDED = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
 """Distributions without which no SFT run can begin; bitsandbytes alone may be missing."""
-FOUR_BIT = ("nf4", "fp4")
-QUANTIZATIONS = (*FOUR_BIT, "int8", "none")
-_LONGEST_MESSAGE = 4000
-
-Event = Mapping[str, Any]
-"""What the worker reports: `event` is stage, progress, stack, plan, started, check, figure, step, passed, failure,
-not_possible or finished; `quantization` says which run it belongs to, None for all."""
-
-
-@dataclass
-class _Run:
-    """What was heard about one quantisation."""
-
-    quantization: str
-    stage: str = "load"
-    checks: list[Check] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
-    verdict: str = ""
-    failure: Failure | None = None
-    reason: str = ""
-
-
-@dataclass
-class _Story:
-    """What was heard at all, over one worker or, where one died, several."""
-
-    runs: dict[str, _Run] = field(default_factory=dict)
-    planned: tuple[str, ...] = ()
-    stage: str = "import"
-    stack: dict[str, Any] = field(default_factory=dict)
-    failure: Failure | None = None
-    """A failure of all runs, such as an import."""
-    reason: str = ""
-    finished: bool = False
+Match = Callable[[Failure], tuple[Finding, ...]]
 
 
 def prove(
     environment: Environment,
     *,
-    quantizations: Sequence[str] | None = None,
+    runs: Sequence[RunSpec] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    model: Mapping[str, Any] | None = None,
     device: str | None = None,
     timeout: float = 600.0,
     memory_limit: int | None = None,
     on_event: Callable[[Event], None] | None = None,
-    match: Callable[[Failure], tuple[Finding, ...]] | None = None,
+    match: Match | None = None,
     worker: Path = WORKER,
 ) -> Proof:
-    """Trains a tiny model in the target as a 4-bit LoRA SFT run would, and checks that it learns.
+    """Trains a small model in the target as a LoRA SFT run would, and checks that it learns.
 
     Args:
         environment: The target; it must be an interpreter.
-        quantizations: nf4, fp4, int8 or none, in that order of running; None for nf4 on a GPU, nf4 and int8 on a CPU.
+        runs: What to run, in that order; None for nf4 on a GPU, nf4 and int8 on a CPU.
+        settings: For those runs where none are named; see options.OPTIONS.
+        model: {"name", "path", "trust_remote_code"} of the architecture to train; None for a tiny Llama.
         device: cpu or cuda; None for the GPU where torch sees one.
         timeout: Seconds for all of it.
         memory_limit: Bytes of resident memory at which the run is killed; None for no limit.
@@ -82,24 +53,24 @@ def prove(
         not possible otherwise, with the reason.
 
     Raises:
-        ProofError: There is nothing that could be run: no interpreter, no torch, no trl.
+        ProofError: There is nothing that could be run: no interpreter, no torch, no trl, no such model.
     """
     require_runnable(environment)
-    unknown = [name for name in quantizations or () if name not in QUANTIZATIONS]
-    if unknown:
-        raise ProofError(f"unknown quantization {unknown[0]!r}", f"One of {', '.join(QUANTIZATIONS)}.")
     begun = time.monotonic()
-    story = _Story(planned=tuple(quantizations or ()))
-    asked: tuple[str, ...] | None = tuple(quantizations) if quantizations else None
+    story = Story(planned=tuple(run.name for run in runs or ()))
+    asked = None if runs is None else [run.request() for run in runs]
+    request: dict[str, Any] = {"device": device, "settings": dict(settings or {}), "model": model}
     while True:
-        request = {"device": device, "quantizations": asked}
-        end = _follow(environment, request, story, begun + timeout, memory_limit, on_event, worker)
+        end = _follow(environment, {**request, "runs": asked}, story, begun + timeout, memory_limit, on_event, worker)
         if not story.finished:
-            _bury(story, end, timeout)
-        asked = tuple(name for name in story.planned if name not in story.runs)
+            story.bury(end, timeout)
         # One that died takes the next ones with it, unless they get a worker of their own.
-        if story.finished or story.failure or not asked or end.kind == "timeout":
+        left = [name for name in story.planned if name not in story.runs]
+        if story.finished or story.failure or not left or end.kind == "timeout":
             break
+        known = {one["name"]: one for one in asked or ()}
+        own = {"settings": request["settings"]}  # where no runs were named, each has the name of its quantization
+        asked = [known.get(name, {"name": name, "quantization": name, **own}) for name in left]
     proof = _combine(story, time.monotonic() - begun, match)
     return replace(proof, certificate=certify(proof, environment, story.stack))
 
@@ -135,7 +106,7 @@ def require_runnable(environment: Environment) -> None:
 def _follow(
     environment: Environment,
     request: Mapping[str, Any],
-    story: _Story,
+    story: Story,
     deadline: float,
     memory_limit: int | None,
     on_event: Callable[[Event], None] | None,
@@ -146,11 +117,11 @@ def _follow(
         with WorkerProcess(environment.target.path, request, Path(folder), worker) as process:
             clock = time.monotonic()
             for event in process.listen(deadline, memory_limit):
-                run = story.runs.get(str(event.get("quantization")))
+                run = story.runs.get(str(event.get("run")))
                 if run is not None:
                     run.seconds += time.monotonic() - clock
                 clock = time.monotonic()
-                _note(story, event)
+                story.note(event)
                 if on_event is not None:
                     on_event(event)
         end = process.end or End("exit", 0)
@@ -158,83 +129,7 @@ def _follow(
         return end
 
 
-def _note(story: _Story, event: Event) -> None:
-    """Files one event."""
-    kind, name = event["event"], event.get("quantization")
-    if kind == "started" and isinstance(name, str):
-        story.runs[name] = _Run(name)
-    run = story.runs.get(name) if isinstance(name, str) else None
-    if kind == "plan":
-        story.planned = story.planned or tuple(map(str, event.get("quantizations") or ()))
-    elif kind == "stack":
-        story.stack.update({key: value for key, value in event.items() if key not in ("event", "quantization")})
-    elif kind == "stage":
-        story.stage = str(event.get("stage"))
-        if run is not None:
-            run.stage = story.stage
-    elif kind == "finished":
-        story.finished = True
-    elif kind in ("failure", "not_possible") and run is None:
-        story.failure = _failure(event) if kind == "failure" else None
-        story.reason = str(event.get("reason", ""))
-        story.finished = True
-    elif run is not None:
-        _note_run(run, kind, event)
-
-
-def _note_run(run: _Run, kind: str, event: Event) -> None:
-    if kind == "check":
-        run.checks.append(Check(str(event.get("name")), event.get("passed") is True, event.get("value")))
-    elif kind == "figure":
-        run.figures[str(event.get("name"))] = event.get("value")
-    elif kind == "passed":
-        run.verdict = "passed"
-    elif kind == "not_possible":
-        run.verdict, run.reason = "not-possible", str(event.get("reason"))
-    elif kind == "failure":
-        run.verdict, run.failure = "failed", _failure(event)
-
-
-def _failure(event: Event) -> Failure:
-    return Failure(
-        stage=str(event.get("stage")),
-        exception=str(event.get("exception")),
-        message=str(event.get("message"))[:_LONGEST_MESSAGE],
-        traceback=str(event.get("traceback") or ""),
-    )
-
-
-def _bury(story: _Story, end: End, timeout: float) -> None:
-    """Makes a failure of a worker that ended without saying why."""
-    exception, message = obituary(end, timeout)
-    failure = Failure(story.stage, exception, f"{message} in stage {story.stage}", str(story.stack.get("output", "")))
-    open_runs = [run for run in story.runs.values() if not run.verdict]
-    for run in open_runs:
-        run.verdict = "failed"
-        run.failure = replace(failure, stage=run.stage)
-    if not open_runs:
-        story.failure = failure
-
-
-def obituary(end: End, timeout: float) -> tuple[str, str]:
-    """Kind and words of the failure of a worker that ended without saying why.
-
-    Args:
-        end: How it ended.
-        timeout: Seconds that it had.
-    """
-    if end.kind == "timeout":
-        return "Timeout", f"no end after {timeout:g} s: it hung"
-    if end.kind == "memory":
-        return "MemoryLimit", "it was ended at its memory limit"
-    if end.kind == "signal":
-        name = signal.Signals(end.code).name if end.code in set(signal.Signals) else f"signal {end.code}"
-        why = " (most often the system's out-of-memory killer)" if end.code == signal.SIGKILL else ""
-        return name, f"the process was killed by {name}{why}"
-    return "Exit", f"the process ended by itself with exit status {end.code}"
-
-
-def _combine(story: _Story, seconds: float, match: Callable[[Failure], tuple[Finding, ...]] | None) -> Proof:
+def _combine(story: Story, seconds: float, match: Match | None) -> Proof:
     device = str(story.stack.get("device", "cpu"))
     runs = tuple(_proof_of(run, device, match) for run in story.runs.values())
     unrun = tuple(f"{name}: it was not reached" for name in story.planned if name not in story.runs)
@@ -243,12 +138,14 @@ def _combine(story: _Story, seconds: float, match: Callable[[Failure], tuple[Fin
         return Proof(
             verdict="failed" if failure else "not-possible",
             device=device,
-            quantization=story.planned[0] if story.planned else "nf4",
+            quantization=story.planned[0].partition(" ")[0] if story.planned else "nf4",
             seconds=seconds,
             failure=failure,
             reason=story.reason,
             not_settled=() if failure is None or failure.stage == "import" else unrun,
             runs=runs,
+            model=story.model,
+            notes=story.notes,
         )
     shown = _most_telling(runs)
     return replace(
@@ -256,6 +153,8 @@ def _combine(story: _Story, seconds: float, match: Callable[[Failure], tuple[Fin
         seconds=seconds,
         not_settled=_not_settled(story, runs) + unrun,
         runs=runs if len(runs) > 1 else (),
+        model=story.model,
+        notes=story.notes,
     )
 
 
@@ -272,12 +171,13 @@ def _most_telling(runs: Sequence[Proof]) -> Proof:
     return (impossible or passed)[0]
 
 
-def _proof_of(run: _Run, device: str, match: Callable[[Failure], tuple[Finding, ...]] | None) -> Proof:
+def _proof_of(run: RunStory, device: str, match: Match | None) -> Proof:
     per_step, peak = run.figures.get("seconds_per_step"), run.figures.get("peak_memory_bytes")
     return Proof(
         verdict=run.verdict,
         device=device,
         quantization=run.quantization,
+        settings=run.settings,
         checks=tuple(run.checks),
         seconds=run.seconds,
         seconds_per_step=float(per_step) if isinstance(per_step, (int, float)) else None,
@@ -287,15 +187,15 @@ def _proof_of(run: _Run, device: str, match: Callable[[Failure], tuple[Finding, 
     )
 
 
-def _explained(failure: Failure | None, match: Callable[[Failure], tuple[Finding, ...]] | None) -> Failure | None:
+def _explained(failure: Failure | None, match: Match | None) -> Failure | None:
     if failure is None or match is None:
         return failure
     return replace(failure, findings=match(failure))
 
 
-def _not_settled(story: _Story, runs: Sequence[Proof]) -> tuple[str, ...]:
+def _not_settled(story: Story, runs: Sequence[Proof]) -> tuple[str, ...]:
     """What these runs leave open, in plain words."""
-    found = [f"{run.quantization}: {run.reason}" for run in runs if run.verdict == "not-possible"]
+    found = [f"{run.name}: {run.reason}" for run in runs if run.verdict == "not-possible"]
     if any(run.figures.get("marked_as_4bit") for run in story.runs.values()):
         found.append(
             "4-bit layers: the model was left as it is and only marked as 4-bit, so that what trl and peft do to "

@@ -16,7 +16,8 @@ from sftdoctor.model import Check, Environment, Failure, Finding, Proof
 from sftdoctor.proof.certificate import certify
 from sftdoctor.proof.copying import Copy, copy_folder
 from sftdoctor.proof.process import End, WorkerProcess
-from sftdoctor.proof.runner import Event, obituary, require_runnable
+from sftdoctor.proof.runner import require_runnable
+from sftdoctor.proof.story import Event, obituary
 
 TRIES = 4
 """Runs at most; one that lacked a column or split of a made-up data set is followed by one that has it."""

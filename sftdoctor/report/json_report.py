@@ -168,6 +168,9 @@ def proof_to_dict(proof: Proof) -> JSON:
         "reason": proof.reason,
         "device": proof.device,
         "quantization": proof.quantization,
+        "settings": _plain(dict(proof.settings)),
+        "model": proof.model,
+        "notes": list(proof.notes),
         "checks": [
             {"name": check.name, "passed": check.passed, "value": _plain(check.value)} for check in proof.checks
         ],

@@ -160,15 +160,31 @@ def proof(result: Proof) -> str:
 def _proof(result: Proof) -> list[str]:
     said = [f"## {plain(' '.join(words.proof_headline(result)))} ({result.seconds:.0f} s)", ""]
     said += [plain(clean(result.reason)), ""] if result.reason else []
+    said += [f"{plain(clean(words.trained(result)))}", ""] if result.model else []
+    if words.is_matrix(result):
+        said += _matrix(result)
     for run in result.runs or (result,):
-        said += _run(run)
+        said += [] if words.is_matrix(result) and run.failure is None else _run(run)
     for title, lines in (("Replaced:", result.replaced), ("Not settled here:", result.not_settled)):
         said += ["", title, "", *(f"- {plain(clean(line))}" for line in lines)] if lines else []
     return said
 
 
+def _matrix(result: Proof) -> list[str]:
+    rows = ["| | run | s a step | peak MiB | |", "| --- | --- | --- | --- | --- |"]
+    for run in result.runs:
+        cells = (
+            words.PROOFS[run.verdict][0],
+            code(clean(run.name)),
+            *words.figures(run),
+            plain(clean(words.came_to(run))),
+        )
+        rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return [*rows, ""]
+
+
 def _run(run: Proof) -> list[str]:
-    said = [f"### {plain(clean(f'{run.quantization} on {run.device}'))}", ""]
+    said = [f"### {plain(clean(f'{run.name} on {run.device}'))}", ""]
     for check in run.checks:
         sign = "✓" if check.passed else "✗"
         value = words.value_of(check.value)

@@ -31,8 +31,19 @@ def render(proof: Proof, console: Console) -> None:
         console.print(indent(as_text(say("your own code was run, with the world around it made small")), 2))
     if proof.reason:
         console.print(indent(as_text(clean(proof.reason)), 2))
-    for run in proof.runs or (proof,):
-        _print_run(run, console)
+    if proof.model:
+        console.print(indent(as_text(clean(words.trained(proof))), 2))
+    for note in proof.notes:
+        console.print(indent(as_text(Text(clean(note), "dim")), 4))
+    if words.is_matrix(proof):
+        console.print()
+        console.print(indent(_matrix(proof), 2))
+        for run in proof.runs:
+            if run.failure:
+                _print_run(run, console)
+    else:
+        for run in proof.runs or (proof,):
+            _print_run(run, console)
     _print_list(say("replaced:"), proof.replaced, console)
     _print_list(say("not settled here:"), proof.not_settled, console)
 
@@ -48,9 +59,21 @@ def _print_list(title: str, lines: Sequence[str], console: Console) -> None:
     console.print(indent(grid, 4))
 
 
+def _matrix(proof: Proof) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for title in ("", "run", "s a step", "peak MiB", ""):
+        grid.add_column(title, justify="right" if title[:1] in "sp" and title else "left", overflow="fold")
+    grid.add_row("", *(Text(say(title), "dim") for title in ("run", "s a step", "peak MiB")), "")
+    for run in proof.runs:
+        sign = words.PROOFS[run.verdict][0]
+        cells = (clean(run.name), *words.figures(run), clean(words.came_to(run)))
+        grid.add_row(Text(sign, SIGN_STYLES[sign]), *(as_text(cell) for cell in cells))
+    return grid
+
+
 def _print_run(run: Proof, console: Console) -> None:
     sign = words.PROOFS[run.verdict][0]
-    figures = [f"{run.quantization} on {run.device}"]
+    figures = [f"{run.name} on {run.device}"]
     if run.seconds_per_step is not None:
         figures.append(f"{run.seconds_per_step:.2f} s a step")
     if run.peak_memory_bytes:

@@ -43,6 +43,8 @@ OUTCOMES = {
     "refused": ("✗", "Refused: nothing was changed"),
     "planned": ("→", "The plan; nothing has been changed yet"),
 }
+MATRIX_FROM = 4
+"""Runs from which on a proof is shown as a table."""
 PROOFS = {
     "passed": ("✓", "Proved: a real LoRA SFT step runs here"),
     "failed": ("✗", "The proof failed"),
@@ -54,15 +56,6 @@ SCRIPT_PROOFS = {
     "not-possible": ("?", "{script} cannot be proved here"),
 }
 """The same where the user's own script was run."""
-
-
-def proof_headline(proof: Proof) -> tuple[str, str]:
-    """Sign and words of a proof's verdict."""
-    if not proof.script:
-        sign, said = PROOFS[proof.verdict]
-        return sign, say(said)
-    sign, said = SCRIPT_PROOFS[proof.verdict]
-    return sign, say(said, script=clean(proof.script))
 
 
 class Line(NamedTuple):
@@ -267,6 +260,48 @@ def outcome(result: FixResult) -> tuple[str, str]:
     if result.before.verdict is Verdict.UNKNOWN:
         return "?", "Nothing to repair in what could be judged"
     return "!", "There is no repair to offer for what was found"
+
+
+def proof_headline(proof: Proof) -> tuple[str, str]:
+    """Sign and words of a Proof's first line."""
+    if proof.script:
+        sign, said = SCRIPT_PROOFS[proof.verdict]
+        return sign, say(said, script=clean(proof.script))
+    if not is_matrix(proof):
+        sign, said = PROOFS[proof.verdict]
+        return sign, say(said)
+    met = Counter(run.verdict for run in proof.runs)
+    said = say(
+        "{n} runs tried: {works} work here, {fail} fail, {cannot} cannot be had here",
+        n=len(proof.runs),
+        works=met["passed"],
+        fail=met["failed"],
+        cannot=met["not-possible"],
+    )
+    return ("✗" if met["failed"] else PROOFS[proof.verdict][0]), said
+
+
+def is_matrix(proof: Proof) -> bool:
+    """Whether a proof has so many runs that a table shows them best."""
+    return len(proof.runs) >= MATRIX_FROM
+
+
+def trained(proof: Proof) -> str:
+    """What model was trained."""
+    return say("a small {model}, built from its config", model=proof.model)
+
+
+def figures(run: Proof) -> tuple[str, str]:
+    """Seconds a step and MiB at the peak, of one run; empty where it has none."""
+    per_step = "" if run.seconds_per_step is None else f"{run.seconds_per_step:.2f}"
+    return per_step, f"{run.peak_memory_bytes / 2**20:.0f}" if run.peak_memory_bytes else ""
+
+
+def came_to(run: Proof) -> str:
+    """What a run that did not pass came to, in one line."""
+    if run.failure is not None:
+        return f"{run.failure.stage}: {run.failure.exception}: {' '.join(run.failure.message.split())[:200]}"
+    return run.reason if run.verdict != "passed" else ""
 
 
 def value_of(measured: Any) -> str:

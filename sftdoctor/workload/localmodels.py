@@ -51,11 +51,17 @@ def _find(name: str, scripts: Sequence[Script]) -> Path | None:
     for place in places:
         if any((place / config).is_file() for config in ("config.json", "adapter_config.json")):
             return place
-    return _cached(name) if _NAME.fullmatch(name) else None
+    return cached_model(name)
 
 
-def _cached(name: str) -> Path | None:
-    """The snapshot of the branch main in the Hugging Face cache."""
+def cached_model(name: str) -> Path | None:
+    """The snapshot of a model's branch main in the Hugging Face cache; None where there is none.
+
+    Args:
+        name: Of the repository: "owner/name", or the name alone.
+    """
+    if not _NAME.fullmatch(name):
+        return None
     repository = _hub() / f"models--{name.replace('/', '--')}"
     try:
         commit = (repository / "refs" / "main").read_bytes()[:64].decode("ascii", errors="replace").strip()

@@ -20,7 +20,7 @@ FAULTS = {
     "detached_graph": ("train", "lora_gradients"),
     "base_changes": ("train", "base_untouched"),
     "nan_loss": ("train", "loss_finite"),
-    "labels_masked": ("train", "loss_falls"),
+    "labels_masked": ("train", "labels_there"),
     "left_unquantized": ("load", "base_is_quantized"),
     "unquantized_later": ("train", "base_still_quantized"),
     "checkpointing_off": ("train", "gradient_checkpointing_on"),
@@ -112,14 +112,14 @@ def without_one(optimizer):
     return optimizer
 
 
-def run_one(stack, emit, fault, model_folder, marked=False):
-    work_folder = model_folder.parent / fault
+def run_one(stack, emit, subject, plan, folder, marked=False):
+    work_folder = Path(folder) / plan.name
     work_folder.mkdir()
-    emit.quantization = fault
-    emit("started")
-    Faulty.fault = fault
-    Faulty(stack, emit, "nf4", str(model_folder), work_folder).run()
-    emit.quantization = None
+    emit.run = plan.name
+    emit("started", quantization=plan.quantization, settings=plan.settings)
+    Faulty.fault = plan.name
+    Faulty(stack, emit, subject, plan, work_folder).run()
+    emit.run = None
     return True
 
 
@@ -134,7 +134,7 @@ def test_newest_stack_passes_in_four_and_eight_bits(newest: Path) -> None:
     assert proof.verdict == "passed", proof.failure
     assert [(run.quantization, run.verdict) for run in proof.runs] == [("nf4", "passed"), ("int8", "passed")]
     for run in proof.runs:
-        assert len(run.checks) == 13
+        assert len(run.checks) == 14
         assert all(check.passed for check in run.checks)
         assert run.seconds_per_step is not None and 0 < run.seconds_per_step < 10
         assert run.peak_memory_bytes is not None and run.peak_memory_bytes > 10_000_000
@@ -148,19 +148,19 @@ def test_every_planted_fault_is_named(newest: Path, tmp_path: Path) -> None:
     shutil.copytree(WORKER.parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
     planted = folder / "proof.py"
     source = planted.read_text(encoding="utf-8").replace(
-        "quantizations = request", f"quantizations = {list(FAULTS)!r} or request"
+        "return [Plan(", f"return [Plan(name, 'nf4') for name in {list(FAULTS)!r}] or [Plan("
     )
     planted.write_text(source + PLANTED, encoding="utf-8")
     worker = folder / WORKER.name
     proof = prove(read_interpreter(str(newest)), worker=worker)
     assert proof.verdict == "failed"
-    assert {run.quantization for run in proof.runs} == set(FAULTS)
-    for run in proof.runs:
-        stage, check = FAULTS[run.quantization]
-        assert run.failure is not None, f"{run.quantization} passed"
+    assert len(proof.runs) == len(FAULTS)
+    for fault, run in zip(FAULTS, proof.runs, strict=True):
+        stage, check = FAULTS[fault]
+        assert run.failure is not None, f"{fault} passed"
         failed = [found.name for found in run.checks if not found.passed]
-        assert check in failed, (run.quantization, failed, run.failure)
-        assert run.failure.exception != "CheckError" or run.failure.stage == stage, (run.quantization, run.failure)
+        assert check in failed, (fault, failed, run.failure)
+        assert run.failure.exception != "CheckError" or run.failure.stage == stage, (fault, run.failure)
 
 
 @pytest.mark.parametrize("missing", ["bitsandbytes", "peft"])

@@ -13,24 +13,25 @@ import pytest
 
 from sftdoctor.errors import ProofError
 from sftdoctor.model import Confidence, Distribution, Environment, Failure, Finding, Severity, Target, TargetKind
+from sftdoctor.proof.options import RunSpec, specs
 from sftdoctor.proof.runner import NEEDED, prove, require_runnable
 
 PRELUDE = """
 import json, os, signal, sys, time
 request = json.loads(sys.argv[1])
-def tell(event, quantization=None, **values):
-    line = json.dumps(dict(values, event=event, quantization=quantization)) + "\\n"
+def tell(event, run=None, **values):
+    line = json.dumps(dict(values, event=event, run=run)) + "\\n"
     os.write(request["events"], line.encode())
 def run(name, verdict="passed", **values):
-    tell("started", name)
+    tell("started", name, quantization=name.split()[0])
     tell("check", name, name="loss_finite", passed=verdict == "passed", value=4.1)
     tell("figure", name, name="seconds_per_step", value=0.25)
     tell("figure", name, name="peak_memory_bytes", value=1000)
     tell(verdict, name, **values)
-wanted = request["quantizations"] or ["nf4", "int8"]
+wanted = [run["name"] for run in request["runs"] or []] or ["nf4", "int8"]
 tell("stage", stage="import")
 tell("stack", device="cpu", compute_dtype="float32", versions={"trl": "1.0"})
-tell("plan", quantizations=wanted)
+tell("plan", runs=wanted)
 """
 BROKE = 'stage="trainer", exception="TypeError", message="no such argument", traceback="Traceback …"'
 END = 'tell("finished")'
@@ -85,7 +86,7 @@ def test_asked_quantizations(tmp_path: Path, environment: Environment, asked: li
         run(name, *(["not_possible"] if name in {[*asked[:-1]]} else []), reason="no GPU")
     tell("finished")
     """
-    proof = told(tmp_path, environment, script, quantizations=asked)
+    proof = told(tmp_path, environment, script, runs=specs(asked, {}))
     assert proof.verdict == verdict
     assert [run.quantization for run in proof.runs or (proof,)] == asked
 
@@ -176,7 +177,7 @@ def test_memory_limit(tmp_path: Path, environment: Environment) -> None:
     kept = bytearray(os.urandom(1)) * 400_000_000
     time.sleep(60)
     """
-    proof = told(tmp_path, environment, script, quantizations=["nf4"], memory_limit=200_000_000)
+    proof = told(tmp_path, environment, script, runs=specs(["nf4"], {}), memory_limit=200_000_000)
     assert (proof.verdict, proof.failure.exception) == ("failed", "MemoryLimit")
 
 
@@ -274,6 +275,39 @@ def test_interpreter_that_cannot_start(tmp_path: Path, environment: Environment)
         prove(replace(environment, target=replace(environment.target, path=str(broken))))
 
 
-def test_unknown_quantization(environment: Environment) -> None:
-    with pytest.raises(ProofError, match="unknown quantization 'q4'"):
-        prove(environment, quantizations=["q4"])
+def test_a_run_that_dies_is_not_asked_again_and_the_others_keep_their_settings(
+    tmp_path: Path, environment: Environment
+) -> None:
+    script = """
+    for asked in request["runs"]:
+        name = asked["name"]
+        tell("started", name, quantization=asked["quantization"], settings=asked["settings"])
+        if asked["settings"].get("optim") == "kills":
+            os._exit(9)
+        tell("passed", name)
+    tell("finished")
+    """
+    runs = [RunSpec("nf4"), RunSpec("nf4", {"optim": "kills"}), RunSpec("nf4", {"use_dora": True}), RunSpec("int8")]
+    proof = told(tmp_path, environment, script, runs=runs)
+    assert [(run.name, run.verdict) for run in proof.runs] == [
+        ("nf4", "passed"),
+        ("nf4 optim=kills", "failed"),
+        ("nf4 use_dora=true", "passed"),
+        ("int8", "passed"),
+    ]
+    assert (proof.verdict, proof.name) == ("failed", "nf4 optim=kills")
+
+
+def test_unknown_model(tmp_path: Path, environment: Environment) -> None:
+    script = "tell('unknown_model', message='lama is none', near=['llama']); time.sleep(60)"
+    begun = time.monotonic()
+    with pytest.raises(ProofError, match="lama is none") as caught:
+        told(tmp_path, environment, script, model={"name": "lama"})
+    assert caught.value.hint == "Did you mean llama?"
+    assert time.monotonic() - begun < 20
+
+
+def test_the_model_and_what_was_done_to_it(tmp_path: Path, environment: Environment) -> None:
+    script = f"tell('subject', model='QwenForCausalLM', notes=['small']); run('nf4'); run('int8'); {END}"
+    proof = told(tmp_path, environment, script)
+    assert (proof.model, proof.notes) == ("QwenForCausalLM", ("small",))

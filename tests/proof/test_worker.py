@@ -36,7 +36,8 @@ def test_for_old_pythons_and_of_the_standard_library_alone(path: Path) -> None:
     assert {name.partition(".")[0] for name in names} <= set(sys.stdlib_module_names)
     every = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     assert not any(str(node.module).startswith("sftdoctor") for node in every)
-    assert {str(node.module) for node in every if node.level and node.module} <= {path.stem for path in FILES}
+    own = [str(node.module or node.names[0].name) for node in every if node.level]
+    assert set(own) <= {path.stem for path in FILES}
 
 
 def test_no_module_of_its_own_can_be_taken_for_one_of_anothers(tmp_path: Path) -> None:
@@ -76,7 +77,7 @@ def test_unknown_job() -> None:
 def test_events_are_lines(worker: Any) -> None:
     reading, writing = os.pipe()
     emit = worker("events").Events(writing)
-    emit.quantization = "nf4"
+    emit.run = "nf4"
     emit("check", name="odd \ud800 name", value=object())
     try:
         try:
@@ -88,7 +89,7 @@ def test_events_are_lines(worker: Any) -> None:
     os.close(writing)
     with os.fdopen(reading, encoding="utf-8") as stream:
         check, failure = map(json.loads, stream)
-    assert (check["event"], check["quantization"]) == ("check", "nf4")
+    assert (check["event"], check["run"]) == ("check", "nf4")
     assert (failure["stage"], failure["exception"], failure["message"]) == ("train", "TypeError", "outer\nline")
     assert [cause["exception"] for cause in failure["causes"]] == ["KeyError"]
     assert "KeyError: 'inner'" in failure["traceback"]

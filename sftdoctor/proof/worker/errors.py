@@ -7,3 +7,16 @@ class NotPossibleError(Exception):
 
 class CheckError(Exception):
     """The libraries raised nothing, but a check of ours did not hold."""
+
+
+class UnknownModelError(Exception):
+    """What was named as a model is none.
+
+    Args:
+        message: What it is not.
+        near: Names that it may have meant.
+    """
+
+    def __init__(self, message, near):
+        super().__init__(message)
+        self.near = near

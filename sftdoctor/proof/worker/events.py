@@ -14,10 +14,13 @@ class Events:
         os.set_inheritable(descriptor, False)
         self._descriptor = descriptor
         self._lock = threading.Lock()
-        self.quantization = None
+        self.run = None
+        self.stage = None
 
     def __call__(self, event, **values):
-        values.update(event=event, quantization=self.quantization)
+        values.update(event=event, run=self.run)
+        if event == "stage":
+            self.stage = values["stage"]
         line = (json.dumps(values, default=str) + "\n").encode("utf-8", "replace")
         with self._lock:
             while line:

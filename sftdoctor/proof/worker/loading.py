@@ -7,42 +7,41 @@ from .figures import reset_peak
 from .quantization import plain_name, require_backend
 from .stack import version
 
-LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-
 QUANTIZATION_ERROR = 0.5
 """Largest error of a quantised layer, relative to its largest output. Measured: 0.01 in int8, 0.19 in nf4."""
 
 
 class Loading:
+    """The first stage of a run; it brings stack, subject, plan, dtype and check."""
+
     def load(self):
         if self.quantization != "none":
-            require_backend(self.stack, self.quantization)
+            require_backend(self.stack, self.quantization, self.dtype)
             self.check_computing()
         reset_peak(self.stack)
         self.model = self.load_base()
-        self.tokenizer = self.stack.transformers.AutoTokenizer.from_pretrained(self.model_folder)
-        linear = [name for name, module in self.model.named_modules() if name.rsplit(".", 1)[-1] in LINEAR]
-        self.linear_count = len(linear)
+        transformers = self.stack.transformers
+        self.tokenizer = transformers.AutoTokenizer.from_pretrained(self.subject.folder, **self.subject.options())
         self.check_storage("base_is_quantized", self.model)
         self.loaded = {} if self.quantization == "none" else self.stored_weights(self.model)
 
     def check_computing(self):
-        """Compares every quantised layer of a freshly loaded base with the weights that it was made of.
+        """Compares every quantised layer of a freshly loaded base with the layer that it was made of.
 
         transformers 4.53 with bitsandbytes 0.46 loads int8 layers onto a CPU without their scales: nothing is raised,
         and the gradients are noise.
         """
-        torch = self.torch
-        whole = self.stack.transformers.AutoModelForCausalLM.from_pretrained(self.model_folder)
-        weights = {name: p.detach().float().cpu() for name, p in whole.named_parameters()}
+        torch, subject = self.torch, self.subject
+        whole = subject.loader.from_pretrained(subject.folder, **subject.options()).float()
+        modules = dict(whole.named_modules())
         worst = 0.0
         # on a copy: bitsandbytes may repack the weights of a layer that runs without gradients
         for name, layer in self.quantized_layers(self.load_base()).items():
-            weight = weights[name + ".weight"]
-            inputs = torch.linspace(-1, 1, 4 * weight.shape[1]).reshape(4, -1)
+            width = getattr(modules[name], "in_features", None) or modules[name].weight.shape[0]
+            inputs = torch.linspace(-1, 1, 4 * width).reshape(4, -1)
             with torch.no_grad():
-                given = layer(inputs.to(self.stack.device, self.stack.dtype)).float().cpu()
-            wanted = inputs @ weight.t()
+                given = layer(inputs.to(self.stack.device, self.dtype)).float().cpu()
+                wanted = modules[name](inputs)
             error = float((given - wanted).abs().max() / wanted.abs().max())
             worst = max(worst, error if math.isfinite(error) else math.inf)
         if worst > QUANTIZATION_ERROR and not self.stack.cuda:
@@ -56,24 +55,16 @@ class Loading:
 
     def load_base(self):
         """The base model, quantised, on the device."""
-        transformers = self.stack.transformers
-        options = {"dtype" if version(transformers) >= (4, 56) else "torch_dtype": self.stack.dtype}
+        options = {"dtype" if version(self.stack.transformers) >= (4, 56) else "torch_dtype": self.dtype}
+        options.update(self.plan.load_options(self.stack), **self.subject.options())
         if self.quantization != "none":
             options["quantization_config"] = self.quantization_config()
             options["device_map"] = {"": 0 if self.stack.cuda else "cpu"}
-        model = transformers.AutoModelForCausalLM.from_pretrained(self.model_folder, **options)
+        model = self.subject.loader.from_pretrained(self.subject.folder, **options)
         return model.to(self.stack.device) if self.quantization == "none" else model
 
     def quantization_config(self):
-        config = self.stack.transformers.BitsAndBytesConfig
-        if self.quantization == "int8":
-            return config(load_in_8bit=True)
-        return config(
-            load_in_4bit=True,
-            bnb_4bit_quant_type=self.quantization,
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=self.stack.dtype,
-        )
+        return self.plan.quantization_config(self.stack)
 
     def quantized_layers(self, model):
         if self.quantization == "none":
@@ -87,20 +78,24 @@ class Loading:
         return {name: layer.weight.detach().cpu().clone() for name, layer in layers.items()}
 
     def check_storage(self, name, model):
-        """Every linear layer of the blocks is stored in the wanted number of bits, none was left as it was."""
+        """Every linear layer that a text passes is stored in the wanted number of bits, none was left as it was."""
         if self.quantization == "none":
             return
-        layers = self.quantized_layers(model)
-        wrong = [key for key, layer in layers.items() if not self.is_stored_right(layer)]
-        right = len(layers) - len(wrong)
-        self.check(name, right == self.linear_count > 0, f"{right} of {self.linear_count} linear layers")
+        layers, wanted = self.quantized_layers(model), self.subject.linear
+        right = {key for key, layer in layers.items() if self.is_stored_right(layer)}
+        wrong = set(layers) - right
+        held = wanted and wanted <= right and not wrong
+        self.check(name, held, f"{len(right & wanted)} of {len(wanted)} linear layers")
 
     def is_stored_right(self, layer):
+        torch, settings = self.torch, self.plan.settings
         if self.quantization == "int8":
-            return layer.weight.dtype == self.torch.int8
+            return layer.weight.dtype == torch.int8
         state = getattr(layer.weight, "quant_state", None) or getattr(layer, "quant_state", None)
-        if layer.weight.dtype != self.torch.uint8 or state is None:
+        stored = getattr(torch, settings.get("bnb_4bit_quant_storage", "uint8"))
+        double = settings.get("bnb_4bit_use_double_quant", True)
+        if layer.weight.dtype != stored or state is None:
             return False
         if isinstance(state, (list, tuple)):  # bitsandbytes < 0.42: absmax, shape, dtype, blocksize, nested, type, …
-            return self.quantization in state and state[4] is not None
-        return state.quant_type == self.quantization and bool(getattr(state, "nested", True))
+            return self.quantization in state and (state[4] is not None) == double
+        return state.quant_type == self.quantization and bool(getattr(state, "nested", True)) == double

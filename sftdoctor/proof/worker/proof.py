@@ -1,6 +1,11 @@
-"""The job "proof": imports the stack, makes a tiny model, and trains it once for every quantisation that is asked for.
+"""The job "proof": imports the stack, makes a small model, and trains it once for every run that is asked for.
 
-Its request: {"device": "cpu"|"cuda"|null, "quantizations": ["nf4", …]|null, "folder": DIR, …}
+Its request:
+
+    {"device": "cpu"|"cuda"|null, "folder": DIR,
+     "runs": [{"name": "nf4", "quantization": "nf4", "settings": {…}}, …] or null for what this device is good at,
+     "settings": {…} for the runs where "runs" is null,
+     "model": {"name": …, "path": …, "trust_remote_code": …} or null for a tiny Llama}
 """
 
 import faulthandler
@@ -8,44 +13,52 @@ import gc
 import signal
 from pathlib import Path
 
-from .errors import NotPossibleError
+from .errors import NotPossibleError, UnknownModelError
 from .events import Events, die_with_parent
-from .model import make_model
+from .model import make_model, make_small
+from .plan import Plan
 from .stack import Stack
 from .training import Run
 
 
-def prove(stack, emit, quantizations, folder, fallback):
-    """Runs every quantisation in turn; one that fails does not hide the next.
+def prove(stack, emit, subject, plans, folder, fallback):
+    """Carries out every plan in turn; one that fails does not hide the next.
 
     Args:
         stack: The libraries.
         emit: Where the events go.
-        quantizations: What to run.
+        subject: The model.
+        plans: What to run.
         folder: Where to work.
         fallback: Whether to run unquantised, marked as 4-bit, where no quantisation is possible on this machine.
     """
-    emit("stage", stage="load")
-    model_folder = Path(folder) / "model"
-    if not (model_folder / "config.json").exists():
-        make_model(stack, str(model_folder))
-    possible = [run_one(stack, emit, name, model_folder) for name in quantizations]
+    possible = [run_one(stack, emit, subject, plan, folder) for plan in plans]
     if fallback and not any(possible):
         # What this machine can still tell: everything but the 4-bit layers themselves.
-        run_one(stack, emit, "none", model_folder, marked=True)
+        run_one(stack, emit, subject, Plan("none", "none"), folder, marked=True)
 
 
-def run_one(stack, emit, quantization, model_folder, marked=False):
-    """Runs one quantisation in a folder of its own; says whether it was possible."""
-    work_folder = model_folder.parent / quantization
+def run_one(stack, emit, subject, plan, folder, marked=False):
+    """Carries out one plan in a folder of its own; says whether it was possible."""
+    work_folder = Path(folder) / plan.name.replace("/", "_")
     work_folder.mkdir(exist_ok=True)
-    emit.quantization = quantization
-    emit("started")
+    emit.run = plan.name
+    emit("started", quantization=plan.quantization, settings=plan.settings)
     try:
-        return Run(stack, emit, quantization, str(model_folder), work_folder, marked).run()
+        return Run(stack, emit, subject, plan, work_folder, marked).run()
     finally:
-        emit.quantization = None
+        emit.run = None
         gc.collect()
+
+
+def plans_of(request, stack):
+    """The plans that a request asks for."""
+    settings = request.get("settings") or {}
+    runs = request.get("runs")
+    if runs is None:
+        whole = ["nf4"] if stack.cuda or any(name.startswith("bnb_4bit") for name in settings) else ["nf4", "int8"]
+        runs = [{"name": name, "quantization": name, "settings": settings} for name in whole]
+    return [Plan(run["name"], run["quantization"], run.get("settings")) for run in runs]
 
 
 def main(request):
@@ -63,14 +76,17 @@ def main(request):
     emit("stage", stage="import")
     try:
         stack.load(emit)
+        plans = plans_of(request, stack)
+        emit("plan", runs=[plan.name for plan in plans])
+        emit("stage", stage="load")
+        folder = str(Path(request["folder"]) / "model")
+        subject = make_small(stack, request["model"], folder) if request.get("model") else make_model(stack, folder)
+        emit("subject", model=subject.source, notes=subject.notes)
+        prove(stack, emit, subject, plans, request["folder"], not request.get("runs") and not request.get("settings"))
     except NotPossibleError as error:
-        return emit("not_possible", stage="import", reason=str(error))
+        return emit("not_possible", stage="load", reason=str(error))
+    except UnknownModelError as error:
+        return emit("unknown_model", message=str(error), near=error.near)
     except (Exception, SystemExit) as error:
-        return emit.failure("import", error)
-    quantizations = request.get("quantizations") or (["nf4"] if stack.cuda else ["nf4", "int8"])
-    emit("plan", quantizations=quantizations)
-    try:
-        prove(stack, emit, quantizations, request["folder"], fallback=not request.get("quantizations"))
-    except (Exception, SystemExit) as error:
-        return emit.failure("load", error)
+        return emit.failure(emit.stage or "load", error)
     return emit("finished")
