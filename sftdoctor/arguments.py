@@ -76,6 +76,9 @@ COMMAND_EXAMPLES = {
     "snapshot": """\
   sftdoctor snapshot --output works.json
 """,
+    "fleet": """\
+  sftdoctor fleet --share /shared   after srun, or torchrun … -m sftdoctor fleet
+""",
     "diff": """\
   sftdoctor diff works.json .venv
 """,
@@ -339,6 +342,14 @@ def _gates(parser: argparse.ArgumentParser) -> None:
 def _two(parser: argparse.ArgumentParser) -> None:
     for name in ("a", "b"):
         parser.add_argument(name, metavar=name.upper(), help="snapshot file, interpreter or venv folder")
+    text = "more of them: then it is told who differs from the others"
+    parser.add_argument("others", metavar="C", nargs="*", default=[], help=text)
+
+
+def _fleet(parser: argparse.ArgumentParser) -> None:
+    text = "folder that all nodes share, for where torch.distributed cannot be used (default: the present one)"
+    parser.add_argument("--share", metavar="DIR", help=text)
+    parser.add_argument("--wait", metavar="SECONDS", type=float, help="how long to wait for the others (default: 60)")
 
 
 _PLAIN = _format(*PLAIN)
@@ -363,7 +374,11 @@ COMMANDS: dict[str, tuple[str, tuple[Adder, ...]]] = {
     "rules": ("list the rules, show one's page, test them, write their pages", (_words, *_RULES, _PLAIN)),
     "env": ("what to paste into a bug report", (_target, _PLAIN)),
     "snapshot": ("record a target", (_target, _output)),
-    "diff": ("what differs between two targets", (_two, _format("text", "json"))),
+    "diff": ("what differs between two targets, or among many", (_two, _format("text", "json"))),
+    "fleet": (
+        "under torchrun, accelerate launch, srun or mpirun: which rank's machine or packages differ",
+        (_python, _fleet, _format("text", "json")),
+    ),
     "mcp": ("offer check, explain and the plan of repair to agents (MCP)", (_serve,)),
     "init": (
         "write the configuration and a gate: CI, containers, clusters",

@@ -17,6 +17,7 @@ from sftdoctor.status import DONE, FAILED, FOUND, INTERRUPTED, status
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sftdoctor.fleet import Member
     from sftdoctor.model import CaseResult, Environment, Rule
     from sftdoctor.report.progress import Progress
     from sftdoctor.settings import Settings
@@ -325,6 +326,8 @@ def diff(settings: Settings, words: Words) -> int:
     """sftdoctor diff."""
     from sftdoctor import report as views
 
+    if words["others"]:
+        return _diff_many(settings, [words["a"], words["b"], *words["others"]])
     a, b = ((words[name], _side(words[name])) for name in ("a", "b"))
     found = views.environment.differences(a[1], b[1])
     show(
@@ -335,13 +338,64 @@ def diff(settings: Settings, words: Words) -> int:
     return FOUND if found else DONE
 
 
+def _diff_many(settings: Settings, names: Sequence[str]) -> int:
+    """More than two: each against what most of them have."""
+    from sftdoctor.fleet import Member, read_member
+
+    members = [read_member(Path(name)) if _is_snapshot(name) else Member(name, _side(name), {}) for name in names]
+    return _show_crowd(settings, members)
+
+
+def _show_crowd(settings: Settings, members: Sequence[Member]) -> int:
+    from sftdoctor.report import crowd, crowd_text, json_report
+
+    found = crowd.compare([(one.name, one.environment, one.machine) for one in members])
+    show(
+        settings,
+        lambda console: crowd_text.render(found, console),
+        lambda: {"json": lambda: json_report.dumps(crowd.crowd_to_dict(found))},
+    )
+    return FOUND if found.splits else DONE
+
+
+def fleet(settings: Settings, _: Words) -> int:
+    """sftdoctor fleet."""
+    from sftdoctor.fleet import gather, rank_of
+    from sftdoctor.fleet.members import links_of, member_dict
+    from sftdoctor.reading import read_target
+    from sftdoctor.target.machine import machine_of
+
+    rank = rank_of(os.environ)
+    if rank is None:
+        raise UsageError(
+            "no launcher says which rank this is",
+            "Start it as your job is started: torchrun --nproc-per-node 2 -m sftdoctor fleet.",
+        )
+    with _progress() as progress:
+        environment = read_target(settings, progress)
+        said = member_dict(rank, environment, {**machine_of(environment), **links_of()})
+        share = Path(settings.share or ".")
+        gathered = gather(rank, said, environment.target.path, share, settings.wait, progress)
+    if rank.rank != 0:
+        return DONE
+    if gathered.trouble:
+        print(f"torch.distributed could not be used: {gathered.trouble}", file=sys.stderr)
+    if gathered.missing:
+        print(f"not heard of: rank {', '.join(map(str, gathered.missing))}", file=sys.stderr)
+    status = _show_crowd(settings, gathered.members)
+    return FOUND if gathered.missing or gathered.trouble else status
+
+
+def _is_snapshot(name: str) -> bool:
+    return name.endswith(".json") and Path(name).is_file()
+
+
 def _side(name: str) -> Environment:
     """One side of a diff: a snapshot is a JSON file, all else is read as an interpreter."""
     from sftdoctor.reading import read_target
     from sftdoctor.settings import Settings
 
-    is_snapshot = name.endswith(".json") and Path(name).is_file()
-    side = Settings(snapshot=name) if is_snapshot else Settings(python=name)
+    side = Settings(snapshot=name) if _is_snapshot(name) else Settings(python=name)
     with _progress() as progress:
         return read_target(side, progress)
 
@@ -391,7 +445,7 @@ def demo(settings: Settings, _: Words) -> int:
 
 COMMANDS: dict[str, Callable[[Settings, Words], int]] = {
     function.__name__: function
-    for function in (check, fix, undo, prove, explain, rules, env, snapshot, diff, mcp, init, completion, demo)
+    for function in (check, fix, undo, prove, explain, rules, env, snapshot, diff, fleet, mcp, init, completion, demo)
 }
 
 

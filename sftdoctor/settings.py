@@ -59,6 +59,10 @@ class Settings:
     timeout: float = 600.0
     """Seconds."""
     quantization: tuple[str, ...] = ()
+    share: str | None = None
+    """Folder that all nodes of a fleet share."""
+    wait: float = 60.0
+    """Seconds that a rank waits for the others."""
     script: str | None = None
     """Script that prove runs, with the arguments after `--`."""
     set: tuple[str, ...] = ()
@@ -125,6 +129,8 @@ def make_settings(options: Mapping[str, Any], arguments: tuple[str, ...], folder
     merged = Settings(**{**configured, **given, "arguments": arguments, "given": _repeat(given)})
     if not merged.timeout > 0:
         raise UsageError(f"--timeout {merged.timeout:g} makes no sense", "Give a number of seconds above 0.")
+    if not merged.wait > 0:
+        raise UsageError(f"--wait {merged.wait:g} makes no sense", "Give a number of seconds above 0.")
     if merged.write_baseline and not merged.baseline:
         raise UsageError("--write-baseline needs a file", "Name it: --baseline FILE --write-baseline.")
     if "python_version" in given and not merged.pins:

@@ -48,6 +48,7 @@ KNOWS: dict[str, set[str]] = {
     "tiny_elf": {"target"},
     "repair": {"configs", "engine", "flow", "link", "operations", "target", "workload"},
     "proof": {"target"},
+    "fleet": {"proof", "target"},
     "live": {"engine", "predicates", "report", "ruleset", "showing"},
     # what shows one
     "report": {"fingerprint", "symptoms"},
@@ -72,7 +73,19 @@ KNOWS: dict[str, set[str]] = {
     "watching": set(),
     "cli": {
         *{"agents", "watching"},
-        *{"arguments", "baseline", "completion", "demo", "demo_text", "gate", "jobs", "logs", "outputs", "reading"},
+        *{
+            "arguments",
+            "baseline",
+            "completion",
+            "demo",
+            "fleet",
+            "demo_text",
+            "gate",
+            "jobs",
+            "logs",
+            "outputs",
+            "reading",
+        },
         *{"repair", "report", "status", "streams", "ruleset", "settings", "symptoms", "target", "testing"},
         *{"fix_cases", "throwaway"},
     },

@@ -26,11 +26,9 @@ GRACE = 2.0
 """Seconds that a hanging worker gets to say where it hangs."""
 
 # What a launcher, a notebook or sftdoctor's own Python put there must not reach the worker.
-_DROPPED = (
-    *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONWARNINGS", "PYTHONOPTIMIZE"),
-    *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID"),
-)
-_DROPPED_PREFIXES = ("ACCELERATE_", "FSDP_", "OMPI_COMM_", "PMI_", "MV2_COMM_")
+_DROPPED = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONWARNINGS", "PYTHONOPTIMIZE")
+_OF_LAUNCHERS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_PREFIXES_OF_LAUNCHERS = ("ACCELERATE_", "FSDP_", "OMPI_COMM_", "PMI_", "MV2_COMM_", "TORCHELASTIC_")
 _QUIET = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
@@ -62,12 +60,15 @@ class WorkerProcess:
         request: What the worker is asked (see worker/__main__.py); the descriptors are added here.
         folder: A folder of its own, where it works and which the caller removes.
         worker: The file that is run.
+        launched: Whether it is one rank of a launcher's job, and gets the variables that say so.
 
     Raises:
         ProofError: The interpreter cannot be started.
     """
 
-    def __init__(self, python: str, request: Mapping[str, Any], folder: Path, worker: Path = WORKER) -> None:
+    def __init__(
+        self, python: str, request: Mapping[str, Any], folder: Path, worker: Path = WORKER, *, launched: bool = False
+    ) -> None:
         self.end: End | None = None
         self._tail = bytearray()
         events, events_in = os.pipe()
@@ -77,7 +78,7 @@ class WorkerProcess:
             self._process = subprocess.Popen(
                 [python, str(worker.absolute()), json.dumps(asked)],
                 cwd=folder,
-                env=worker_variables(folder),
+                env=worker_variables(folder, launched=launched),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -197,12 +198,18 @@ class WorkerProcess:
 _VANISHED = "Is the environment still there? Give its Python with --python."
 
 
-def worker_variables(folder: Path) -> dict[str, str]:
-    """The variables that the worker gets: the user's, without what a launcher or another Python put there."""
+def worker_variables(folder: Path, *, launched: bool = False) -> dict[str, str]:
+    """The variables that the worker gets: the user's, without what a launcher or another Python put there.
+
+    Args:
+        folder: Where it works.
+        launched: Whether a launcher's are kept.
+    """
+    names, prefixes = ((), ()) if launched else (_OF_LAUNCHERS, _PREFIXES_OF_LAUNCHERS)
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name not in _DROPPED and not name.startswith(_DROPPED_PREFIXES)
+        if name not in (*_DROPPED, *names) and not name.startswith(prefixes)
     }
     kept.update(_QUIET)
     kept["HF_HOME"] = str(folder / "huggingface")

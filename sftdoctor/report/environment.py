@@ -60,7 +60,7 @@ def env_block(
         Lines "- name: value".
     """
     machine = machine or {}
-    facts = {"sftdoctor": __version__, **_facts(environment)}
+    facts = {"sftdoctor": __version__, **facts_of(environment)}
     facts |= {name: clean(value) for name, value in machine.items() if not name.startswith("$")}
     lines = [f"- {name}: {value}" for name, value in facts.items()]
     for name in ASKED_FOR:
@@ -120,7 +120,8 @@ def _same(one: str | None, other: str | None) -> bool:
         return False
 
 
-def _facts(environment: Environment) -> dict[str, str]:
+def facts_of(environment: Environment) -> dict[str, str]:
+    """Python, platform, target, devices, driver and torch's build in words, by name."""
     markers = environment.markers
     machine = " ".join(markers[name] for name in ("sys_platform", "platform_machine") if markers.get(name))
     build = environment.torch_build
@@ -155,7 +156,7 @@ def differences(a: Environment, b: Environment) -> tuple[Difference, ...]:
     Returns:
         The facts that are not the same, those of the machine first, then the stack, then other distributions by name.
     """
-    ours, theirs = _facts(a), _facts(b)
+    ours, theirs = facts_of(a), facts_of(b)
     found = [
         Difference(name, ours[name], theirs[name], "machine")
         for name in ours

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sftdoctor.errors import TargetError
 from sftdoctor.model import Distribution, Environment, Target, TargetKind
@@ -33,8 +35,7 @@ def save_snapshot(environment: Environment, path: Path) -> None:
     Raises:
         TargetError: It cannot be written.
     """
-    said = {"schema": SCHEMA, "kind": _KIND, "environment": to_dict(environment)}
-    text = json.dumps(said, indent=1, ensure_ascii=True)
+    text = json.dumps(snapshot_dict(environment), indent=1, ensure_ascii=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_text(text + "\n", encoding="ascii")
@@ -42,6 +43,11 @@ def save_snapshot(environment: Environment, path: Path) -> None:
     except (OSError, ValueError) as why:
         beside.unlink(missing_ok=True)
         raise TargetError(f"The snapshot {path} cannot be written: {why}.", "Choose another file.") from why
+
+
+def snapshot_dict(environment: Environment) -> dict[str, Any]:
+    """What a snapshot says, as JSON values."""
+    return {"schema": SCHEMA, "kind": _KIND, "environment": to_dict(environment)}
 
 
 def load_snapshot(path: Path) -> Environment:
@@ -52,6 +58,21 @@ def load_snapshot(path: Path) -> Environment:
 
     Returns:
         The environment, its target being the snapshot. Folders that are not on this machine are left out.
+
+    Raises:
+        TargetError: It is no snapshot, of a newer schema, or damaged.
+    """
+    return _without_foreign_folders(read_recorded(path)[0])
+
+
+def read_recorded(path: Path) -> tuple[Environment, Mapping[str, Any]]:
+    """Read what was recorded, as it was: its folders may be those of another machine.
+
+    Args:
+        path: The file. Nothing in it is trusted.
+
+    Returns:
+        The environment, its target being the snapshot; and all that the file says beside it.
 
     Raises:
         TargetError: It is no snapshot, of a newer schema, or damaged.
@@ -76,7 +97,7 @@ def load_snapshot(path: Path) -> Environment:
     except (BadValueError, RecursionError) as why:
         raise TargetError(f"{path} is damaged: {why}.", _HINT) from why
     target = Target(TargetKind.SNAPSHOT, str(path), environment.python)
-    return replace(_without_foreign_folders(environment), target=target)
+    return replace(environment, target=target), said
 
 
 def _without_foreign_folders(environment: Environment) -> Environment:

@@ -14,7 +14,7 @@ from os.path import abspath, dirname, join, realpath  # loaded before this file 
 
 FOLDER = dirname(abspath(__file__))
 PACKAGE = "_sftdoctor_worker"
-JOBS = ("proof", "script")
+JOBS = ("proof", "script", "gather")
 
 if __name__ == "__main__":
     own = (FOLDER, dirname(realpath(__file__)))  # some installers link files: Python then takes the folder behind
