@@ -41,6 +41,7 @@ COMMAND_EXAMPLES = {
     "check": """\
   sftdoctor check train.py --python .venv
   sftdoctor check --pins uv.lock --gpu A100 --fail-on warning
+  sftdoctor check --require-proof proof.json
   sftdoctor check --format text --format sarif=out.sarif --format html=report.html
 """,
     "fix": """\
@@ -268,6 +269,11 @@ def _timeout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", metavar="SECONDS", type=float, help="end the proof after this long (default: 600)")
 
 
+def _gate(parser: argparse.ArgumentParser) -> None:
+    text = "what `prove --format json` wrote; exit status 1 unless it passed and still holds"
+    parser.add_argument("--require-proof", metavar="FILE", help=text)
+
+
 def _baseline(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--write-baseline", action="store_true", help="write what is found to the baseline FILE")
 
@@ -359,7 +365,7 @@ _JUDGE: tuple[Adder, ...] = (_paths, _target, _workload, _judgement, *_RULES, _v
 COMMANDS: dict[str, tuple[str, tuple[Adder, ...]]] = {
     "check": (
         "judge the environment, and scripts, configs or folders where given",
-        (*_JUDGE, _REPORT, _baseline, _watch),
+        (*_JUDGE, _REPORT, _baseline, _gate, _watch),
     ),
     "fix": (
         "show the plan of repair; with --apply carry it out and prove it",

@@ -37,7 +37,22 @@ def check(settings: Settings, progress: Progress = silent) -> Report:
     """
     from sftdoctor.checker import Checker
 
-    return Checker(settings, progress).check()
+    report = Checker(settings, progress).check()
+    return replace(report, unproved=_unproved(settings, report, progress)) if settings.require_proof else report
+
+
+def _unproved(settings: Settings, report: Report, progress: Progress) -> tuple[str, ...]:
+    """Why the certificate that is required does not hold for what was checked."""
+    from sftdoctor.proof import read_certificate, subject_of, verify
+
+    certificate = read_certificate(Path(str(settings.require_proof)))
+    differs: list[str] = []
+    for script in report.workload.scripts if "script" in (certificate.get("subject") or {}) else ():
+        differs += verify(certificate, report.environment, subject_of(settings.model, Path(script.path)))
+    differs += verify(certificate, report.environment, subject_of(settings.model))
+    said = f"does not hold: {differs[0]}" if differs else "holds"
+    progress(f"the proof of {str(certificate.get('date'))[:40]} {said}")
+    return tuple(dict.fromkeys(differs))
 
 
 def edited(edit: Edit) -> tuple[str, str] | None:

@@ -454,6 +454,8 @@ class Report(Shown):
     """Whether something that the run cannot do without could not be judged."""
     outlived: int = 0
     """Findings of the baseline that are no longer there."""
+    unproved: tuple[str, ...] = ()
+    """Why the proof that was required does not hold; nothing where it does, or where none was required."""
 
     def count(self, severity: Severity) -> int:
         """Number of findings of that severity."""

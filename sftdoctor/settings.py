@@ -68,13 +68,15 @@ class Settings:
     set: tuple[str, ...] = ()
     """KEY=VALUE, settings of a proof."""
     matrix: bool = False
+    require_proof: str | None = None
+    """File with the certificate of a proof that must hold."""
     trust_remote_code: bool = False
     """Whether a proof may run the code that lies in a model's folder."""
     given: tuple[str, ...] = ()
     """The words of the command line that name the target and the workload, to repeat in advice."""
 
 
-FILES = ("pins", "snapshot", "model", "baseline")
+FILES = ("pins", "snapshot", "model", "baseline", "require_proof")
 """Keys of the configuration that hold a path, relative to the pyproject.toml that says so."""
 LISTS = ("select", "ignore", "keep", "quantization")
 SWITCHES = ("offline", "no_cache")

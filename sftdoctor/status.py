@@ -18,11 +18,12 @@ def status(report: Report, fail_on: str) -> int:
         fail_on: error, warning or never. An error that is only possible counts as a warning, as in the verdict.
 
     Returns:
-        2 where the core could not be judged, 1 where something is at or above fail_on, else 0.
+        2 where the core could not be judged, 1 where something is at or above fail_on or a required proof does not
+        hold, else 0.
     """
     from sftdoctor.model import Severity, Verdict
 
-    if report.verdict is Verdict.BREAKS:
+    if report.verdict is Verdict.BREAKS or report.unproved:
         return DONE if fail_on == "never" else FOUND
     if report.verdict is Verdict.UNKNOWN:
         return FAILED

@@ -9,60 +9,105 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from sftdoctor.errors import ProofError
 from sftdoctor.model import Environment, Proof
 
 CORE = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers", "safetensors")
 """Distributions whose installed files count, not their version alone: people edit these in place and rebuild them."""
 _PLATFORM = ("sys_platform", "platform_machine", "implementation_name")
 _LARGEST_RECORD = 64 * 1024 * 1024
+_LARGEST_CERTIFICATE = 16 * 1024 * 1024
+_WRITE = "Write one: sftdoctor prove --format json=proof.json."
 
 
-def fingerprint(environment: Environment) -> str:
+def fingerprint(environment: Environment, subject: Mapping[str, Any] | None = None) -> str:
     """What a proof depends on, as one hash.
 
     Args:
         environment: The target.
+        subject: What was trained, see subject_of(); None for the tiny Llama.
 
     Returns:
         "sha256:…" over every distribution's name and version, the RECORD of the core ones, Python, the platform,
-        torch's build and the accelerators (where the hardware was looked at).
+        torch's build, the accelerators (where the hardware was looked at), and the subject.
     """
+    return _hash(_facts(environment), subject)
+
+
+def _facts(environment: Environment) -> dict[str, Any]:
     build = environment.torch_build
-    facts = {
+    return {
         "python": environment.python,
         "platform": {name: environment.markers.get(name) for name in _PLATFORM},
-        "distributions": sorted(f"{d.name}=={d.version}" for d in environment.distributions.values()),
+        "distributions": {d.name: d.version for d in environment.distributions.values()},
         "records": {name: _record(environment, name) for name in CORE if name in environment.distributions},
         "torch": [build.version, build.cuda, build.hip] if build else None,
         "accelerators": [[a.kind, a.name, a.memory] for a in environment.accelerators or ()],
         "driver": environment.driver,
     }
-    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+
+
+def _hash(facts: Any, subject: Any) -> str:
+    text = json.dumps([facts, subject or {}], sort_keys=True, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def certify(proof: Proof, environment: Environment, stack: Mapping[str, Any]) -> dict[str, Any]:
+def subject_of(model: Path | str | None = None, script: Path | None = None) -> dict[str, Any]:
+    """What a proof trains, as far as its certificate depends on it.
+
+    Args:
+        model: The model's folder or config.json, or the name of an architecture.
+        script: The script that is run.
+
+    Returns:
+        {"model": name or hash of the config, "script": hash}; only what there is.
+    """
+    found: dict[str, Any] = {}
+    if model is not None:
+        path = Path(model)
+        file = path / "config.json" if path.is_dir() else path
+        found["model"] = _content(file) or str(model)
+    if script is not None:
+        found["script"] = _content(script)
+    return found
+
+
+def _content(path: Path) -> str | None:
+    try:
+        return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return None
+
+
+def certify(
+    proof: Proof, environment: Environment, stack: Mapping[str, Any], subject: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Makes the certificate of a proof, whatever its verdict.
 
     Args:
         proof: The proof, without a certificate.
         environment: The target that it ran in.
         stack: What the worker said of the libraries and the device.
+        subject: What was trained, see subject_of().
 
     Returns:
         Plain data for JSON.
     """
     return {
-        "fingerprint": fingerprint(environment),
+        "fingerprint": fingerprint(environment, subject),
+        "environment": _facts(environment),
+        "subject": dict(subject or {}),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "python": environment.python,
         "versions": dict(stack.get("versions") or {}),
+        "model": proof.model,
         "device": stack.get("device_name") or proof.device,
         "compute_dtype": stack.get("compute_dtype"),
         "verdict": proof.verdict,
         "runs": [
             {
                 "quantization": run.quantization,
+                "settings": dict(run.settings),
                 "verdict": run.verdict,
                 "checks": [check.name for check in run.checks if check.passed],
                 "failed": [check.name for check in run.checks if not check.passed],
@@ -75,14 +120,77 @@ def certify(proof: Proof, environment: Environment, stack: Mapping[str, Any]) ->
     }
 
 
-def verify(certificate: Mapping[str, Any], environment: Environment) -> bool:
-    """Whether a certificate says that this very environment passed.
+def verify(
+    certificate: Mapping[str, Any], environment: Environment, subject: Mapping[str, Any] | None = None
+) -> tuple[str, ...]:
+    """Why a certificate does not say that this very environment passed.
 
     Args:
         certificate: As read from JSON; hostile.
         environment: The environment as it is now, its hardware looked at as it was then.
+        subject: What is to be trained now, see subject_of(); only what it names is compared.
+
+    Returns:
+        What differs, a sentence each; nothing where the certificate holds.
     """
-    return certificate.get("verdict") == "passed" and certificate.get("fingerprint") == fingerprint(environment)
+    if certificate.get("verdict") != "passed":
+        return (f"the proof did not pass: it says {certificate.get('verdict')!r}",)
+    then, proved = certificate.get("environment"), certificate.get("subject")
+    if not isinstance(then, dict) or not isinstance(proved, dict):
+        return ("it is none that this version of sftdoctor wrote: prove once more",)
+    if certificate.get("fingerprint") != _hash(then, proved):
+        return ("its fingerprint is not that of what it says: it has been edited",)
+    now = json.loads(json.dumps(_facts(environment)))
+    found = [line for name in now for line in _changes(name, then.get(name), now[name])]
+    for name, value in (subject or {}).items():
+        if proved.get(name) != value:
+            known = name in proved
+            found.append(f"the {name} has changed" if known else f"the proof trained no {name} of yours")
+    return tuple(found)
+
+
+def _changes(name: str, then: Any, now: Any) -> list[str]:
+    """What differs in one group of facts."""
+    if then == now:
+        return []
+    if not isinstance(then, dict) or not isinstance(now, dict):
+        return [f"{name}: {_shown(then)} → {_shown(now)}"]
+    keys = sorted(str(key) for key in {*then, *now} if then.get(key) != now.get(key))
+    if name == "records":
+        return [f"{key}: its installed files have changed" for key in keys if key in then and key in now]
+    return [f"{key}: {_shown(then.get(key))} → {_shown(now.get(key))}" for key in keys]
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == []:
+        return "none"
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text[:100]
+
+
+def read_certificate(path: Path) -> dict[str, Any]:
+    """Read a certificate.
+
+    Args:
+        path: What `prove --format json` or `fix --format json` wrote, or the certificate out of it.
+
+    Raises:
+        ProofError: It cannot be read or holds none.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_LARGEST_CERTIFICATE + 1)
+        found = json.loads(data) if len(data) <= _LARGEST_CERTIFICATE else None
+    except OSError as error:
+        raise ProofError(f"{path} cannot be read: {error.strerror}", _WRITE) from error
+    except (ValueError, RecursionError) as error:
+        raise ProofError(f"{path} is no JSON: {error}", _WRITE) from error
+    for key in ("proof", "certificate"):
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    if not isinstance(found, dict) or "fingerprint" not in found:
+        raise ProofError(f"{path} holds no certificate of a proof", _WRITE)
+    return found
 
 
 def _record(environment: Environment, name: str) -> str | None:

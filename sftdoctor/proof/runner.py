@@ -11,7 +11,7 @@ from typing import Any
 
 from sftdoctor.errors import ProofError
 from sftdoctor.model import Environment, Failure, Finding, Proof, TargetKind
-from sftdoctor.proof.certificate import certify
+from sftdoctor.proof.certificate import certify, subject_of
 from sftdoctor.proof.options import FOUR_BIT, RunSpec
 from sftdoctor.proof.process import WORKER, End, WorkerProcess
 from sftdoctor.proof.story import Event, RunStory, Story
@@ -72,7 +72,11 @@ def prove(
         own = {"settings": request["settings"]}  # where no runs were named, each has the name of its quantization
         asked = [known.get(name, {"name": name, "quantization": name, **own}) for name in left]
     proof = _combine(story, time.monotonic() - begun, match)
-    return replace(proof, certificate=certify(proof, environment, story.stack))
+    return replace(proof, certificate=certify(proof, environment, story.stack, _subject(model)))
+
+
+def _subject(model: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {} if model is None else subject_of(model.get("path") or model.get("name"))
 
 
 def require_runnable(environment: Environment) -> None:

@@ -78,6 +78,8 @@ def render(report: Report, *, given: Sequence[str] = ()) -> str:
     serious = [finding for finding in report.findings if finding.severity is not Severity.INFO]
     notes = [finding for finding in report.findings if finding.severity is Severity.INFO]
     said = [f"## {words.VERDICTS[report.verdict][0]} {plain(words.headline(report))}", "", _target(report), ""]
+    if report.unproved:
+        said += [f"**✗ {say(words.UNPROVED)}**", "", *(f"- {plain(clean(line))}" for line in report.unproved), ""]
     for finding in serious:
         said += [*_finding(finding), ""]
     said += [f"- {_head(finding)}" for finding in notes[:NOTES]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
@@ -40,7 +41,8 @@ def render(proof: Proof, console: Console) -> None:
         console.print(indent(_matrix(proof), 2))
         for run in proof.runs:
             if run.failure:
-                _print_run(run, console)
+                failed = tuple(check for check in run.checks if not check.passed)
+                _print_run(replace(run, checks=failed), console)
     else:
         for run in proof.runs or (proof,):
             _print_run(run, console)

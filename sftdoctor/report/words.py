@@ -43,6 +43,7 @@ OUTCOMES = {
     "refused": ("✗", "Refused: nothing was changed"),
     "planned": ("→", "The plan; nothing has been changed yet"),
 }
+UNPROVED = "The proof that is required does not hold"
 MATRIX_FROM = 4
 """Runs from which on a proof is shown as a table."""
 PROOFS = {

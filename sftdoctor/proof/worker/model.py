@@ -10,7 +10,7 @@ from .defaults import fill
 from .errors import NotPossibleError, UnknownModelError
 from .events import short
 from .shrink import shrink
-from .subject import Subject, adapter_targets, linear_layers, without_cache
+from .subject import Subject, adapter_targets, linear_layers, taking_part, without_cache
 from .tokenizer import SENTENCES, VOCABULARY, fitting_tokenizer, make_tokenizer
 
 LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -84,9 +84,8 @@ def make_small(stack, asked, folder):
     notes += [note] if note else []
     if getattr(config, "quantization_config", None):
         notes.append("the folder's own quantization_config was left out")
-    train_once(stack, model, (tokenizer or made)(list(SENTENCES), padding=True, return_tensors="pt"))
-    linear = linear_layers(stack, model)
-    model.zero_grad(set_to_none=True)
+    batch = batch_of(tokenizer or made)
+    linear = linear_layers(stack, model, taking_part(model, lambda: train_once(stack, model, batch)))
     if not linear:
         raise NotPossibleError(f"{type(model).__name__} has no linear layer that a text passes and LoRA could train")
     if remote:
@@ -249,17 +248,22 @@ def _is_remote(config):
     return not type(config).__module__.startswith("transformers.")
 
 
+def batch_of(tokenizer):
+    """The ids of SENTENCES, cut to the shortest: not every tokenizer can fill rows up."""
+    rows = [tokenizer(sentence)["input_ids"] for sentence in SENTENCES]
+    shortest = min(map(len, rows))
+    return [row[:shortest] for row in rows]
+
+
 def train_once(stack, model, batch=None):
     """Forward and backward, as a step of training would; leaves the gradients where they are.
 
     Args:
         stack: The libraries.
         model: The model.
-        batch: {"input_ids": …, "attention_mask": …}; None for a few ids.
+        batch: Rows of ids, all of one length; None for a few.
     """
     torch = stack.torch
-    ids = torch.arange(4, 20).reshape(1, -1).repeat(2, 1)
-    given = dict(batch or {"input_ids": ids, "attention_mask": torch.ones_like(ids)})
-    given = {name: given[name] for name in ("input_ids", "attention_mask")}
+    ids = torch.tensor(batch or [list(range(4, 20))] * 2)
     model.train()
-    model(labels=given["input_ids"], **given, **without_cache(model)).loss.backward()
+    model(input_ids=ids, attention_mask=torch.ones_like(ids), labels=ids, **without_cache(model)).loss.backward()

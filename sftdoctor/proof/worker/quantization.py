@@ -14,10 +14,13 @@ WANTS_GPU = re.compile(
 )
 
 
-LACKING = re.compile(r"not (?:been )?(?:be )?installed|(?:pip|conda|[Pp]lease) install|not found in your environment")
+LACKING = re.compile(
+    r"(?:not (?:been )?|n't seem to )(?:be )?installed|(?:pip|conda|[Pp]lease) install|not found in your environment"
+)
 NEEDS = re.compile(
     r"only (?:be )?(?:used|supported|available|works?) (?:on|with) (?:a )?(?:CUDA|GPU)|does not support .* attention"
-    r"|does not support an attention implementation|doesn't support .* attention"
+    r"|does not support backward on CPU|use another device|does not support an attention implementation"
+    r"|doesn't support .* attention"
 )
 """What the libraries say of a setting that this machine or this model cannot have."""
 

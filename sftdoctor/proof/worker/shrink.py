@@ -269,6 +269,10 @@ def _divide(counts, main, size):
         for each in sizes
         if main // divisor * each % QUANTUM == 0 and max(1, few // divisor) * each % (QUANTUM // 2) == 0
     ]
-    # the narrowest, and of those the one with the most heads
-    best = min(fitting, key=lambda pair: (main // pair[0] * pair[1], pair[0]), default=(1, sizes[0]))
+    # the narrowest, but for heads that are too small for rotary embeddings of a part of them
+    best = min(
+        fitting,
+        key=lambda pair: (pair[1] < 12, main // pair[0] * pair[1], abs(pair[1] - HEAD_SIZES[0])),
+        default=(1, sizes[0]),
+    )
     return best if main // best[0] * best[1] <= WIDEST else (Fraction(main, 4), 2 * HEAD_SIZES[0])

@@ -24,12 +24,43 @@ class Subject:
         return {"trust_remote_code": True} if self.remote else {}
 
 
-def linear_layers(stack, model):
-    """Which layers bitsandbytes is to quantise: the linear ones that took part in the last step, but the output's.
+def taking_part(model, step):
+    """The layers that run in a step of training and whose weights get a gradient by it.
+
+    Not every layer does both: what picks the tokens to look at gets none, and some weights are used without their
+    layer being run. An adapter on those could not learn.
+
+    Args:
+        model: The model.
+        step: Called without arguments; runs it forward and backward.
+
+    Returns:
+        Whole name → module. The gradients are gone.
+    """
+    seen, hooks = set(), []
+    for name, module in model.named_modules():
+        hooks.append(module.register_forward_hook(lambda *_, name=name: seen.add(name)))
+    try:
+        step()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    found = {}
+    for name, module in model.named_modules():
+        gradient = getattr(getattr(module, "weight", None), "grad", None)
+        if name in seen and gradient is not None and bool((gradient != 0).any()):
+            found[name] = module
+    model.zero_grad(set_to_none=True)
+    return found
+
+
+def linear_layers(stack, model, modules):
+    """Which of the modules bitsandbytes is to quantise: the linear ones, but the output's.
 
     Args:
         stack: The libraries.
-        model: As it is before anything is quantised, with the gradients of a step, see `took_part`.
+        model: The model that they belong to, as it is before anything is quantised.
+        modules: Whole name → module.
 
     Returns:
         Whole names, in their order. bitsandbytes takes plain linear layers alone (and leaves the gates of experts that
@@ -44,20 +75,11 @@ def linear_layers(stack, model):
     kept = tuple(getattr(model, "_keep_in_fp32_modules", None) or ())
     found = {
         name: module
-        for name, module in model.named_modules()
-        if module is not output and took_part(module) and not any(part in kept for part in name.split("."))
+        for name, module in modules.items()
+        if module is not output and not any(part in kept for part in name.split("."))
     }
     exact = [name for name, module in found.items() if type(module) in plain]
     return exact or [name for name, module in found.items() if isinstance(module, stack.torch.nn.Linear)]
-
-
-def took_part(module):
-    """Whether a layer's weight got a gradient in the step just made; one that never does cannot be trained either.
-
-    (Not everything that runs does: what picks the tokens to look at, or an encoder that no text reaches.)
-    """
-    gradient = getattr(getattr(module, "weight", None), "grad", None)
-    return gradient is not None and bool((gradient != 0).any())
 
 
 def without_cache(model):
