@@ -151,6 +151,7 @@ def prove(
     python: PathLike | None = None,
     model: PathLike | None = None,
     quantization: Iterable[str] = (),
+    nproc: int = 1,
     script: PathLike | None = None,
     arguments: Iterable[str] = (),
     settings: Mapping[str, object] = MappingProxyType({}),
@@ -166,6 +167,7 @@ def prove(
         model: Model type, class, folder, config.json or cached name of the architecture to train, made small; None for
             a tiny Llama. Nothing is downloaded.
         quantization: nf4, fp4, int8 or none; nothing for nf4 on a GPU, nf4 and int8 on a CPU.
+        nproc: Processes that train together, started by torchrun.
         script: A script of your own to run instead, made small. It is executed.
         arguments: Its command line.
         settings: As the libraries name them: {"use_dora": True, "optim": "adamw_8bit"}.

@@ -62,6 +62,7 @@ COMMAND_EXAMPLES = {
   sftdoctor prove --model ./my-model --set use_dora=true --set optim=paged_adamw_8bit
   sftdoctor prove --matrix          which settings work here, as a table
   sftdoctor prove --script train.py -- --bf16   run your own script, made small
+  sftdoctor prove --nproc 2         two processes, as torchrun starts them
 """,
     "explain": """\
   sftdoctor explain train.log
@@ -305,6 +306,8 @@ def _quantization(parser: argparse.ArgumentParser) -> None:
 
 
 def _script(parser: argparse.ArgumentParser) -> None:
+    text = "processes that train together, started by torchrun (default: 1)"
+    parser.add_argument("--nproc", metavar="N", type=int, help=text)
     text = "run this script of yours instead, for a step or two on a tiny model and a few rows; its arguments after --"
     parser.add_argument("--script", metavar="FILE", help=text)
 

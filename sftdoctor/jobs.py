@@ -199,8 +199,8 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     """Train a real LoRA SFT step in the target.
 
     Args:
-        settings: python, model, trust_remote_code, quantization, set, matrix, script with its arguments, timeout and
-            rules are looked at.
+        settings: python, model, trust_remote_code, quantization, set, matrix, nproc, script with its arguments, timeout
+            and rules are looked at.
         progress: Told what is being done.
 
     Returns:
@@ -232,13 +232,20 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     if settings.script:
         script = Path(settings.script)
         return prove_script(
-            environment, script, settings.arguments, timeout=settings.timeout, on_event=listen, match=known
+            environment,
+            script,
+            settings.arguments,
+            ranks=settings.nproc,
+            timeout=settings.timeout,
+            on_event=listen,
+            match=known,
         )
     return run(
         environment,
         runs=runs,
         settings=chosen,
         model=model,
+        ranks=settings.nproc,
         timeout=settings.timeout,
         on_event=listen,
         match=known,

@@ -59,6 +59,8 @@ class Settings:
     timeout: float = 600.0
     """Seconds."""
     quantization: tuple[str, ...] = ()
+    nproc: int = 1
+    """Processes that a proof trains in together."""
     share: str | None = None
     """Folder that all nodes of a fleet share."""
     wait: float = 60.0
@@ -131,6 +133,8 @@ def make_settings(options: Mapping[str, Any], arguments: tuple[str, ...], folder
     merged = Settings(**{**configured, **given, "arguments": arguments, "given": _repeat(given)})
     if not merged.timeout > 0:
         raise UsageError(f"--timeout {merged.timeout:g} makes no sense", "Give a number of seconds above 0.")
+    if not 1 <= merged.nproc <= 64:
+        raise UsageError(f"--nproc {merged.nproc} makes no sense", "Give a number of processes from 1 to 64.")
     if not merged.wait > 0:
         raise UsageError(f"--wait {merged.wait:g} makes no sense", "Give a number of seconds above 0.")
     if merged.write_baseline and not merged.baseline:

@@ -52,6 +52,36 @@ class End:
     """The exit status or the number of the signal."""
 
 
+@dataclass(frozen=True)
+class _Channels:
+    """The two pipes between a worker and its parent."""
+
+    events: int
+    """Where the parent reads."""
+    lifeline: int
+    """What the parent keeps open as long as it lives."""
+    said: Mapping[str, Any]
+    """What the worker is told of them."""
+    passed: tuple[int, ...] = ()
+    """The worker's own ends."""
+
+
+def _pipes() -> _Channels:
+    events, events_in = os.pipe()
+    lifeline_out, lifeline = os.pipe()
+    return _Channels(events, lifeline, {"events": events_in, "lifeline": lifeline_out}, (events_in, lifeline_out))
+
+
+def _shared_pipes(folder: Path) -> _Channels:
+    """Pipes with names: a launcher does not hand descriptors on to the ranks that it starts."""
+    paths = {name: str(folder / f"{name}.pipe") for name in ("events", "lifeline")}
+    for path in paths.values():
+        os.mkfifo(path)
+    # both ways open, so that neither end waits for the other to come
+    events, lifeline = (os.open(path, os.O_RDWR | os.O_CLOEXEC) for path in paths.values())
+    return _Channels(events, lifeline, paths)
+
+
 class WorkerProcess:
     """One worker in the target interpreter.
 
@@ -61,39 +91,47 @@ class WorkerProcess:
         folder: A folder of its own, where it works and which the caller removes.
         worker: The file that is run.
         launched: Whether it is one rank of a launcher's job, and gets the variables that say so.
+        ranks: How many of it torchrun starts; 1 without it.
 
     Raises:
         ProofError: The interpreter cannot be started.
     """
 
     def __init__(
-        self, python: str, request: Mapping[str, Any], folder: Path, worker: Path = WORKER, *, launched: bool = False
+        self,
+        python: str,
+        request: Mapping[str, Any],
+        folder: Path,
+        worker: Path = WORKER,
+        *,
+        launched: bool = False,
+        ranks: int = 1,
     ) -> None:
         self.end: End | None = None
         self._tail = bytearray()
-        events, events_in = os.pipe()
-        lifeline_out, self._lifeline = os.pipe()
-        asked = {**request, "events": events_in, "lifeline": lifeline_out, "folder": str(folder)}
+        self._partial = bytearray()
+        channels = _shared_pipes(folder) if ranks > 1 else _pipes()
+        self._events, self._lifeline = channels.events, channels.lifeline
+        asked = {**request, **channels.said, "folder": str(folder)}
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)] if ranks > 1 else []
         try:
             self._process = subprocess.Popen(
-                [python, str(worker.absolute()), json.dumps(asked)],
+                [python, *launcher, str(worker.absolute()), json.dumps(asked)],
                 cwd=folder,
-                env=worker_variables(folder, launched=launched),
+                env=worker_variables(folder, launched=launched, one_device=ranks == 1),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=(events_in, lifeline_out),
+                pass_fds=channels.passed,
                 start_new_session=True,
             )
         except OSError as error:
-            os.close(events)
+            os.close(self._events)
             os.close(self._lifeline)
             raise ProofError(f"{python} cannot be started: {error.strerror or error}", _VANISHED) from error
         finally:
-            os.close(events_in)
-            os.close(lifeline_out)
-        self._events = events
-        self._partial = bytearray()
+            for descriptor in channels.passed:
+                os.close(descriptor)
 
     def __enter__(self) -> WorkerProcess:
         return self
@@ -198,12 +236,13 @@ class WorkerProcess:
 _VANISHED = "Is the environment still there? Give its Python with --python."
 
 
-def worker_variables(folder: Path, *, launched: bool = False) -> dict[str, str]:
+def worker_variables(folder: Path, *, launched: bool = False, one_device: bool = True) -> dict[str, str]:
     """The variables that the worker gets: the user's, without what a launcher or another Python put there.
 
     Args:
         folder: Where it works.
         launched: Whether a launcher's are kept.
+        one_device: Whether the first GPU alone may be seen.
     """
     names, prefixes = ((), ()) if launched else (_OF_LAUNCHERS, _PREFIXES_OF_LAUNCHERS)
     kept = {
@@ -217,7 +256,7 @@ def worker_variables(folder: Path, *, launched: bool = False) -> dict[str, str]:
     # the tiny model gains nothing from more threads, and on a busy machine they wait for each other, spinning
     kept.setdefault("OMP_NUM_THREADS", "1")
     # one device is what is proved; several would be wrapped in DataParallel
-    if "," in kept.get("CUDA_VISIBLE_DEVICES", "0,"):
+    if one_device and "," in kept.get("CUDA_VISIBLE_DEVICES", "0,"):
         kept["CUDA_VISIBLE_DEVICES"] = kept.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     return kept
 

@@ -28,6 +28,7 @@ def prove(
     settings: Mapping[str, Any] | None = None,
     model: Mapping[str, Any] | None = None,
     device: str | None = None,
+    ranks: int = 1,
     timeout: float = 600.0,
     memory_limit: int | None = None,
     on_event: Callable[[Event], None] | None = None,
@@ -42,6 +43,7 @@ def prove(
         settings: For those runs where none are named; see options.OPTIONS.
         model: {"name", "path", "trust_remote_code"} of the architecture to train; None for a tiny Llama.
         device: cpu or cuda; None for the GPU where torch sees one.
+        ranks: Processes that train together, started by torchrun; 1 without it.
         timeout: Seconds for all of it.
         memory_limit: Bytes of resident memory at which the run is killed; None for no limit.
         on_event: Called with every event as it comes, for progress.
@@ -61,7 +63,9 @@ def prove(
     asked = None if runs is None else [run.request() for run in runs]
     request: dict[str, Any] = {"device": device, "settings": dict(settings or {}), "model": model}
     while True:
-        end = _follow(environment, {**request, "runs": asked}, story, begun + timeout, memory_limit, on_event, worker)
+        end = _follow(
+            environment, {**request, "runs": asked}, story, begun + timeout, memory_limit, on_event, worker, ranks
+        )
         if not story.finished:
             story.bury(end, timeout)
         # One that died takes the next ones with it, unless they get a worker of their own.
@@ -115,10 +119,11 @@ def _follow(
     memory_limit: int | None,
     on_event: Callable[[Event], None] | None,
     worker: Path,
+    ranks: int,
 ) -> End:
     """Runs one worker to its end and notes what it says."""
     with tempfile.TemporaryDirectory(prefix="sftdoctor-proof-", ignore_cleanup_errors=True) as folder:
-        with WorkerProcess(environment.target.path, request, Path(folder), worker) as process:
+        with WorkerProcess(environment.target.path, request, Path(folder), worker, ranks=ranks) as process:
             clock = time.monotonic()
             for event in process.listen(deadline, memory_limit):
                 run = story.runs.get(str(event.get("run")))

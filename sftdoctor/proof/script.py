@@ -13,7 +13,7 @@ from typing import Any
 
 from sftdoctor.errors import UsageError
 from sftdoctor.model import Check, Environment, Failure, Finding, Proof
-from sftdoctor.proof.certificate import certify
+from sftdoctor.proof.certificate import certify, subject_of
 from sftdoctor.proof.copying import Copy, copy_folder
 from sftdoctor.proof.process import End, WorkerProcess
 from sftdoctor.proof.runner import require_runnable
@@ -48,6 +48,7 @@ def prove_script(
     arguments: Sequence[str] = (),
     *,
     device: str | None = None,
+    ranks: int = 1,
     timeout: float = 600.0,
     memory_limit: int | None = None,
     on_event: Callable[[Event], None] | None = None,
@@ -60,6 +61,7 @@ def prove_script(
         script: The script, a .py file; it is executed.
         arguments: Its command line.
         device: cpu or cuda; None for the GPU where torch sees one.
+        ranks: Processes that run it together, started by torchrun; 1 without it.
         timeout: Seconds for all of it.
         memory_limit: Bytes of resident memory at which it is killed; None for no limit.
         on_event: Called with every event as it comes, for progress.
@@ -78,21 +80,21 @@ def prove_script(
     begun = time.monotonic()
     made: dict[str, list[str]] = {"columns": [], "splits": []}
     for _ in range(TRIES):
-        story, copy = _run(environment, script, arguments, made, device, begun + timeout, memory_limit, on_event)
+        request = {"arguments": list(arguments), "device": device, **made}
+        story, copy = _run(environment, script, request, ranks, begun + timeout, memory_limit, on_event)
         kind, missing = _missing(story)
         if missing is None or missing in made[kind]:
             break
         made[kind].append(missing)
     proof = _proof(story, copy, script, time.monotonic() - begun, match)
-    return replace(proof, certificate=certify(proof, environment, story.stack))
+    return replace(proof, certificate=certify(proof, environment, story.stack, subject_of(script=script)))
 
 
 def _run(
     environment: Environment,
     script: Path,
-    arguments: Sequence[str],
-    made: Mapping[str, Sequence[str]],
-    device: str | None,
+    asked: Mapping[str, Any],
+    ranks: int,
     deadline: float,
     memory_limit: int | None,
     on_event: Callable[[Event], None] | None,
@@ -104,18 +106,10 @@ def _run(
         root = folder / "copy"
         root.mkdir()
         copy = copy_folder(script, root)
-        request = {
-            "job": "script",
-            "root": str(root),
-            "script": copy.script,
-            "working": copy.working,
-            "arguments": list(arguments),
-            **{kind: list(names) for kind, names in made.items()},
-            "device": device,
-            "cache": _hub_cache(),
-        }
+        where = {"root": str(root), "script": copy.script, "working": copy.working, "cache": _hub_cache()}
+        request = {"job": "script", **where, **asked}
         begun = time.monotonic()
-        with WorkerProcess(environment.target.path, request, folder) as process:
+        with WorkerProcess(environment.target.path, request, folder, ranks=ranks) as process:
             for event in process.listen(deadline, memory_limit):
                 _note(story, event)
                 if on_event is not None:

@@ -97,10 +97,10 @@ trainer.model.base_model.model.gradient_checkpointing_enable = lambda *args, **m
 """
 
 
-def run(python: Path, folder: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> Proof:
+def run(python: Path, folder: Path, source: str, monkeypatch: pytest.MonkeyPatch, ranks: int = 1) -> Proof:
     monkeypatch.chdir(folder)
     (folder / "train.py").write_text(source)
-    return prove_script(read_interpreter(str(python)), folder / "train.py", timeout=300)
+    return prove_script(read_interpreter(str(python)), folder / "train.py", timeout=300, ranks=ranks)
 
 
 def test_a_sound_script_passes(newest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,3 +152,32 @@ def test_what_the_real_libraries_refuse_is_refused(
     assert proof.failure is not None
     assert "unexpected keyword argument 'max_seq_length'" in proof.failure.message
     assert proof.failure.stage == "config"
+
+
+REENTRANT = 'args.gradient_checkpointing_kwargs = {"use_reentrant": True}\nargs.ddp_find_unused_parameters = True\ntrainer = SFTTrainer('
+
+
+def test_two_processes_train_together(newest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    proof = run(newest, tmp_path, SCRIPT, monkeypatch, ranks=2)
+    assert proof.verdict == "passed", (proof.failure, proof.reason)
+    assert [check.value for check in proof.checks if check.name == "ranks_agree"] == ["2 processes"]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (SCRIPT.replace("trainer = SFTTrainer(", REENTRANT), "mark a variable ready only once"),
+        (
+            "import os\nif os.environ['RANK'] == '1':\n    raise ValueError('of rank 1 alone')\n" + SCRIPT,
+            "of rank 1 alone",
+        ),
+    ],
+    ids=["reentrant", "one rank fails"],
+)
+def test_the_traps_of_several_processes(
+    source: str, said: str, newest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proof = run(newest, tmp_path, source, monkeypatch, ranks=2)
+    assert proof.verdict == "failed"
+    assert proof.failure is not None
+    assert said in proof.failure.message

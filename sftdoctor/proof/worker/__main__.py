@@ -14,6 +14,8 @@ from os.path import abspath, dirname, join, realpath  # loaded before this file 
 
 FOLDER = dirname(abspath(__file__))
 PACKAGE = "_sftdoctor_worker"
+LAST_WORDS = 3
+"""Seconds that the other ranks get to say what went wrong with them."""
 JOBS = ("proof", "script", "gather")
 
 if __name__ == "__main__":
@@ -24,6 +26,7 @@ import importlib
 import importlib.util
 import json
 import os
+import time
 
 
 def load():
@@ -39,16 +42,23 @@ def run(request):
 
     Args:
         request: The JSON argument, parsed.
+
+    Returns:
+        Whether something failed; the parent hears of it by events.
     """
     job = request.get("job", "proof")
     if job not in JOBS:
         raise SystemExit("unknown job: " + repr(job))
     load()
-    importlib.import_module(PACKAGE + "." + job).main(request)
+    return importlib.import_module(PACKAGE + "." + job).main(request)
 
 
 if __name__ == "__main__":
-    run(json.loads(sys.argv[1]))
+    asked = json.loads(sys.argv[1])
+    failed = run(asked)
     sys.stdout.flush()
     sys.stderr.flush()
+    if failed and isinstance(asked["events"], str):
+        time.sleep(LAST_WORDS)
+        os._exit(1)  # the launcher then ends the other ranks, which would wait for this one
     os._exit(0)  # the libraries' exit handlers have nothing to add, and some hang

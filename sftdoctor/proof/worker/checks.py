@@ -22,6 +22,7 @@ MEANING = {
     "settings_hold": "what was asked for is not what ran",
     "optimizer_holds_lora_alone": "the optimizer does not hold exactly the LoRA parameters",
     "loss_falls": "the loss does not fall on a batch that the adapter could memorise",
+    "ranks_agree": "the processes did not train together, or came out with different weights",
     "adapter_saved": "the adapter's files are not there",
     "adapter_reloads": "the reloaded adapter does not give the logits of the trained one",
 }

@@ -1,19 +1,30 @@
 """Events: what the worker tells its parent, one JSON line each; and the lifeline, whose end is the parent's."""
 
+import contextlib
 import json
 import math
 import os
 import threading
 import traceback
 
+TOLD_BY_ALL = ("failure", "not_possible")
+
 
 class Events:
-    """Writes events, one JSON line each, to a descriptor that nobody else knows."""
+    """Writes events, one JSON line each, to a descriptor that nobody else knows.
 
-    def __init__(self, descriptor):
-        os.set_inheritable(descriptor, False)
-        self._descriptor = descriptor
+    Args:
+        channel: The descriptor; or the path of a pipe that the ranks of a job share. Of those rank 0 tells all, the
+            others only what went wrong.
+    """
+
+    def __init__(self, channel):
+        self._shared = channel if isinstance(channel, str) else None
+        self._descriptor = os.open(channel, os.O_WRONLY) if self._shared else channel
+        os.set_inheritable(self._descriptor, False)
         self._lock = threading.Lock()
+        self.rank = int(os.environ.get("RANK", "0")) if self._shared else 0
+        self.broken = False
         self.run = None
         self.stage = None
 
@@ -21,10 +32,27 @@ class Events:
         values.update(event=event, run=self.run)
         if event == "stage":
             self.stage = values["stage"]
+        self.broken = self.broken or event == "failure"
+        if self.rank:
+            if event not in TOLD_BY_ALL:
+                return
+            values["rank"] = self.rank
         line = (json.dumps(values, default=str) + "\n").encode("utf-8", "replace")
-        with self._lock:
+        with self._lock, self._alone():
             while line:
                 line = line[os.write(self._descriptor, line) :]
+
+    @contextlib.contextmanager
+    def _alone(self):
+        """Keeps the other ranks from writing into a line of this one."""
+        if self._shared is None:
+            yield
+            return
+        import fcntl
+
+        with open(self._shared + ".lock", "w") as file:  # noqa: PTH123  (the path is a text that came by JSON)
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            yield
 
     def failure(self, stage, error):
         """Reports an exception with its whole traceback and the chain of its causes."""
@@ -65,7 +93,12 @@ def number(value):
 
 
 def die_with_parent(lifeline):
-    """Ends this process when the other end of the lifeline closes."""
+    """Ends this process when the other end of the lifeline closes.
+
+    Args:
+        lifeline: Its descriptor, or its path where it is shared.
+    """
+    lifeline = os.open(lifeline, os.O_RDONLY) if isinstance(lifeline, str) else lifeline
     os.set_inheritable(lifeline, False)
 
     def wait():

@@ -59,7 +59,7 @@ class Loading:
         options.update(self.plan.load_options(self.stack), **self.subject.options())
         if self.quantization != "none":
             options["quantization_config"] = self.quantization_config()
-            options["device_map"] = {"": 0 if self.stack.cuda else "cpu"}
+            options["device_map"] = {"": self.stack.index}
         model = self.subject.loader.from_pretrained(self.subject.folder, **options)
         return model.to(self.stack.device) if self.quantization == "none" else model
 

@@ -20,6 +20,9 @@ from .plan import Plan
 from .stack import Stack
 from .training import Run
 
+SEED = 0
+"""The ranks of one job make the same model each."""
+
 
 def prove(stack, emit, subject, plans, folder, fallback):
     """Carries out every plan in turn; one that fails does not hide the next.
@@ -66,6 +69,9 @@ def main(request):
 
     Args:
         request: The JSON argument, parsed.
+
+    Returns:
+        1 where something failed.
     """
     faulthandler.enable()
     if hasattr(faulthandler, "register"):
@@ -73,20 +79,27 @@ def main(request):
     emit = Events(request["events"])
     die_with_parent(request["lifeline"])
     stack = Stack(request.get("device"))
+    place = Path(request["folder"], f"rank-{emit.rank}") if emit.rank else Path(request["folder"])
+    place.mkdir(exist_ok=True)
     emit("stage", stage="import")
     try:
         stack.load(emit)
         plans = plans_of(request, stack)
         emit("plan", runs=[plan.name for plan in plans])
         emit("stage", stage="load")
-        folder = str(Path(request["folder"]) / "model")
+        folder = str(place / "model")
+        stack.torch.manual_seed(SEED)
         subject = make_small(stack, request["model"], folder) if request.get("model") else make_model(stack, folder)
         emit("subject", model=subject.source, notes=subject.notes)
-        prove(stack, emit, subject, plans, request["folder"], not request.get("runs") and not request.get("settings"))
+        prove(stack, emit, subject, plans, place, not request.get("runs") and not request.get("settings"))
     except NotPossibleError as error:
-        return emit("not_possible", stage="load", reason=str(error))
+        emit("not_possible", stage="load", reason=str(error))
+        return 0
     except UnknownModelError as error:
-        return emit("unknown_model", message=str(error), near=error.near)
+        emit("unknown_model", message=str(error), near=error.near)
+        return 0
     except (Exception, SystemExit) as error:
-        return emit.failure(emit.stage or "load", error)
-    return emit("finished")
+        emit.failure(emit.stage or "load", error)
+        return 1
+    emit("finished")
+    return 1 if emit.broken else 0

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import os
 import re
 
 from .errors import NotPossibleError
@@ -90,10 +91,13 @@ class Stack:
         self.cuda = self.device_wanted != "cpu" and cuda.is_available()
         if self.device_wanted == "cuda" and not self.cuda:
             raise NotPossibleError("torch sees no CUDA device")
-        self.device = "cuda:0" if self.cuda else "cpu"
+        self.index = int(os.environ.get("LOCAL_RANK", "0")) if self.cuda else "cpu"
+        self.device = f"cuda:{self.index}" if self.cuda else "cpu"
+        if self.cuda:
+            cuda.set_device(self.index)
         self.dtype = self.torch.float32
         if self.cuda:
-            native = cuda.get_device_capability(0) >= (8, 0) or bool(getattr(self.torch.version, "hip", None))
+            native = cuda.get_device_capability(self.index) >= (8, 0) or bool(getattr(self.torch.version, "hip", None))
             self.dtype = self.torch.bfloat16 if native and cuda.is_bf16_supported() else self.torch.float16
         self.dtype_name = str(self.dtype).replace("torch.", "")
 
@@ -102,7 +106,7 @@ class Stack:
         emit(
             "stack",
             device=self.device,
-            device_name=self.torch.cuda.get_device_name(0) if self.cuda else None,
+            device_name=self.torch.cuda.get_device_name(self.index) if self.cuda else None,
             devices=self.torch.cuda.device_count() if self.cuda else 0,
             compute_dtype=self.dtype_name,
             versions={name: str(getattr(getattr(self, name, None), "__version__", None)) for name in names},

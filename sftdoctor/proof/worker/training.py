@@ -11,6 +11,7 @@ from .figures import peak_memory
 from .loading import Loading
 from .plan import STEPS
 from .quantization import refusal
+from .ranks import compare, world_size
 from .stack import parameters, place
 from .watching import Watching
 
@@ -46,7 +47,8 @@ class Run(Loading, Watching, Checks):
         Returns:
             Whether it was possible at all on this device.
         """
-        for stage in (self.load, self.config, self.trainer_, self.train, self.save, self.reload):
+        stages = (self.load, self.config, self.trainer_, self.train, self.save, self.reload)
+        for stage in stages[:4] if self.emit.rank else stages:  # of several ranks the first alone saves
             name = self.stage = stage.__name__.rstrip("_")
             self.emit("stage", stage=name)
             try:
@@ -121,6 +123,8 @@ class Run(Loading, Watching, Checks):
         losses = [entry["loss"] for entry in self.trainer.state.log_history if "loss" in entry]
         losses = losses or [math.nan]
         self.check("loss_finite", all(map(math.isfinite, losses)), number(losses[0]))
+        if world_size() > 1:
+            self.check("ranks_agree", *compare(self.torch, self.lora_parameters().values()))
         self.check_adapter()
         self.check_base()
         self.check_settings()

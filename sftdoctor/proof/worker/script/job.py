@@ -30,6 +30,9 @@ def main(request):
 
     Args:
         request: The JSON argument, parsed.
+
+    Returns:
+        1 where something failed.
     """
     faulthandler.enable()
     if hasattr(faulthandler, "register"):
@@ -50,6 +53,7 @@ def main(request):
     watched.report()
     _judge(error, world, watched)
     emit("finished")
+    return 1 if emit.broken else 0
 
 
 def run(request):

@@ -100,7 +100,11 @@ class Models:
     def _make(self, name, key, kwargs, cls):
         import transformers
 
-        folder = self.world.folder / "models" / f"{len(self._folders)}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[-60:]}"
+        folder = (
+            self.world.folder
+            / f"models-{self.world.emit.rank}"
+            / f"{len(self._folders)}-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)[-60:]}"
+        )
         folder.mkdir(parents=True)
         real = self._real(key)
         config_class, data, told = self._real_config(real, name, kwargs, cls)

@@ -7,6 +7,7 @@ import time
 
 from ..events import number, some
 from ..figures import peak_memory
+from ..ranks import compare, world_size
 
 SAMPLES = 40
 """Parameters of each kind that are compared before and after."""
@@ -30,6 +31,7 @@ class Watched:
         self.trainable = set()
         self.labels = None
         self.rate = 0.0
+        self.together = None
         self._before = {}
         self._models = []
 
@@ -97,6 +99,9 @@ class Watched:
             for name, before in self._before.items()
             if name in now and before.shape == now[name].shape and not bool((before == now[name].detach()).all())
         }
+        if world_size() > 1:
+            trained = [p for _, p in sorted(now.items()) if p.requires_grad]
+            self.together = compare(self.world.torch, trained)
         self._models.append((trainer.args, trainer.model, moved, set(self._before)))
 
     def report(self):
@@ -113,6 +118,8 @@ class Watched:
             without = sorted(self.trainable - self.with_gradient)
             value = f"{len(self.trainable) - len(without)} of {len(self.trainable)} trainable parameters"
             check("gradients", bool(self.with_gradient), value)
+        if self.together is not None:
+            check("ranks_agree", *self.together)
         if self.labels is not None:
             check("labels_seen", self.labels > 0, f"{self.labels} tokens of a batch count")
         args, model, moved, compared = self._models[-1]

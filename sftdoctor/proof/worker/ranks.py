@@ -1,0 +1,31 @@
+"""Several processes that train together: whether they came out with the same weights."""
+
+import hashlib
+import os
+
+
+def world_size():
+    """How many processes the launcher started; 1 where there is none."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def compare(torch, parameters):
+    """Compares parameters over all ranks, each of which must call this.
+
+    Args:
+        torch: The module.
+        parameters: Tensors, the same ones on every rank.
+
+    Returns:
+        (whether all ranks have the same, "2 processes" or what is wrong with them).
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return False, "torch.distributed was not started: each process trained alone"
+    digest = hashlib.sha256()
+    for parameter in parameters:
+        digest.update(parameter.detach().float().cpu().numpy().tobytes())
+    found = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(found, digest.hexdigest())
+    if len(found) != world_size():
+        return False, f"{len(found)} of {world_size()} processes trained together"
+    return len(set(found)) == 1, f"{len(found)} processes"
