@@ -31,6 +31,13 @@ FAULTS = {
     "saved_half": ("reload", "adapter_reloads"),
 }
 """Planted fault → the stage and the check that must name it."""
+IGNORED: dict[str, tuple[str, str, dict[str, object]]] = {
+    "dora_ignored": ("train", "settings_hold", {"use_dora": True}),
+    "reentrant_ignored": ("train", "settings_hold", {"use_reentrant": True}),
+    "storage_ignored": ("load", "base_is_quantized", {"bnb_4bit_quant_storage": "bfloat16"}),
+    "completions_unmasked": ("train", "labels_there", {"completion_only_loss": True}),
+}
+"""The same for settings that something takes back on the way, with the setting."""
 
 PLANTED = """
 class Faulty(Run):
@@ -40,10 +47,20 @@ class Faulty(Run):
         if self.fault == "left_unquantized":
             whole = self.quantization_config
             self.quantization_config = lambda: skipping(whole())
+        if self.fault == "storage_ignored":
+            given = self.quantization_config
+            self.quantization_config = lambda: storing(given(), self.torch.uint8)
         super().load()
+
+    def config(self):
+        super().config()
+        if self.fault == "dora_ignored":
+            self.lora.use_dora = False
 
     def arguments(self):
         found = super().arguments()
+        if self.fault == "reentrant_ignored":
+            found["gradient_checkpointing_kwargs"] = {"use_reentrant": False}
         if self.fault == "checkpointing_off":
             found["gradient_checkpointing"] = False
         if self.fault == "nan_loss":
@@ -62,6 +79,9 @@ class Faulty(Run):
         if self.fault == "labels_masked":
             collate = self.trainer.data_collator
             self.trainer.data_collator = lambda rows: masked(collate(rows))
+        if self.fault == "completions_unmasked":
+            unmasked = self.trainer.data_collator
+            self.trainer.data_collator = lambda rows: labelled(unmasked(rows))
         if self.fault == "optimizer_misses_one":
             create = self.trainer.create_optimizer
             self.trainer.create_optimizer = lambda *a, **k: without_one(create(*a, **k) or self.trainer.optimizer)
@@ -100,6 +120,16 @@ class Faulty(Run):
 def skipping(config):
     config.llm_int8_skip_modules = ["lm_head", "q_proj"]
     return config
+
+
+def storing(config, dtype):
+    config.bnb_4bit_quant_storage = dtype
+    return config
+
+
+def labelled(batch):
+    batch["labels"] = batch["input_ids"].clone()
+    return batch
 
 
 def masked(batch):
@@ -144,19 +174,21 @@ def test_newest_stack_passes_in_four_and_eight_bits(newest: Path) -> None:
 
 
 def test_every_planted_fault_is_named(newest: Path, tmp_path: Path) -> None:
+    faults = {**FAULTS, **{name: (stage, check) for name, (stage, check, _) in IGNORED.items()}}
+    settings = {name: IGNORED[name][2] if name in IGNORED else {} for name in faults}
     folder = tmp_path / "worker"
     shutil.copytree(WORKER.parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
     planted = folder / "proof.py"
     source = planted.read_text(encoding="utf-8").replace(
-        "return [Plan(", f"return [Plan(name, 'nf4') for name in {list(FAULTS)!r}] or [Plan("
+        "return [Plan(", f"return [Plan(name, 'nf4', given) for name, given in {settings!r}.items()] or [Plan("
     )
     planted.write_text(source + PLANTED, encoding="utf-8")
     worker = folder / WORKER.name
     proof = prove(read_interpreter(str(newest)), worker=worker)
     assert proof.verdict == "failed"
-    assert len(proof.runs) == len(FAULTS)
-    for fault, run in zip(FAULTS, proof.runs, strict=True):
-        stage, check = FAULTS[fault]
+    assert len(proof.runs) == len(faults)
+    for fault, run in zip(faults, proof.runs, strict=True):
+        stage, check = faults[fault]
         assert run.failure is not None, f"{fault} passed"
         failed = [found.name for found in run.checks if not found.passed]
         assert check in failed, (fault, failed, run.failure)

@@ -135,9 +135,6 @@ class Checks:
         bare = self.logits(self.load_base())
         # on a fresh base: on a CPU bitsandbytes repacks the weights of one that has run
         reloaded = self.stack.peft.PeftModel.from_pretrained(self.load_base(), self.saved)
-        for name, parameter in reloaded.named_parameters():
-            if ".modules_to_save." in name:  # saved in half precision by some trl, whatever the base is in
-                parameter.data = parameter.data.to(self.dtype)
         again = self.logits(reloaded)
         back = self.lora_parameters(reloaded)
         equal = self.torch.equal
@@ -154,6 +151,9 @@ class Checks:
 
     def logits(self, model):
         """Logits of the first sentence, float32 on the CPU, shape (1, tokens, vocabulary)."""
+        for name, parameter in model.named_parameters():
+            if ".modules_to_save." in name:  # some trl trains them in half precision, whatever the base is in
+                parameter.data = parameter.data.to(self.dtype)
         model.eval()
         batch = self.tokenizer(SENTENCES[0], return_tensors="pt")
         whole = self.dtype == self.torch.float32

@@ -207,6 +207,7 @@ def build(stack, config, loader, vocabulary, fill_in=False):
     for note, options in RUNGS:
         try:
             small = type(config).from_dict(shrink(copy.deepcopy(whole), vocabulary, **options))
+            small._name_or_path = config._name_or_path  # where from_config looks for code of its own
             model = instantiate(stack, small, loader)
             train_once(stack, model)
             model.zero_grad(set_to_none=True)
