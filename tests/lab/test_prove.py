@@ -173,6 +173,12 @@ def test_newest_stack_passes_in_four_and_eight_bits(newest: Path) -> None:
     assert not verify(proof.certificate, environment)
 
 
+def test_two_processes_train_together(newest: Path) -> None:
+    proof = prove(read_interpreter(str(newest)), ranks=2)
+    assert proof.verdict == "passed", proof.failure
+    assert [[c.value for c in run.checks if c.name == "ranks_agree"] for run in proof.runs] == [["2 processes"]] * 2
+
+
 def test_every_planted_fault_is_named(newest: Path, tmp_path: Path) -> None:
     faults = {**FAULTS, **{name: (stage, check) for name, (stage, check, _) in IGNORED.items()}}
     settings = {name: IGNORED[name][2] if name in IGNORED else {} for name in faults}

@@ -154,7 +154,15 @@ def test_what_the_real_libraries_refuse_is_refused(
     assert proof.failure.stage == "config"
 
 
-REENTRANT = 'args.gradient_checkpointing_kwargs = {"use_reentrant": True}\nargs.ddp_find_unused_parameters = True\ntrainer = SFTTrainer('
+REENTRANT = """
+args.gradient_checkpointing_kwargs = {"use_reentrant": True}
+args.ddp_find_unused_parameters = True
+trainer = SFTTrainer("""
+ONE_RANK = """
+import os
+if os.environ["RANK"] == "1":
+    raise ValueError("of rank 1 alone")
+"""
 
 
 def test_two_processes_train_together(newest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,10 +175,7 @@ def test_two_processes_train_together(newest: Path, tmp_path: Path, monkeypatch:
     ("source", "said"),
     [
         (SCRIPT.replace("trainer = SFTTrainer(", REENTRANT), "mark a variable ready only once"),
-        (
-            "import os\nif os.environ['RANK'] == '1':\n    raise ValueError('of rank 1 alone')\n" + SCRIPT,
-            "of rank 1 alone",
-        ),
+        (ONE_RANK + SCRIPT, "of rank 1 alone"),
     ],
     ids=["reentrant", "one rank fails"],
 )
