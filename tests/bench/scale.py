@@ -1,6 +1,6 @@
 """How the time of a check grows with what it is given: rules, scripts, distributions, the length of a log.
 
-    python -m tests.bench.scale /path/to/python [rules] [scripts] [distributions] [log]
+    python -m tests.bench.scale /path/to/python [rules] [scripts] [distributions] [snapshots] [log]
 
 Each row is one process; a first run over the same input comes before it and does not count. Every curve should be a
 straight line at most, and the peak should not follow a log's size.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -77,6 +78,21 @@ def distributions(folder: Path, check: Check) -> Iterator[Case]:
         yield "distributions", count, [*check[:4], "--python", str(site.parents[2])]
 
 
+def snapshots(folder: Path, check: Check) -> Iterator[Case]:
+    """More and more recorded machines, one of which differs."""
+    recorded = folder / "recorded.json"
+    subprocess.run([*check[:3], "snapshot", *check[4:], "--output", str(recorded)], check=True)
+    text = recorded.read_text()
+    recorded.unlink()
+    for count in (10, 100, 1000):
+        here = folder / f"snapshots{count}"
+        here.mkdir()
+        for number in range(count):
+            driver = '"535.1"' if number == count // 2 else "null"
+            (here / f"node{number}.json").write_text(text.replace('"driver": null', f'"driver": {driver}', 1))
+        yield "snapshots", count, [*check[:3], "diff", *map(str, sorted(here.iterdir()))]
+
+
 def log(folder: Path, check: Check) -> Iterator[Case]:
     """Logs in MB that end in a traceback."""
     called = "prepare_model_for_kbit_training() got an unexpected keyword argument 'gradient_checkpointing_kwargs'"
@@ -96,6 +112,7 @@ CURVES: dict[str, Callable[[Path, Check], Iterator[Case]]] = {
     "rules": rules,
     "scripts": scripts,
     "distributions": distributions,
+    "snapshots": snapshots,
     "log": log,
 }
 
