@@ -13,7 +13,7 @@ from typing import Any
 
 from sftdoctor.errors import UsageError
 from sftdoctor.model import Check, Environment, Failure, Finding, Proof
-from sftdoctor.proof.certificate import certify
+from sftdoctor.proof.certificate import certify, subject_of
 from sftdoctor.proof.copying import Copy, copy_folder
 from sftdoctor.proof.process import End, WorkerProcess
 from sftdoctor.proof.runner import require_runnable
@@ -84,7 +84,7 @@ def prove_script(
             break
         made[kind].append(missing)
     proof = _proof(story, copy, script, time.monotonic() - begun, match)
-    return replace(proof, certificate=certify(proof, environment, story.stack))
+    return replace(proof, certificate=certify(proof, environment, story.stack, subject_of(script=script)))
 
 
 def _run(
