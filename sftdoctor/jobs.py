@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sftdoctor.checker import Checker
     from sftdoctor.repair.progress import Event
 
+BEFORE = 120.0
+"""Seconds that the step before a repair may take; it is only shown."""
 KERNELS = ("JPY_PARENT_PID", "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE")
 """Variables of what a notebook starts: Jupyter's, Colab's, Kaggle's."""
 
@@ -177,7 +179,8 @@ def _apply(checker: Checker, before: Report, plan: Plan, progress: Progress) -> 
     from sftdoctor.repair.transaction import apply
 
     settings = checker.settings
-    return apply(
+    shown = _step_before(settings, before, plan, progress)
+    result = apply(
         plan,
         before.environment,
         before=before,
@@ -185,6 +188,35 @@ def _apply(checker: Checker, before: Report, plan: Plan, progress: Progress) -> 
         prove=(lambda: prove(replace(settings, model=None), progress)) if before.environment.target.prefix else None,
         on_event=_listener(progress),
     )
+    return replace(result, proof=_with_before(result.proof, shown), proof_before=shown)
+
+
+def _step_before(settings: Settings, before: Report, plan: Plan, progress: Progress) -> Proof | None:
+    """The proof as it fails before packages change; None where it cannot be run, or would say nothing."""
+    from sftdoctor.errors import ProofError
+
+    packages = any(action.kind == "package" for action in plan.actions)
+    if not before.environment.target.prefix or not packages:
+        return None
+    progress("running the step as it is before")
+    try:
+        return prove(replace(settings, model=None, timeout=min(settings.timeout, BEFORE)), progress)
+    except ProofError:  # nothing that could run: torch is not there, say
+        return None
+
+
+def _with_before(proof: Proof | None, before: Proof | None) -> Proof | None:
+    """A proof whose certificate tells what came of the same steps before the repair."""
+    if proof is None or before is None:
+        return proof
+    failure = before.failure
+    told = {
+        "verdict": before.verdict,
+        "reason": before.reason,
+        "failure": f"{failure.stage}: {failure.exception}: {failure.message}" if failure else None,
+        "fingerprint": before.certificate.get("fingerprint"),
+    }
+    return replace(proof, certificate={**proof.certificate, "before": told})
 
 
 def _listener(progress: Progress) -> Callable[[Event], None]:

@@ -716,6 +716,8 @@ class FixResult(Shown):
     after: Report | None = None
     """The check after the changes; None where nothing was applied."""
     proof: Proof | None = None
+    proof_before: Proof | None = None
+    """The same steps before the changes, where they could be run; None otherwise."""
     journal: str | None = None
     """Id that undo takes; None where nothing was applied."""
     reason: str = ""

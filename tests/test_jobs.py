@@ -7,9 +7,23 @@ from pathlib import Path
 import pytest
 
 from sftdoctor import jobs
-from sftdoctor.errors import UsageError
-from sftdoctor.model import Action, Plan, Safety
-from sftdoctor.reading import read_keep, split_keep
+from sftdoctor.errors import ProofError, UsageError
+from sftdoctor.model import (
+    Action,
+    Environment,
+    Failure,
+    Plan,
+    Proof,
+    Report,
+    Safety,
+    Scenario,
+    Target,
+    TargetKind,
+    Verdict,
+    Workload,
+)
+from sftdoctor.reading import find_model, read_keep, split_keep
+from sftdoctor.settings import Settings
 
 PACKAGE = Action("package", "peft", "0.5.0", "0.17.1", Safety.SAFE, "why")
 EDIT = Action("edit", "train.py", None, None, Safety.SAFE, "why")
@@ -47,3 +61,74 @@ def test_keep_takes_names_requirements_and_files(tmp_path: Path) -> None:
 def test_keep_refuses_what_makes_no_sense(word: str) -> None:
     with pytest.raises(UsageError, match="--keep"):
         split_keep([word])
+
+
+def report(prefix: str | None) -> Report:
+    target = Target(TargetKind.INTERPRETER, "/venv/bin/python", "3.11.7", prefix=prefix)
+    return Report(Environment(target, "3.11.7"), Workload((), Scenario("sft", "an SFT run", ("trl",))), Verdict.BREAKS)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "actions", "runs"),
+    [
+        ("/venv", (PACKAGE,), True),
+        ("/venv", (PACKAGE, EDIT), True),
+        ("/venv", (EDIT,), False),
+        (None, (PACKAGE,), False),
+    ],
+)
+def test_the_step_before_runs_where_packages_will_change(
+    prefix: str | None, actions: tuple[Action, ...], runs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Settings] = []
+
+    def prove(settings: Settings, _: object) -> Proof:
+        asked.append(settings)
+        return Proof("failed", "cpu", "nf4", failure=Failure("import", "ImportError", "gone"))
+
+    monkeypatch.setattr(jobs, "prove", prove)
+    shown = jobs._step_before(Settings(timeout=600), report(prefix), Plan(actions), lambda _: None)
+    assert (shown is not None) is runs is bool(asked)
+    assert all(settings.timeout == jobs.BEFORE for settings in asked)
+
+
+def test_no_step_before_where_nothing_could_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def prove(*_: object) -> Proof:
+        raise ProofError("there is no torch")
+
+    monkeypatch.setattr(jobs, "prove", prove)
+    assert jobs._step_before(Settings(), report("/venv"), Plan((PACKAGE,)), lambda _: None) is None
+
+
+def test_the_certificate_tells_the_step_before() -> None:
+    before = Proof(
+        "failed", "cpu", "nf4", failure=Failure("import", "ImportError", "gone"), certificate={"fingerprint": 1}
+    )
+    after = Proof("passed", "cpu", "nf4", certificate={"fingerprint": 2})
+    told = jobs._with_before(after, before)
+    assert told is not None
+    assert told.certificate["fingerprint"] == 2
+    assert told.certificate["before"]["failure"] == "import: ImportError: gone"
+    assert jobs._with_before(after, None) is after
+    assert jobs._with_before(None, before) is None
+
+
+def test_where_a_model_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()
+    with pytest.raises(UsageError, match=r"holds no config\.json"):
+        find_model("model")
+    (tmp_path / "model" / "config.json").write_text("{}")
+    assert find_model("model") == tmp_path / "model"
+    assert find_model("model/config.json") == tmp_path / "model" / "config.json"
+    assert find_model("qwen3") is None  # the target's transformers may know it
+    assert find_model("gpt-sw3") is None
+    with pytest.raises(UsageError, match="nothing is downloaded"):
+        find_model("Qwen/Qwen3-8B")
+    snapshot = tmp_path / "hub" / "models--Qwen--Qwen3-8B" / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("a" * 40)
+    assert find_model("Qwen/Qwen3-8B") == snapshot

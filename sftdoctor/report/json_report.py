@@ -208,6 +208,7 @@ def fix_to_dict(result: FixResult) -> JSON:
         "before": to_dict(result.before),
         "after": to_dict(result.after) if result.after else None,
         "proof": proof_to_dict(result.proof) if result.proof else None,
+        "proof_before": proof_to_dict(result.proof_before) if result.proof_before else None,
         "recovered": list(result.recovered),
         "advice": list(result.advice),
     }

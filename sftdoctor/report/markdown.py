@@ -139,6 +139,8 @@ def fix(result: FixResult) -> str:
     said += [*(f"- {plain(clean(line))}" for line in result.advice)]
     if result.journal and result.outcome == "applied":
         said += ["", f"`sftdoctor undo {clean(result.journal, 80)}` takes it all back."]
+    if result.proof and result.proof_before:
+        said += ["", plain(clean(words.step_before(result.proof_before)))]
     said += ["", *_proof(result.proof)] if result.proof else []
     return _joined(said)
 

@@ -49,6 +49,9 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
             (say("after"), f"{result.after.verdict.value}: {after}"),
         ]
         console.print(rows(pairs, 8))
+    if result.proof_before and result.proof:
+        console.print()
+        console.print(as_text(clean(words.step_before(result.proof_before))))
     if result.proof:
         console.print()
         proof_text.render(result.proof, console)

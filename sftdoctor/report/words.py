@@ -282,6 +282,13 @@ def proof_headline(proof: Proof) -> tuple[str, str]:
     return ("✗" if met["failed"] else PROOFS[proof.verdict][0]), said
 
 
+def step_before(proof: Proof) -> str:
+    """What came of the proof's steps before a repair."""
+    sign, said = PROOFS[proof.verdict]
+    came = came_to(proof) or say(said)
+    return say("the step before: {sign} {came}", sign=sign, came=came)
+
+
 def is_matrix(proof: Proof) -> bool:
     """Whether a proof has so many runs that a table shows them best."""
     return len(proof.runs) >= MATRIX_FROM
