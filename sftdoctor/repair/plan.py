@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,6 +92,10 @@ class _Mending:
             mender.mend()
         self.made[id(mender.now)] = mender.now, mender
         return mender.now
+
+    def foresee(self, environments: Sequence[Environment], sources: Sources) -> None:
+        """Judge several candidates at a time."""
+        self.oracle.foresee(environments, {**self.mender.sources, **sources})
 
     def behind(self, report: Report) -> Mender | None:
         """The edits that led to a report."""

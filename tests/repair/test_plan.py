@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,7 +122,7 @@ class Stack:
     def plan(self, **options: object) -> Plan:
         report = self.judge(self.environment, self.workload)
         assert report.findings, "the stack is meant to be broken"
-        return make_plan(report, oracle=JudgeOracle(report, self.judge), **options)  # type: ignore[arg-type]
+        return make_plan(report, oracle=JudgeOracle(report, self.judge, remembers=False), **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_one_incurable_finding_does_not_hold_up_the_others(stack) -> None:  # ty
         return replace(report, findings=(*report.findings, ghost))
 
     report = judged(broken.environment, broken.workload)
-    plan = make_plan(report, oracle=JudgeOracle(report, judged))
+    plan = make_plan(report, oracle=JudgeOracle(report, judged, remembers=False))
     assert steps(plan) == [("callee", "1.0", "2.0")]
     assert [one.action.findings for one in plan.left_out] == [("API005",)]
 
@@ -213,7 +213,7 @@ def test_a_written_requirement_comes_before_what_is_derived(stack) -> None:  # t
     report = broken.judge(broken.environment, broken.workload)
     fix = Fix("package", Safety.SAFE, "newer callee", ("callee>=1.1,<3",), reason="The rule says so.")
     report = replace(report, findings=tuple(replace(one, fixes=(fix,)) for one in report.findings))
-    plan = make_plan(report, oracle=JudgeOracle(report, broken.judge))
+    plan = make_plan(report, oracle=JudgeOracle(report, broken.judge, remembers=False))
     assert steps(plan) == [("callee", "1.0", "2.0")]
     assert plan.actions[0].reason.startswith("The rule says so.")
 
@@ -251,7 +251,7 @@ def test_versions_and_the_edits_that_they_call_for_are_planned_together(
     workload = Workload(Scenario("t", "t", (), {}, ("callee",)), scripts)
     report = judged(broken.environment, workload)
     assert [one.cause.name for one in report.findings if one.cause] == ["fast"]
-    plan = make_plan(report, oracle=JudgeOracle(report, judged))
+    plan = make_plan(report, oracle=JudgeOracle(report, judged, remembers=False))
     assert [(one.kind, one.new) for one in plan.actions] == [("package", "2.0"), ("edit", None)]
     assert "+play(new=1)  # one" in plan.diffs[str(script)] and not plan.left_out and not plan.foreseen
 
@@ -309,6 +309,9 @@ class ScriptOracle:
         (path, source), *more = sources.items()
         assert not more
         return self.script(path, source.decode())
+
+    def foresee(self, environments: Sequence[Environment], sources: Mapping[str, bytes]) -> None:
+        assert not environments, "no versions are asked for"
 
     def script(self, path: str, source: str) -> Report:
         found = [old_name(path, line, column) for line, column in places(source)]
