@@ -162,8 +162,12 @@ def render_journals(entries: Sequence[JournalEntry], console: Console) -> None:
         console.print("No fix is on record")
     for entry in entries:
         console.print(as_text(Text(f"{clean(entry.id)}  {clean(entry.state)}", "bold")))
-        console.print(indent(as_text(clean(entry.summary)), 2))
-        console.print(indent(as_text(clean(f"in {entry.prefix}")), 2))
+        if entry.summary:
+            console.print(indent(as_text(clean(entry.summary)), 2))
+        if entry.prefix:
+            console.print(indent(as_text(clean(f"in {entry.prefix}")), 2))
+        if entry.lost:
+            console.print(indent(as_text(Text(clean(f"can no longer be taken back: {entry.lost}", 300), "yellow")), 2))
         if entry.state == "undone" and entry.note:
             console.print(indent(as_text(clean(f"undone: {entry.note}", 300)), 2))
 
