@@ -164,8 +164,10 @@ def refuse_forbidden(
     owned = _conda_names(place.prefix)
     taken = sorted(one.name for one in there if one.installer == "conda" or one.name in owned)
     if taken:
-        command = shlex.join(["conda", "install", "-p", str(place.prefix), *(pin.replace("==", "=") for pin in wanted)])
-        raise RepairError(f"conda installed {', '.join(taken)}; another installer would break its records", command)
+        raise RepairError(
+            f"conda installed {', '.join(taken)}; another installer would break its records",
+            _by_conda(place.prefix, [pin.replace("==", "=") for pin in wanted]),
+        )
     marker = _externally_managed(environment, place)
     if marker:
         venv = f"python{'.'.join(environment.python.split('.')[:2])} -m venv .venv && .venv/bin/python -m pip install"
@@ -283,6 +285,16 @@ def _exact(pins: Mapping[str, str]) -> list[str]:
 def _conda_names(prefix: Path) -> set[str]:
     # "peft-0.5.0-pyhd8ed1ab_0.json": the name may hold dashes, the last two parts do not.
     return {canonicalize_name(path.stem.rsplit("-", 2)[0]) for path in (prefix / "conda-meta").glob("*-*-*.json")}
+
+
+def _by_conda(prefix: Path, wanted: Sequence[str]) -> str:
+    """The command of the conda that is at hand: pixi's environments are pixi's alone, the others any conda's."""
+    if (prefix / "conda-meta" / "pixi").exists() and prefix.parent.name == "envs":
+        return shlex.join(["pixi", "add", "--manifest-path", str(prefix.parents[2]), *wanted])
+    here = [name for name in ("conda", "mamba", "micromamba") if shutil.which(name)]
+    # micromamba is often a shell function, and then known by its variable alone
+    by_variable = [Path(os.environ[name]).name for name in ("CONDA_EXE", "MAMBA_EXE") if os.environ.get(name)]
+    return shlex.join([[*here, *by_variable, "conda"][0], "install", "-p", str(prefix), *wanted])
 
 
 def _externally_managed(environment: Environment, place: Place) -> str | None:

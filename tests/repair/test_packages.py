@@ -82,6 +82,37 @@ def test_forbidden(uv_venv: Path, case: str) -> None:
     assert picture(uv_venv) == before
 
 
+CONDAS = {
+    "conda on the path": (("conda", "micromamba"), {}, "conda install -p"),
+    "micromamba on the path": (("micromamba",), {}, "micromamba install -p"),
+    "mamba before micromamba": (("micromamba", "mamba"), {}, "mamba install -p"),
+    "micromamba as a shell function": ((), {"MAMBA_EXE": "/opt/bin/micromamba"}, "micromamba install -p"),
+    "conda as a shell function": ((), {"CONDA_EXE": "/opt/conda/bin/conda"}, "conda install -p"),
+    "none": ((), {}, "conda install -p"),
+}
+
+
+@pytest.mark.parametrize("case", CONDAS)
+def test_the_conda_that_is_at_hand_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    tools, variables, wanted = CONDAS[case]
+    for name in ("CONDA_EXE", "MAMBA_EXE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for name in tools:
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert packages._by_conda(tmp_path / "env", ["alpha=2.0"]) == f"{wanted} {tmp_path}/env alpha=2.0"
+
+
+def test_an_environment_of_pixi_is_changed_by_pixi(tmp_path: Path) -> None:
+    prefix = tmp_path / ".pixi" / "envs" / "default"
+    (prefix / "conda-meta").mkdir(parents=True)
+    (prefix / "conda-meta" / "pixi").write_text("{}")
+    assert packages._by_conda(prefix, ["alpha=2.0"]) == f"pixi add --manifest-path {tmp_path} alpha=2.0"
+
+
 def test_conda_environment_with_a_package_of_pip(uv_venv: Path) -> None:
     (uv_venv / "conda-meta").mkdir()
     (uv_venv / "conda-meta" / "python-3.11.7-h955ad1f_0.json").write_text("{}")
