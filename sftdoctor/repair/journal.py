@@ -136,7 +136,7 @@ class Journal:
             shutil.rmtree(folder, ignore_errors=True)
             raise RepairError(
                 f"the journal cannot be written to {folder}: {error.strerror or error}",
-                "set SFTDOCTOR_STATE to a folder with space",
+                "set SFTDOCTOR_STATE to a folder that you can write and that has space",
             ) from error
         return journal
 

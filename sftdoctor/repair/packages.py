@@ -122,7 +122,7 @@ def choose_installer(environment: Environment, folder: Path | None = None) -> In
     uv = find_uv()
     if uv:
         variables = {**uv_variables(), "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
-        if os.environ.get("UV_NO_CACHE") and folder is not None:
+        if (os.environ.get("UV_NO_CACHE") or variables.get("UV_NO_CACHE")) and folder is not None:
             # Without a cache there would be nothing to install from once the download is done.
             variables |= {"UV_NO_CACHE": "0", "UV_CACHE_DIR": str(folder / "uv-cache")}
         return Installer("uv", (*uv, "pip"), python, variables)
