@@ -241,7 +241,7 @@ class Solver:
         held = self.candidates.held.get(name, SpecifierSet())
         spec = SpecifierSet(move.within) & held & SpecifierSet(f"!={self.environment.version(name)}")
         found = self._resolve(around.base, replace(move, wanted={name: str(spec)}), None)
-        if found is None:
+        if found is None or len(found.versions) > len(found.wanted):
             return None
         exact = replace(
             move,
@@ -254,7 +254,7 @@ class Solver:
         return any(weight_of(name, self.environment.distributions.get(name)) is Weight.DEAR for name in move.wanted)
 
     def _best(self, around: Round, best: Step | None, candidates: list[Candidate]) -> Step | None:
-        self._foresee(candidates)
+        self._foresee([one for one in candidates if best is None or best.score or one.cost < best.candidate.cost])
         for candidate in candidates:
             if best and best.score == 0 and candidate.cost >= best.candidate.cost:
                 break

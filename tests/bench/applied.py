@@ -97,6 +97,7 @@ def main() -> None:
         if options.record:
             with options.record.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(asdict(done[-1])) + "\n")
+    done = [one for one in done if one.outcome != "no break"]
     good = [one for one in done if one.good]
     small = [one for one in good if one.known is None or len(one.changes) <= one.known]
     print(
@@ -134,6 +135,9 @@ def repair(row: Row, passing: Sequence[Row], torch: str) -> Outcome:
             return outcome
         broken = _asked_json(["prove", "--python", str(venv)], variables)
         outcome.broke = _said(broken)
+        if broken.get("verdict") != "failed":
+            outcome.outcome, outcome.reason = "no break", "it does not break here: what made it break came with CUDA"
+            return outcome
         scenario = "sft-lora-8bit" if broken.get("quantization") == "int8" else "sft-lora-4bit"
         target = ["--python", str(venv), "--scenario", scenario]
         before = picture(venv)
