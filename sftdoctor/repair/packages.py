@@ -94,12 +94,6 @@ class Installer:
         tail = ["--python", self.python] if self.kind == "uv" else ["--yes"]
         self._run(["uninstall", *tail, *names], lock, log)
 
-    def by_hand(self, pins: Mapping[str, str]) -> str:
-        """The command that a user would type for the same."""
-        if self.kind == "uv":
-            return shlex.join(["uv", "pip", "install", "--python", self.python, *_exact(pins)])
-        return shlex.join([self.python, "-m", "pip", "install", *_exact(pins)])
-
     def _run(self, arguments: Sequence[str], lock: int | None, log: Path) -> None:
         # pip runs as a module and would import what lies in the present folder; uv reads its project file there.
         here = log.parent if self.kind == "pip" else None
@@ -166,7 +160,7 @@ def refuse_forbidden(
     if taken:
         raise RepairError(
             f"conda installed {', '.join(taken)}; another installer would break its records",
-            _by_conda(place.prefix, [pin.replace("==", "=") for pin in wanted]),
+            _by_conda(place.prefix, pins),
         )
     marker = _externally_managed(environment, place)
     if marker:
@@ -175,18 +169,37 @@ def refuse_forbidden(
             f"{place.prefix} is managed by the system's package manager ({marker})",
             f"work in a virtual environment: {venv} {shlex.join(wanted)}",
         )
+    command = by_hand(environment.target.path, place.roots, pins)
     for one in there:
         if one.editable:
             raise RepairError(
                 f"{one.name} {one.version} is an editable install and is never replaced",
-                f"check out the wanted version in its folder, or: {environment.target.path} -m pip install {wanted[0]}",
+                f"check out the wanted version in its folder, or: {command}",
             )
     for folder in (*place.roots, place.scripts):
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
             raise RepairError(
                 f"{folder} cannot be written",
-                f"as its owner: {environment.target.path} -m pip install {shlex.join(wanted)}",
+                f"as its owner: {command}",
             )
+
+
+def by_hand(python: str, roots: Sequence[Path], pins: Mapping[str, str | None]) -> str:
+    """The commands that a user would type: with the pip of an environment, or with uv where it has none.
+
+    Args:
+        python: The environment's.
+        roots: Where it keeps its packages.
+        pins: Name → wanted version (None: to be removed).
+    """
+    has_pip = any(True for root in roots for _ in root.glob("pip-*.dist-info"))
+    pip = [python, "-m", "pip"] if has_pip or not find_uv() else ["uv", "pip"]
+    tail = ["--python", python] if pip[0] == "uv" else []
+    wanted = _exact({name: version for name, version in pins.items() if version})
+    removed = sorted(name for name, version in pins.items() if version is None)
+    commands = [["install", *tail, *wanted]] if wanted else []
+    commands += [["uninstall", *tail, *removed]] if removed else []
+    return " && ".join(shlex.join([*pip, *words]) for words in commands)
 
 
 def run_logged(
@@ -287,14 +300,20 @@ def _conda_names(prefix: Path) -> set[str]:
     return {canonicalize_name(path.stem.rsplit("-", 2)[0]) for path in (prefix / "conda-meta").glob("*-*-*.json")}
 
 
-def _by_conda(prefix: Path, wanted: Sequence[str]) -> str:
-    """The command of the conda that is at hand: pixi's environments are pixi's alone, the others any conda's."""
+def _by_conda(prefix: Path, pins: Mapping[str, str | None]) -> str:
+    """The commands of the conda that is at hand: pixi's environments are pixi's alone, the others any conda's."""
+    wanted = [f"{name}={version}" for name, version in sorted(pins.items()) if version]
+    removed = sorted(name for name, version in pins.items() if version is None)
     if (prefix / "conda-meta" / "pixi").exists() and prefix.parent.name == "envs":
-        return shlex.join(["pixi", "add", "--manifest-path", str(prefix.parents[2]), *wanted])
-    here = [name for name in ("conda", "mamba", "micromamba") if shutil.which(name)]
-    # micromamba is often a shell function, and then known by its variable alone
-    by_variable = [Path(os.environ[name]).name for name in ("CONDA_EXE", "MAMBA_EXE") if os.environ.get(name)]
-    return shlex.join([[*here, *by_variable, "conda"][0], "install", "-p", str(prefix), *wanted])
+        tool, add, where = "pixi", "add", ["--manifest-path", str(prefix.parents[2])]
+    else:
+        here = [name for name in ("conda", "mamba", "micromamba") if shutil.which(name)]
+        # micromamba is often a shell function, and then known by its variable alone
+        by_variable = [Path(os.environ[name]).name for name in ("CONDA_EXE", "MAMBA_EXE") if os.environ.get(name)]
+        tool, add, where = [*here, *by_variable, "conda"][0], "install", ["-p", str(prefix)]
+    commands = [[tool, add, *where, *wanted]] if wanted else []
+    commands += [[tool, "remove", *where, *removed]] if removed else []
+    return " && ".join(map(shlex.join, commands))
 
 
 def _externally_managed(environment: Environment, place: Place) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from sftdoctor.repair.journal import (
     find_journal,
 )
 from sftdoctor.repair.lock import locked
+from sftdoctor.repair.packages import by_hand
 from sftdoctor.repair.progress import Event, Listener, silent
 
 
@@ -187,11 +187,10 @@ def _undo(journal: Journal, force: bool, on_event: Listener) -> UndoResult:
 def _by_hand(journal: Journal) -> str:
     """What a user can do about a fix that cannot be taken back."""
     record = journal.record
-    old = [f"{one.name}=={one.old}" for one in record.packages if one.old]
-    new = [one.name for one in record.packages if one.old is None]
-    steps = [shlex.join([record.python, "-m", "pip", "install", *old])] if old else []
-    steps += [shlex.join([record.python, "-m", "pip", "uninstall", *new])] if new else []
-    return f"by hand: {' && '.join(steps)}" if steps and Path(record.prefix).is_dir() else ""
+    if not record.packages or not Path(record.prefix).is_dir():
+        return ""
+    roots = [Path(root) for root in record.roots]
+    return f"by hand: {by_hand(record.python, roots, {one.name: one.old for one in record.packages})}"
 
 
 def _drift(journal: Journal) -> Iterator[str]:
