@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.model import Action, FixResult, JournalEntry, Plan, Proof, Safety, Severity, TargetKind
+from sftdoctor.model import Action, FixResult, JournalEntry, Plan, Safety, Severity, TargetKind
 from sftdoctor.report import proof_text, words
 from sftdoctor.report.language import say
 from sftdoctor.report.plain import clean, clean_lines
@@ -52,7 +52,7 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
         console.print(rows(pairs, 8))
     if result.proof:
         console.print()
-        _print_proof(result.proof, console)
+        proof_text.render_brief(result.proof, console)
     for line in result.advice:
         console.print()
         console.print(as_text(Text(f"! {clean(line)}", SIGN_STYLES["!"])))
@@ -71,24 +71,6 @@ def _print_cured(result: FixResult, console: Console) -> None:
         console.print()
         console.print(Text(say("What it cures:" if result.outcome != "undone" else "What it was to cure:")))
         console.print(indent(rows(lines, 6), 2))
-
-
-def _print_proof(proof: Proof, console: Console) -> None:
-    """Print a proof, one line a run where it passed: `sftdoctor prove` shows every check."""
-    if proof.verdict != "passed":
-        proof_text.render(proof, console)
-        return
-    sign, said = words.PROOFS[proof.verdict]
-    console.print(as_text(Text(f"{sign} {say(said)}", SIGN_STYLES[sign]).append(f"  {proof.seconds:.0f} s", "dim")))
-    for run in proof.runs or (proof,):
-        sign = words.PROOFS[run.verdict][0]
-        passed = say("{n} of {all} checks", n=sum(one.passed for one in run.checks), all=len(run.checks))
-        figures = [f"{run.quantization} on {run.device}", *([passed] if run.checks else [])]
-        figures += [f"{run.seconds_per_step:.2f} s a step"] if run.seconds_per_step is not None else []
-        figures += [run.reason] if run.reason else []
-        console.print(as_text(Text.assemble((f"  {sign} ", SIGN_STYLES[sign]), clean(" · ".join(figures), 300))))
-    for line in proof.not_settled:
-        console.print(indent(as_text(say("not settled here: {what}", what=clean(line))), 2))
 
 
 def render_plan(plan: Plan, console: Console) -> None:
