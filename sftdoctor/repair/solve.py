@@ -136,7 +136,10 @@ class Solver:
         parts = []
         for one in self.judged:
             came = compare.came(self.report, one.report) if one.report else ()
-            open_ = (*self._still(one, findings), *came)
+            still = self._still(one, findings)
+            if len(still) == len(findings):
+                continue
+            open_ = (*still, *came)
             cost = one.cost - WARNED * len(came)
             if cost < best.cost and 0 < len(open_) <= len(findings):
                 parts.append((cost, one, open_))
@@ -229,8 +232,12 @@ class Solver:
         least = cost_of(self.environment, {**(base.versions if base else {}), **versions}) + LATER * move.rank
         if best and not best.score and least >= best.candidate.cost:
             return False
+        return not self._is_settled(around, move, least)
+
+    def _is_settled(self, around: Round, move: Move, least: float) -> bool:
+        base = around.base
         before = base.report if base and base.report else self.report
-        return not is_settled(move, least, around.findings, before, around.tried)
+        return is_settled(move, least, around.findings, before, around.tried)
 
     def _alone(self, around: Round, move: Move) -> Candidate | None:
         """The newest version of a package that goes with all others as they are; asked once a round."""
@@ -254,6 +261,8 @@ class Solver:
         return any(weight_of(name, self.environment.distributions.get(name)) is Weight.DEAR for name in move.wanted)
 
     def _best(self, around: Round, best: Step | None, candidates: list[Candidate]) -> Step | None:
+        # What a guess takes along is known now: it may cost more than another that has done as much.
+        candidates = [one for one in candidates if not self._is_settled(around, one.moves[-1], one.cost)]
         self._foresee([one for one in candidates if best is None or best.score or one.cost < best.candidate.cost])
         for candidate in candidates:
             if best and best.score == 0 and candidate.cost >= best.candidate.cost:

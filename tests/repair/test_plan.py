@@ -97,6 +97,26 @@ INDEX: dict[str, list[tuple[str, str, str, tuple[str, ...]]]] = {
         ("callee", "1.0", "import helper\n\n\n" + OLD, ("helper; extra == 'fast'",)),
         ("helper", "1.0", "", ()),
     ],
+    "alone": [
+        ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
+        ("callee", "1.0", OLD, ()),
+        ("callee", "2.0", NEW, ()),
+        ("callee", "2.1", NEW, ()),
+        ("callee", "3.0", NEW, ("helper>=2",)),
+        ("callee", "4.0", NEW, ("helper>=2",)),
+        ("helper", "1.0", "", ()),
+        ("helper", "2.0", "", ()),
+    ],
+    "another way": [
+        ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
+        ("caller", "0.5", "from other import thing\n\n\ndef run():\n    return thing\n", ()),
+        ("callee", "1.0", OLD, ()),
+        ("callee", "2.0", "from helper import gone\n\n\n" + NEW, ()),
+        ("helper", "1.0", "", ()),
+        ("helper", "1.1", "", ()),
+        ("other", "1.0", "", ()),
+        ("other", "1.1", "thing = 1\n", ()),
+    ],
     "nothing": [
         ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
         ("callee", "1.0", OLD, ()),
@@ -154,6 +174,16 @@ PLANS = {
     ),
     "lower": ({"caller": "1.0", "callee": "2.0"}, {}, [("callee", "2.0", "1.0")]),
     "caller": ({"caller": "1.0", "callee": "1.0"}, {}, [("caller", "1.0", "1.1")]),
+    "alone": (
+        {"caller": "1.0", "callee": "1.0", "helper": "1.0"},
+        {},
+        [("callee", "1.0", "2.1")],
+    ),
+    "another way": (
+        {"caller": "1.0", "callee": "1.0", "helper": "1.0", "other": "1.0"},
+        {},
+        [("caller", "1.0", "0.5"), ("other", "1.0", "1.1")],
+    ),
     "torch": (
         {"caller": "1.0", "callee": "1.0", "torch": "1.0"},
         {"unsafe": True},
@@ -168,6 +198,11 @@ def test_what_an_expert_would_pick(stack, case: str) -> None:  # type: ignore[no
     plan = stack(case, **installed).plan(**options)
     assert steps(plan) == expected, plan.left_out
     assert not plan.left_out
+
+
+def test_what_goes_along_says_who_needs_it(stack) -> None:  # type: ignore[no-untyped-def]
+    plan = stack("raise with a helper", caller="1.0", callee="1.0", helper="1.0").plan()
+    assert [one.reason for one in plan.actions if one.along] == ["callee 2.0 needs helper>=2"]
 
 
 def test_torch_moves_only_when_told(stack) -> None:  # type: ignore[no-untyped-def]
