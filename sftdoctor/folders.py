@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -27,6 +28,39 @@ def state_folder() -> Path:
     return Path(chosen) if chosen else _user_folder("XDG_STATE_HOME", ".local/state", "Library/Application Support")
 
 
+def home_folder() -> Path:
+    """The user's home.
+
+    Returns:
+        /nonexistent, as accounts without one have it, where neither $HOME nor the system names one: the numbered user
+        of a container, say.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/nonexistent")
+
+
+@lru_cache(maxsize=1)
+def scratch_folder() -> Path:
+    """A folder of this process alone, which is gone when it ends: for what the cache cannot take."""
+    import atexit
+    import shutil
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="sftdoctor-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether a folder can be written, or made; by its permissions, so that nothing has to be tried."""
+    for one in (folder, *folder.parents):
+        if os.path.exists(one):  # noqa: PTH110  (no error where a folder above may not be looked into)
+            return os.path.isdir(one) and os.access(one, os.W_OK | os.X_OK)  # noqa: PTH112
+    return False
+
+
 def data_folder() -> Path:
     """Folder of the tables that are no rules (rules/data): the GPUs people train on, and the like.
 
@@ -42,4 +76,4 @@ def _user_folder(variable: str, linux: str, mac: str) -> Path:
     base = os.environ.get(variable)
     if base and Path(base).is_absolute():
         return Path(base, "sftdoctor")
-    return Path.home() / (mac if sys.platform == "darwin" else linux) / "sftdoctor"
+    return home_folder() / (mac if sys.platform == "darwin" else linux) / "sftdoctor"

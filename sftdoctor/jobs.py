@@ -159,7 +159,7 @@ def _plan(checker: Checker, before: Report, keep: Mapping[str, str | None], prog
     settings = checker.settings
     plan = make_plan(
         before,
-        oracle=JudgeOracle(before, checker.judge),
+        oracle=JudgeOracle(before, checker.judge, remembers=cache_of(settings) is not None),
         keep=keep,
         unsafe=settings.unsafe,
         compatible=settings.compat,

@@ -734,7 +734,7 @@ class JournalEntry:
 
     id: str
     state: str
-    """planned, preparing, applying, checking, proving, committed, undoing or undone."""
+    """planned, preparing, applying, checking, proving, committed, settled, undoing or undone; damaged."""
     created: str
     """ISO time, UTC."""
     prefix: str
@@ -743,6 +743,8 @@ class JournalEntry:
     """"peft 0.5.0 → 0.17.1, train.py"."""
     note: str = ""
     """Why it was undone."""
+    lost: str = ""
+    """Why it can no longer be taken back; empty where it can, or was."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sftdoctor import nodes
+from sftdoctor.folders import home_folder
 from sftdoctor.link import calls, expressions, lazy
 from sftdoctor.link.locate import Found, Locator
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Raised
@@ -80,7 +81,7 @@ def _folders(folder: Path) -> list[Path]:
     found = [folder]
     current = folder.absolute()
     for _ in range(ANCESTORS):
-        if any((current / mark).exists() for mark in TOP) or current.parent in (current, Path.home()):
+        if any((current / mark).exists() for mark in TOP) or current.parent in (current, home_folder()):
             break
         current = current.parent
         if not (current / "__init__.py").exists():  # what lies in a package is imported by its full name

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,8 @@ from sftdoctor.repair.durable import TEMPORARY, copy_file, digest_file
 from sftdoctor.repair.installed import Place, byte_code, find_installed, listing
 from sftdoctor.repair.journal import Contents, Journal, Kept
 
+ASIDE = ".before-undo"
+"""How the name of a folder ends that stood where a file is put back."""
 Tick = Callable[[int, int], None]
 
 
@@ -57,15 +59,13 @@ def _keep(path: Path, folder: Path, backup: str) -> Kept:
     return replace(blank, backup=backup, sha256=copy_file(path, folder / backup, sync=False))
 
 
-def verify_backups(kept: Iterable[Kept], folder: Path, allowed: Callable[[Path], bool]) -> None:
-    """Before anything is put back: every copy is whole, and no path leads out.
+def verify_backups(kept: Iterable[Kept], folder: Path) -> None:
+    """Before anything is put back: every copy is whole.
 
     Raises:
-        RepairError: A copy is missing or was changed, or a path is not allowed.
+        RepairError: A copy is missing or was changed.
     """
     for one in kept:
-        if not allowed(Path(one.path)):
-            raise RepairError(f"the journal {folder.name} names {one.path}, outside of what it may change")
         if one.backup is None:
             continue
         backup = folder / one.backup
@@ -136,20 +136,29 @@ def _up_to(path: Path, prefix: Path) -> list[Path]:
     return [one for one in (path, *path.parents) if prefix in one.parents]
 
 
-def put_back(kept: Iterable[Kept], folder: Path, tick: Tick | None = None) -> int:
+def put_back(kept: Iterable[Kept], folder: Path, allow: Callable[[Path], bool], tick: Tick | None = None) -> int:
     """Write every kept file that is no longer as it was; may be repeated after a crash.
+
+    Args:
+        kept: What there was.
+        folder: Of the journal.
+        allow: Whether a path may be written; asked right before, for a link that was put back may have changed that.
+        tick: Told how many of how many are done.
 
     Returns:
         The number of files that were written.
 
     Raises:
         OSError: There is no space, or a folder cannot be written.
+        RepairError: A path leads out.
     """
     files = tuple(kept)
     _sweep(files)
     written = 0
     for number, one in enumerate(files):
         if not is_as_kept(one):
+            if not allow(Path(one.path)):
+                raise RepairError(f"{one.path} leads out of the environment now: one of its folders is a link")
             _put(one, folder)
             written += 1
         if tick and number % 100 == 99:
@@ -180,6 +189,14 @@ def is_as_kept(one: Kept) -> bool:
         return False
 
 
+def _clear(path: Path) -> None:
+    """Make way where a file was and a folder is: what somebody else has put into it since is set aside, not removed."""
+    try:
+        path.rmdir()
+    except OSError:
+        path.rename(path.with_name(f"{path.name}{ASIDE}-{time.time_ns()}"))
+
+
 def _put(one: Kept, folder: Path) -> None:
     path = Path(one.path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -190,7 +207,7 @@ def _put(one: Kept, folder: Path) -> None:
         path.chmod(one.mode)
         return
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        _clear(path)
     if one.link is not None:
         path.unlink(missing_ok=True)
         path.symlink_to(one.link)

@@ -59,6 +59,8 @@ class Move:
     reason: str
     rank: int = 0
     """0 is the first guess for that package."""
+    within: str = ""
+    """What a fix asks for, where it names one package: the specifier set that the guess was chosen from."""
 
 
 class Candidates:
@@ -99,10 +101,10 @@ class Candidates:
 
     def _written(self, finding: Finding, require: tuple[str, ...], reason: str) -> list[Move]:
         choices: dict[str, list[Choice]] = {}
-        for text in require:
-            need = read_requirement(text)
-            if need is None:
-                return []
+        needs = [need for text in require if (need := read_requirement(text))]
+        if len(needs) < len(require):
+            return []
+        for need in needs:
             name = canonicalize_name(need.name)
             other = finding.cause.caller.distribution if finding.cause and finding.cause.caller else ""
             choices[name] = self.choose(name, need.specifier, canonicalize_name(other))
@@ -112,7 +114,9 @@ class Candidates:
             if len(chosen) < len(choices):
                 return []
             why = " ".join(filter(None, (reason, *(one.why for one in chosen.values()))))
-            moves.append(Move({name: f"=={one.version}" for name, one in chosen.items()}, (finding.id,), why, rank))
+            wanted = {name: f"=={one.version}" for name, one in chosen.items()}
+            within = ",".join(filter(None, (str(one.specifier) for one in needs))) if len(needs) == 1 else ""
+            moves.append(Move(wanted, (finding.id,), why, rank, within))
         return moves
 
     def _derived(self, finding: Finding, name: str, other: str) -> list[Move]:

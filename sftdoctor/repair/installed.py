@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 from sftdoctor.errors import RepairError
 from sftdoctor.model import Environment
 
+_ROOT = re.compile(r"(local/)?lib(64)?/(python|pypy)3(\.\d+)?t?/(site|dist)-packages|Lib/site-packages")
 RECORD_LIMIT = 64 * 1024 * 1024
 """Bytes of the largest RECORD that is read; torch's is about 3 MB."""
 
@@ -63,11 +64,16 @@ def find_place(environment: Environment) -> Place:
     roots: list[Path] = []
     for path in environment.paths:
         real = Path(os.path.realpath(path))
-        if real.is_dir() and prefix in real.parents and real.name in {"site-packages", "dist-packages"}:
+        if real.is_dir() and is_root(real, prefix):
             roots += [real] if real not in roots else []
     if not roots:
         raise RepairError(f"{prefix} has no site-packages folder of its own", "use a virtual environment")
     return Place(prefix, tuple(roots))
+
+
+def is_root(folder: Path, prefix: Path) -> bool:
+    """Whether a folder is where a Python with that prefix keeps packages: lib/python3.11/site-packages and the like."""
+    return prefix in folder.parents and _ROOT.fullmatch(folder.relative_to(prefix).as_posix()) is not None
 
 
 def versions_in(roots: Iterable[Path]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -23,7 +24,8 @@ UNTOUCHED = frozenset({"planned", "preparing"})
 """States in which nothing of the environment has been changed yet."""
 HALF_DONE = frozenset({"applying", "checking", "proving", "undoing"})
 """States that a killed fix leaves behind: it has to be taken back."""
-OVER = frozenset({"committed", "undone"})
+OVER = frozenset({"committed", "settled", "undone"})
+"""States that nothing has to be finished in; "settled" is a committed fix whose copies were let go of."""
 LIMIT = 512 * 1024 * 1024
 """Bytes of the largest journal part that is read."""
 
@@ -134,7 +136,7 @@ class Journal:
             shutil.rmtree(folder, ignore_errors=True)
             raise RepairError(
                 f"the journal cannot be written to {folder}: {error.strerror or error}",
-                "set SFTDOCTOR_STATE to a folder with space",
+                "set SFTDOCTOR_STATE to a folder that you can write and that has space",
             ) from error
         return journal
 
@@ -148,7 +150,7 @@ class Journal:
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
             raise RepairError(f"{folder} can be written by others and is not trusted")
-        return cls(folder, _record(_sealed(folder / "journal.json")))
+        return cls(folder, _record(folder))
 
     def save(self) -> None:
         """Write journal.json durably.
@@ -186,16 +188,44 @@ class Journal:
         data = _read(self.folder / "contents.json")
         if hashlib.sha256(data).hexdigest() != self.record.contents:
             raise RepairError(f"the journal {self.record.id} was changed since it was written and is not trusted")
-        body = json.loads(data.decode("utf-8", "surrogatepass"))
-        kept = tuple(Kept(**one) for one in body["kept"])
-        return Contents(kept, frozenset(body["tree"]), frozenset(body["expected"]))
+        try:
+            body = json.loads(data.decode("utf-8", "surrogatepass"))
+            kept = tuple(_kept(one) for one in body["kept"])
+            lists = frozenset(map(os.fspath, body["tree"])), frozenset(map(os.fspath, body["expected"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise RepairError(f"the journal {self.record.id} cannot be read: {error!r}") from error
+        return Contents(kept, *lists)
 
     def forget(self) -> None:
-        """Remove what is needed no longer: downloads, and once undone the backups."""
-        for name in ("staging", "wheels", "uv-cache", *(["files"] if self.record.state == "undone" else [])):
+        """Remove what is needed no longer: downloads, and the way back where nobody goes it any more."""
+        names = ["staging", "wheels", "uv-cache"]
+        if self.record.state in ("undone", "settled"):
+            names.append("files")
+            (self.folder / "contents.json").unlink(missing_ok=True)
+        for name in names:
             shutil.rmtree(self.folder / name, ignore_errors=True)
         for path in self.folder.glob(f"{TEMPORARY}*"):
             path.unlink(missing_ok=True)
+
+    def size(self) -> int:
+        """Bytes of its copies."""
+        with contextlib.suppress(OSError):
+            return sum(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(self.folder / "files"))
+        return 0
+
+    def remove(self) -> None:
+        """Remove the whole journal."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def lost(self) -> str:
+        """Why a committed fix can no longer be taken back; "" where it can."""
+        if self.record.state == "settled":
+            return "its copies were let go of, to make room for those of later fixes"
+        if self.record.state == "committed" and not Path(self.record.prefix).is_dir():
+            return f"{self.record.prefix} is gone"
+        if self.record.state == "committed" and not (self.folder / "contents.json").is_file():
+            return f"its copies are no longer in {self.folder}"
+        return ""
 
     def summary(self) -> str:
         """One line: what the fix changes."""
@@ -210,6 +240,15 @@ def journals_folder() -> Path:
 
 def every_journal() -> Iterator[Journal]:
     """All readable journals, the last one first; those that cannot be read are skipped."""
+    return (one for one in _opened() if isinstance(one, Journal))
+
+
+def damaged_journals() -> dict[str, str]:
+    """Id of each journal that cannot be read or is not trusted → why, the last one first."""
+    return dict(one for one in _opened() if isinstance(one, tuple))
+
+
+def _opened() -> Iterator[Journal | tuple[str, str]]:
     try:
         folders = sorted(journals_folder().iterdir(), reverse=True)
     except OSError:
@@ -217,8 +256,10 @@ def every_journal() -> Iterator[Journal]:
     for folder in folders:
         try:
             yield Journal.open(folder)
-        except (RepairError, OSError):
-            continue
+        except RepairError as error:
+            yield folder.name, error.message
+        except OSError as error:
+            yield folder.name, str(error)
 
 
 def find_journal(wanted: str) -> Journal:
@@ -260,11 +301,38 @@ def _read(path: Path) -> bytes:
         raise RepairError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _record(body: dict[str, Any]) -> Record:
-    body["packages"] = tuple(PackageChange(**one) for one in body["packages"])
-    body["scripts"] = tuple(ScriptChange(**one) for one in body["scripts"])
-    body["roots"] = tuple(body["roots"])
+def _record(folder: Path) -> Record:
+    """What journal.json says, every part of the kind that it has to be.
+
+    Raises:
+        RepairError: It cannot be read, was changed, or is another folder's.
+    """
+    body = _sealed(folder / "journal.json")
     try:
-        return Record(**body)
-    except TypeError as error:
-        raise RepairError(f"the journal {body.get('id')} cannot be read: {error}") from error
+        packages = tuple(PackageChange(**one) for one in body["packages"])
+        scripts = tuple(ScriptChange(**one) for one in body["scripts"])
+        record = Record(**{**body, "packages": packages, "scripts": scripts, "roots": tuple(body["roots"])})
+        texts = [record.id, record.state, record.created, record.prefix, record.python, record.contents, record.note]
+        texts += [*record.roots, *(part for one in scripts for part in (one.path, one.sha256))]
+        texts += [*(one.name for one in packages), *record.left, *record.left.values()]
+        texts += [part for one in packages for part in (one.old, one.new) if part is not None]
+        sound = all(isinstance(one, str) for one in texts) and record.id == folder.name
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RepairError(f"the journal {folder.name} cannot be read: {error!r}") from error
+    if not sound or record.state not in UNTOUCHED | HALF_DONE | OVER or not Path(record.prefix).is_absolute():
+        raise RepairError(f"the journal {folder.name} is not as it was written and is not trusted")
+    return record
+
+
+def _kept(plain: Any) -> Kept:
+    """One entry of contents.json, every part of the kind that it has to be.
+
+    Raises:
+        TypeError: It is not.
+    """
+    one = Kept(**plain)
+    texts = [one.path, one.sha256, *(part for part in (one.backup, one.link) if part is not None)]
+    numbers = [one.mode, one.mtime_ns, one.uid, one.gid]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
+        raise TypeError(f"{plain!r}"[:200])
+    return one

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from sftdoctor.link import forked
 from sftdoctor.model import Config, Environment, Fact, Location, Report, Script, Workload
 
 Sources = Mapping[str, bytes]
@@ -21,6 +22,9 @@ class Oracle(Protocol):
     def judge(self, environment: Environment, sources: Sources) -> Report:
         """Judge the same workload on an environment, with other contents of some of its scripts."""
 
+    def foresee(self, environments: Sequence[Environment], sources: Sources) -> None:
+        """Judge several environments at a time, so that `judge` has its answers at hand."""
+
 
 class JudgeOracle:
     """The real one: asks the judge that wrote the Report.
@@ -28,9 +32,13 @@ class JudgeOracle:
     Args:
         report: Its workload is the one that is judged.
         judge: Judges a workload on an environment, as Checker.judge does.
+        remembers: Whether the judge keeps what it linked where other processes find it.
     """
 
-    def __init__(self, report: Report, judge: Callable[[Environment, Workload], Report]) -> None:
+    def __init__(
+        self, report: Report, judge: Callable[[Environment, Workload], Report], *, remembers: bool = True
+    ) -> None:
+        self._remembers = remembers
         self._workload = report.workload
         self._judge = judge
         self._read: dict[tuple[str, bytes], Script] = {}
@@ -45,6 +53,11 @@ class JudgeOracle:
             for one in workload.scripts
         )
         return self._judge(environment, replace(workload, scripts=scripts))
+
+    def foresee(self, environments: Sequence[Environment], sources: Sources) -> None:
+        """Judge several environments in processes of their own: what they link is kept in the cache."""
+        if self._remembers and forked.available() and len(environments) > 1:
+            forked.each(lambda one: self.judge(one, sources).verdict.value.encode(), environments)
 
     def _started(self, sources: Sources) -> Workload:
         """The workload with what changed launch scripts start."""

@@ -94,12 +94,6 @@ class Installer:
         tail = ["--python", self.python] if self.kind == "uv" else ["--yes"]
         self._run(["uninstall", *tail, *names], lock, log)
 
-    def by_hand(self, pins: Mapping[str, str]) -> str:
-        """The command that a user would type for the same."""
-        if self.kind == "uv":
-            return shlex.join(["uv", "pip", "install", "--python", self.python, *_exact(pins)])
-        return shlex.join([self.python, "-m", "pip", "install", *_exact(pins)])
-
     def _run(self, arguments: Sequence[str], lock: int | None, log: Path) -> None:
         # pip runs as a module and would import what lies in the present folder; uv reads its project file there.
         here = log.parent if self.kind == "pip" else None
@@ -122,7 +116,7 @@ def choose_installer(environment: Environment, folder: Path | None = None) -> In
     uv = find_uv()
     if uv:
         variables = {**uv_variables(), "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
-        if os.environ.get("UV_NO_CACHE") and folder is not None:
+        if (os.environ.get("UV_NO_CACHE") or variables.get("UV_NO_CACHE")) and folder is not None:
             # Without a cache there would be nothing to install from once the download is done.
             variables |= {"UV_NO_CACHE": "0", "UV_CACHE_DIR": str(folder / "uv-cache")}
         return Installer("uv", (*uv, "pip"), python, variables)
@@ -164,8 +158,10 @@ def refuse_forbidden(
     owned = _conda_names(place.prefix)
     taken = sorted(one.name for one in there if one.installer == "conda" or one.name in owned)
     if taken:
-        command = shlex.join(["conda", "install", "-p", str(place.prefix), *(pin.replace("==", "=") for pin in wanted)])
-        raise RepairError(f"conda installed {', '.join(taken)}; another installer would break its records", command)
+        raise RepairError(
+            f"conda installed {', '.join(taken)}; another installer would break its records",
+            _by_conda(place.prefix, pins),
+        )
     marker = _externally_managed(environment, place)
     if marker:
         venv = f"python{'.'.join(environment.python.split('.')[:2])} -m venv .venv && .venv/bin/python -m pip install"
@@ -173,18 +169,37 @@ def refuse_forbidden(
             f"{place.prefix} is managed by the system's package manager ({marker})",
             f"work in a virtual environment: {venv} {shlex.join(wanted)}",
         )
+    command = by_hand(environment.target.path, place.roots, pins)
     for one in there:
         if one.editable:
             raise RepairError(
                 f"{one.name} {one.version} is an editable install and is never replaced",
-                f"check out the wanted version in its folder, or: {environment.target.path} -m pip install {wanted[0]}",
+                f"check out the wanted version in its folder, or: {command}",
             )
     for folder in (*place.roots, place.scripts):
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
             raise RepairError(
                 f"{folder} cannot be written",
-                f"as its owner: {environment.target.path} -m pip install {shlex.join(wanted)}",
+                f"as its owner: {command}",
             )
+
+
+def by_hand(python: str, roots: Sequence[Path], pins: Mapping[str, str | None]) -> str:
+    """The commands that a user would type: with the pip of an environment, or with uv where it has none.
+
+    Args:
+        python: The environment's.
+        roots: Where it keeps its packages.
+        pins: Name → wanted version (None: to be removed).
+    """
+    has_pip = any(True for root in roots for _ in root.glob("pip-*.dist-info"))
+    pip = [python, "-m", "pip"] if has_pip or not find_uv() else ["uv", "pip"]
+    tail = ["--python", python] if pip[0] == "uv" else []
+    wanted = _exact({name: version for name, version in pins.items() if version})
+    removed = sorted(name for name, version in pins.items() if version is None)
+    commands = [["install", *tail, *wanted]] if wanted else []
+    commands += [["uninstall", *tail, *removed]] if removed else []
+    return " && ".join(shlex.join([*pip, *words]) for words in commands)
 
 
 def run_logged(
@@ -283,6 +298,22 @@ def _exact(pins: Mapping[str, str]) -> list[str]:
 def _conda_names(prefix: Path) -> set[str]:
     # "peft-0.5.0-pyhd8ed1ab_0.json": the name may hold dashes, the last two parts do not.
     return {canonicalize_name(path.stem.rsplit("-", 2)[0]) for path in (prefix / "conda-meta").glob("*-*-*.json")}
+
+
+def _by_conda(prefix: Path, pins: Mapping[str, str | None]) -> str:
+    """The commands of the conda that is at hand: pixi's environments are pixi's alone, the others any conda's."""
+    wanted = [f"{name}={version}" for name, version in sorted(pins.items()) if version]
+    removed = sorted(name for name, version in pins.items() if version is None)
+    if (prefix / "conda-meta" / "pixi").exists() and prefix.parent.name == "envs":
+        tool, add, where = "pixi", "add", ["--manifest-path", str(prefix.parents[2])]
+    else:
+        here = [name for name in ("conda", "mamba", "micromamba") if shutil.which(name)]
+        # micromamba is often a shell function, and then known by its variable alone
+        by_variable = [Path(os.environ[name]).name for name in ("CONDA_EXE", "MAMBA_EXE") if os.environ.get(name)]
+        tool, add, where = [*here, *by_variable, "conda"][0], "install", ["-p", str(prefix)]
+    commands = [[tool, add, *where, *wanted]] if wanted else []
+    commands += [[tool, "remove", *where, *removed]] if removed else []
+    return " && ".join(map(shlex.join, commands))
 
 
 def _externally_managed(environment: Environment, place: Place) -> str | None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from sftdoctor.errors import OfflineError
 from sftdoctor.model import Action, Alternative, Environment, Finding, LeftOut, Plan, Report, Safety
 from sftdoctor.repair import compare
+from sftdoctor.repair.candidates import Move
 from sftdoctor.repair.mend import Mender, action_of
 from sftdoctor.repair.oracle import Oracle, Sources
 from sftdoctor.repair.progress import Listener, silent
+from sftdoctor.repair.resolver import read_requirement
+from sftdoctor.repair.search import Candidate
 from sftdoctor.repair.weights import Weight, is_older, weight_of
 
 RANK = {Safety.SAFE: 0, Safety.UNSAFE: 1, Safety.MANUAL: 2}
@@ -93,6 +98,10 @@ class _Mending:
         self.made[id(mender.now)] = mender.now, mender
         return mender.now
 
+    def foresee(self, environments: Sequence[Environment], sources: Sources) -> None:
+        """Judge several candidates at a time."""
+        self.oracle.foresee(environments, {**self.mender.sources, **sources})
+
     def behind(self, report: Report) -> Mender | None:
         """The edits that led to a report."""
         return self.made[id(report)][1] if id(report) in self.made else None
@@ -155,7 +164,6 @@ def _packages(report: Report, findings: list[Finding], options: _Options) -> tup
 
 def _searched(report: Report, findings: list[Finding], options: _Options) -> tuple[list[Action], list[LeftOut], Report]:
     """Actions, what is left out, and the report as it would be after the actions."""
-    from sftdoctor.repair.search import Search
     from sftdoctor.repair.solve import FEW, JUDGED, Solver
 
     solver = Solver(
@@ -170,7 +178,7 @@ def _searched(report: Report, findings: list[Finding], options: _Options) -> tup
         alternatives=options.alternatives,
     )
     try:
-        search: Search = solver.search(tuple(findings))
+        search = solver.search(tuple(findings))
     except OfflineError as error:
         if not options.offline:
             raise
@@ -179,11 +187,10 @@ def _searched(report: Report, findings: list[Finding], options: _Options) -> tup
     chosen = search.chosen
     if chosen is None or chosen.report is None:
         return [], [_not_found(one, search.why_not(report)) for one in findings], report
-    reasons = {name: move.reason for move in chosen.moves for name in move.wanted}
-    wanted = {name for move in chosen.moves for name in move.wanted}
+    by_name = {name: move for move in chosen.moves for name in move.wanted}
     actions = [
-        _package_action(report.environment, name, version, reasons.get(name), chosen.findings, wanted)
-        for name, version in sorted(chosen.versions.items(), key=lambda one: (one[0] not in wanted, one[0]))
+        _package_action(report.environment, name, version, by_name.get(name), chosen)
+        for name, version in sorted(chosen.versions.items(), key=lambda one: (one[0] not in by_name, one[0]))
     ]
     there = {compare.key(one) for one in chosen.report.findings}
     left = [_not_found(one, "no version cures this one") for one in findings if compare.key(one) in there]
@@ -199,25 +206,27 @@ def _searched(report: Report, findings: list[Finding], options: _Options) -> tup
     return actions, left, chosen.report
 
 
-def _package_action(
-    environment: Environment,
-    name: str,
-    version: str,
-    reason: str | None,
-    findings: tuple[str, ...],
-    wanted: set[str],
-) -> Action:
+def _package_action(environment: Environment, name: str, version: str, move: Move | None, chosen: Candidate) -> Action:
     old = environment.version(name)
     weight = weight_of(name, environment.distributions.get(name))
     # Another torch is gigabytes, and may not fit the driver: that is the user's to decide.
     safety = Safety.UNSAFE if weight is Weight.DEAR else Safety.SAFE
-    along = reason is None
-    if reason is None:
-        other = ", ".join(sorted(wanted))
-        reason = f"{other} {'need' if len(wanted) > 1 else 'needs'} it" if old is None else f"it has to go with {other}"
+    reason = move.reason if move else _why_along(name, chosen)
     if old is not None and is_older(version, old):
         reason += " (going back is the smallest change that links clean)"
-    return Action("package", name, old, version, safety, reason, findings, along=along)
+    findings = move.findings if move else chosen.findings
+    return Action("package", name, old, version, safety, reason, findings, along=move is None)
+
+
+def _why_along(name: str, chosen: Candidate) -> str:
+    """Which of the changed packages asks for one that goes along, and for what."""
+    after = chosen.report.environment.distributions if chosen.report else {}
+    for other in sorted(chosen.versions, key=lambda one: (one not in chosen.wanted, one)):
+        for text in after[other].requires if other in after else ():
+            need = read_requirement(text)
+            if need is not None and canonicalize_name(need.name) == name:
+                return f"{other} {chosen.versions[other]} needs {name}{need.specifier}"
+    return f"it has to go with {', '.join(sorted(chosen.wanted))}"
 
 
 def _not_found(finding: Finding, reason: str) -> LeftOut:

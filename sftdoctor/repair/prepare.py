@@ -13,6 +13,7 @@ from pathlib import Path
 from sftdoctor.errors import RepairError
 from sftdoctor.model import Action, Environment, Plan
 from sftdoctor.repair.backup import keep_files
+from sftdoctor.repair.bounds import is_edited
 from sftdoctor.repair.document import decode
 from sftdoctor.repair.edits import edit_source, read_script, render_diff
 from sftdoctor.repair.installed import Installed, Place, find_installed, find_place, listing, same_version
@@ -99,6 +100,11 @@ def _edited(actions: list[Action]) -> tuple[tuple[Path, bytes, bytes], ...]:
         if action.edit is None and not action.content:
             raise RepairError(f"{action.name}: the plan does not say how to edit it")
         path = Path(os.path.realpath(action.name))
+        if not is_edited(path):
+            raise RepairError(
+                f"{action.name} is edited by nobody but you: its name does not say that it is a script or a config",
+                "rename it (train.py, config.yaml, run.sh), or make the change by hand",
+            )
         old, now = texts.get(path) or (read_script(path),) * 2
         new = edit_source(now, action.edit) if action.edit else action.content
         shown = render_diff(decode(now, action.name)[0], decode(new, action.name)[0], action.name)

@@ -60,12 +60,12 @@ class Resolver:
         self._installer: Installer | None = None
         self._answers: dict[tuple[tuple[tuple[str, str], ...], frozenset[str]], Solution | UnsatisfiableError] = {}
 
-    def solve(self, wanted: Mapping[str, str], heaviest: Weight = Weight.DEAR) -> Solution:
+    def solve(self, wanted: Mapping[str, str], heaviest: Weight | None = Weight.DEAR) -> Solution:
         """The smallest change that brings the wanted versions; cheap packages are let go first, torch last.
 
         Args:
             wanted: Name → specifier set ("==0.17.1", ">=0.8").
-            heaviest: Weight of the dearest packages that may go along.
+            heaviest: Weight of the dearest packages that may go along; None where nothing may.
 
         Returns:
             The versions that change.
@@ -94,11 +94,13 @@ class Resolver:
         except UnsatisfiableError as error:
             return error
 
-    def _steps(self, wanted: Mapping[str, str], heaviest: Weight) -> Iterable[tuple[Weight | None, frozenset[str]]]:
+    def _steps(
+        self, wanted: Mapping[str, str], heaviest: Weight | None
+    ) -> Iterable[tuple[Weight | None, frozenset[str]]]:
         asked = frozenset(wanted) - self.keep
         yield None, asked
         for weight in Weight:
-            if weight <= heaviest:
+            if heaviest is not None and weight <= heaviest:
                 light = {name for name in self.environment.distributions if self._weight(name) <= weight}
                 yield weight, asked | (light - self.keep)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sftdoctor.model import Alternative, Finding, Report
 from sftdoctor.repair import compare
@@ -21,6 +22,8 @@ class Candidate:
     cost: float
     report: Report | None = None
     """None until it was judged."""
+    bare: float = 0.0
+    """The cost without that of the warnings that come with it."""
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -44,6 +47,36 @@ class Step:
     @property
     def order(self) -> tuple[int, float]:
         return self.score, self.candidate.cost
+
+
+@dataclass
+class Round:
+    """What a round goes on from, and what it has tried."""
+
+    base: Candidate | None
+    findings: tuple[Finding, ...]
+    """What is to be cured."""
+    tried: list[Candidate] = field(default_factory=list)
+    """Judged candidates."""
+    alone: set[str] = field(default_factory=set)
+    """Packages that were asked for alone."""
+
+
+def drags(move: Move, candidate: Candidate | None) -> bool:
+    """Whether a guess for one package does not go without others."""
+    return len(move.wanted) == 1 and (candidate is None or len(candidate.versions) > len(candidate.wanted))
+
+
+def label_of(candidate: Candidate) -> str:
+    """Its versions, as a line."""
+    return ", ".join(f"{name} {version}" for name, version in sorted(candidate.versions.items()))
+
+
+def gist_of(said: str) -> str:
+    """What a resolver said, in short."""
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("Using Python")]
+    text = re.sub(r"^(error: )?No solution found when resolving dependencies:? (cause: )?", "", " ".join(lines))
+    return re.sub(r",? (we can conclude that|And because you require|hint:).*", "", text)[:400]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import os
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -15,15 +15,16 @@ from sftdoctor.folders import cache_folder
 from sftdoctor.model import Environment, Finding, Report
 from sftdoctor.repair import compare
 from sftdoctor.repair.candidates import Candidates, Move, merged
+from sftdoctor.repair.hopes import is_hopeless, is_settled
 from sftdoctor.repair.oracle import Oracle
 from sftdoctor.repair.progress import Event, Listener
 from sftdoctor.repair.resolver import Resolver, UnsatisfiableError
-from sftdoctor.repair.search import Candidate, Search, Step
+from sftdoctor.repair.search import Candidate, Round, Search, Step, drags, gist_of, label_of
 from sftdoctor.repair.weights import Weight, cost_of, own_requirements, weight_of
 
-ROUNDS = 4
-"""Breaks that show only when another is cured are cured in further rounds."""
-JUDGED = 16
+ROUNDS = 8
+"""Breaks that show only when another is cured are cured in further rounds, as are those of another way."""
+JUDGED = 20
 """Candidates that are fetched and linked in one search."""
 PATIENCE = 6
 """Moves that may fail to better a set that is already a step ahead, before it is taken as it is."""
@@ -82,6 +83,8 @@ class Solver:
         self.candidates = Candidates(self.environment, Index(cache=self.cache, offline=offline), held)
         self.goal: tuple[Finding, ...] = ()
         self.judged: list[Candidate] = []
+        self.ahead: list[Candidate] = []
+        """Judged sets that cure something, from which a round may go on."""
         self.refused: dict[str, str] = {}
 
     def _immovable(self) -> Collection[str]:
@@ -100,16 +103,15 @@ class Solver:
             OfflineError: The index is needed and cannot be reached.
             RepairError: The resolver does not work.
         """
-        best: Candidate | None = None
-        open_ = self.goal = findings
+        base: Candidate | None = None
+        self.goal = findings
         for _ in range(ROUNDS if self.limit > FEW else 1):
-            found = self._round(best, open_)
-            if found is None or found.report is None:
+            self._round(base, self._open(base))
+            base = self._next()
+            if base is None:
                 break
-            best = found
-            open_ = (*self._still(best, findings), *self._came(found))
-            if not open_:
-                best = self._pruned(self._cheaper(best, findings))
+            if not self._score(base):
+                best = self._pruned(self._cheaper(base, findings))
                 if self.alternatives:
                     self._look_further(best, findings)
                 return self._result(best)
@@ -117,12 +119,27 @@ class Solver:
         better = [one for one in clean if len(self._still(one, findings)) < len(findings)]
         return self._result(min(better, key=lambda one: (len(self._still(one, findings)), one.cost), default=None))
 
+    def _open(self, base: Candidate | None) -> tuple[Finding, ...]:
+        """What is still to be cured in a set."""
+        return (*self._still(base, self.goal), *self._came(base)) if base else self.goal
+
+    def _next(self) -> Candidate | None:
+        """The most hopeful of the sets that are a step ahead and that nothing was built upon yet; None for none."""
+        if not self.ahead:
+            return None
+        found = min(self.ahead, key=lambda one: (self._score(one), one.cost))
+        self.ahead.remove(found)
+        return found
+
     def _cheaper(self, best: Candidate, findings: tuple[Finding, ...]) -> Candidate:
         """A set of several light moves instead of one heavy one, where that cures everything too."""
         parts = []
         for one in self.judged:
             came = compare.came(self.report, one.report) if one.report else ()
-            open_ = (*self._still(one, findings), *came)
+            still = self._still(one, findings)
+            if len(still) == len(findings):
+                continue
+            open_ = (*still, *came)
             cost = one.cost - WARNED * len(came)
             if cost < best.cost and 0 < len(open_) <= len(findings):
                 parts.append((cost, one, open_))
@@ -180,6 +197,7 @@ class Solver:
         """
         moves = merged([move for finding in findings for move in self.candidates.moves(finding)])
         ranks = sorted({move.rank for move in moves})
+        around = Round(base, findings)
         tried = since = 0
         for weights in ((Weight.PURE, Weight.COMPILED), (Weight.DEAR,)):
             for rank, limit in ((rank, weight) for rank in ranks for weight in weights):
@@ -187,52 +205,93 @@ class Solver:
                     break
                 if best and tried - since >= PATIENCE:
                     break  # what is left may be incurable by versions: the next round looks at it alone
-                now = [move for move in moves if move.rank == rank and self._is_worth(base, move, limit, best)]
+                now = [move for move in moves if move.rank == rank and self._is_worth(around, move, limit, best)]
                 guesses = [self._resolve(base, move, limit) for move in now]
-                better = self._best(base, best, sorted(filter(None, guesses), key=lambda one: one.cost))
-                tried += len(guesses) if limit is weights[-1] else 0
+                guesses += [
+                    self._alone(around, move) for move, one in zip(now, guesses, strict=True) if drags(move, one)
+                ]
+                better = self._best(around, best, sorted(filter(None, guesses), key=lambda one: one.cost))
+                tried += len(now) if limit is weights[-1] else 0
                 since = tried if better is not best else since
                 best = better
             if best is not None:
                 break
         return best.candidate if best else None
 
-    def _is_worth(self, base: Candidate | None, move: Move, limit: Weight, best: Step | None) -> bool:
-        """Whether to try a move in a round: not what is dear at first, nor what must cost more than the best."""
+    def _is_worth(self, around: Round, move: Move, limit: Weight, best: Step | None) -> bool:
+        """Whether to try a move in a round: not what is dear at first, what must cost more than the best, or what the
+        candidates before it have shown to be of no use."""
+        base = around.base
         if limit is not Weight.DEAR and self._is_dear(move):
             return False
-        if best is None or best.score:
-            return True
+        names = list(move.wanted)
+        now = (base.versions.get(names[0]) if base else None) or self.environment.version(names[0])
+        if is_hopeless(move, now, around.findings, around.tried):
+            return False
         versions = {name: spec.removeprefix("==") for name, spec in move.wanted.items()}
         least = cost_of(self.environment, {**(base.versions if base else {}), **versions}) + LATER * move.rank
-        return least < best.candidate.cost
+        if best and not best.score and least >= best.candidate.cost:
+            return False
+        return not self._is_settled(around, move, least)
+
+    def _is_settled(self, around: Round, move: Move, least: float) -> bool:
+        base = around.base
+        before = base.report if base and base.report else self.report
+        return is_settled(move, least, around.findings, before, around.tried)
+
+    def _alone(self, around: Round, move: Move) -> Candidate | None:
+        """The newest version of a package that goes with all others as they are; asked once a round."""
+        (name,) = move.wanted
+        if name in around.alone or self.environment.version(name) is None:
+            return None
+        around.alone.add(name)
+        held = self.candidates.held.get(name, SpecifierSet())
+        spec = SpecifierSet(move.within) & held & SpecifierSet(f"!={self.environment.version(name)}")
+        found = self._resolve(around.base, replace(move, wanted={name: str(spec)}), None)
+        if found is None or len(found.versions) > len(found.wanted):
+            return None
+        exact = replace(
+            move,
+            wanted={name: f"=={found.versions[name]}"},
+            reason=f"{found.versions[name]} is the newest that goes with everything else as it is.",
+        )
+        return replace(found, moves=(*found.moves[:-1], exact))
 
     def _is_dear(self, move: Move) -> bool:
         return any(weight_of(name, self.environment.distributions.get(name)) is Weight.DEAR for name in move.wanted)
 
-    def _best(self, base: Candidate | None, best: Step | None, candidates: list[Candidate]) -> Step | None:
+    def _best(self, around: Round, best: Step | None, candidates: list[Candidate]) -> Step | None:
+        # What a guess takes along is known now: it may cost more than another that has done as much.
+        candidates = [one for one in candidates if not self._is_settled(around, one.moves[-1], one.cost)]
+        self._foresee([one for one in candidates if best is None or best.score or one.cost < best.candidate.cost])
         for candidate in candidates:
             if best and best.score == 0 and candidate.cost >= best.candidate.cost:
                 break
-            found = self._try(base, candidate)
+            found = self._try(around, candidate)
             if found and (best is None or found.order < best.order):
                 best = found
         return best
 
-    def _try(self, base: Candidate | None, candidate: Candidate) -> Step | None:
+    def _foresee(self, candidates: list[Candidate]) -> None:
+        """Have as many candidates linked at a time as there are processors; more would seldom be looked at."""
+        new = [one for one in candidates if self._judged_before(one) is None]
+        first = new[: min(os.cpu_count() or 1, self.limit - len(self.judged))]
+        if len(first) > 1 and not self._is_over():
+            self.on_event(Event("linking", f"{len(first)} sets of versions", len(self.judged) + 1, self.limit))
+            self.oracle.foresee([found for one in first if (found := self._thought(one))], {})
+
+    def _try(self, around: Round, candidate: Candidate) -> Step | None:
         """Judge a candidate; None where it is no step ahead."""
         if self._is_over() or self._judged_before(candidate) is not None:
             return None
         judged = self._judge(candidate)
         if judged is None:
             return None
-        left = len(self._still(base, self.goal)) if base else len(self.goal)
-        score = self._score(judged)
-        order = score, judged.cost  # a warning that is gone makes a set cheaper
-        ahead = len(self._still(judged, self.goal)) < left or (
-            base is not None and order < (self._score(base), base.cost)
-        )
-        return Step(score, judged) if ahead else None
+        around.tried.append(judged)
+        if len(self._still(judged, around.findings)) == len(around.findings):
+            return None
+        self.ahead.append(judged)
+        return Step(self._score(judged), judged)
 
     def _is_over(self) -> bool:
         return len(self.judged) >= self.limit or time.monotonic() > self.end
@@ -247,7 +306,7 @@ class Solver:
         breaks = any(compare.is_error(one) for one in self.goal)
         return tuple(one for one in new if compare.is_error(one) or not breaks)
 
-    def _resolve(self, base: Candidate | None, move: Move, limit: Weight) -> Candidate | None:
+    def _resolve(self, base: Candidate | None, move: Move, limit: Weight | None) -> Candidate | None:
         if self._is_over():
             return None
         there = self.environment.distributions
@@ -255,7 +314,8 @@ class Solver:
         for one in (*(base.moves if base else ()), move):
             for name, spec in one.wanted.items():
                 held = self.candidates.held.get(name)
-                if held is not None and not held.contains(spec.removeprefix("=="), prereleases=True):
+                exact = spec.removeprefix("==")
+                if held is not None and exact != spec and not held.contains(exact, prereleases=True):
                     self.refused[f"{name}{spec}"] = f"{name} is to be kept at {held}"
                     return None
                 wanted[name] = spec
@@ -269,7 +329,7 @@ class Solver:
         try:
             solution = self.resolver.solve(wanted, limit)
         except UnsatisfiableError as error:
-            self.refused[label] = _gist(str(error))
+            self.refused[label] = gist_of(str(error))
             return None
         self.refused.pop(label, None)
         if not solution.versions:
@@ -279,29 +339,34 @@ class Solver:
         return Candidate(solution.versions, moves, cost)
 
     def _judge(self, candidate: Candidate) -> Candidate | None:
-        from sftdoctor.target.pins import with_versions
-
-        label = ", ".join(f"{name} {version}" for name, version in sorted(candidate.versions.items()))
+        label = label_of(candidate)
         self.on_event(Event("linking", label, len(self.judged) + 1, self.limit))
+        thought = self._thought(candidate)
+        if thought is None:
+            return None
         try:
-            thought: Environment = with_versions(
-                self.environment, dict(candidate.versions), offline=self.offline, cache=self.cache
-            )
             report = self.oracle.judge(thought, {})
-        except OfflineError:
-            raise
-        except RepairError:
+        except (OfflineError, RepairError):
             raise
         except SftDoctorError as error:
             self.refused[label] = error.message
             return None
         warnings = len(compare.came(self.report, report))
-        judged = replace(candidate, report=report, cost=candidate.cost + WARNED * warnings)
+        judged = replace(candidate, report=report, cost=candidate.cost + WARNED * warnings, bare=candidate.cost)
         self.judged.append(judged)
         return judged
 
+    def _thought(self, candidate: Candidate) -> Environment | None:
+        """The environment as it would be with a candidate; None, with the reason noted, where it cannot be had."""
+        from sftdoctor.target.pins import with_versions
 
-def _gist(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("Using Python")]
-    text = re.sub(r"^(error: )?No solution found when resolving dependencies:? (cause: )?", "", " ".join(lines))
-    return re.sub(r",? (we can conclude that|And because you require|hint:).*", "", text)[:400]
+        try:
+            thought: Environment = with_versions(
+                self.environment, dict(candidate.versions), offline=self.offline, cache=self.cache
+            )
+        except (OfflineError, RepairError):
+            raise
+        except SftDoctorError as error:
+            self.refused[label_of(candidate)] = error.message
+            return None
+        return thought

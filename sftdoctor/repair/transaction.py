@@ -19,6 +19,7 @@ from sftdoctor.repair.lock import locked
 from sftdoctor.repair.packages import Installer, choose_installer
 from sftdoctor.repair.prepare import Work, begin, prepare, survey
 from sftdoctor.repair.progress import Event, Listener, silent
+from sftdoctor.repair.retention import let_go
 from sftdoctor.repair.way_back import (
     UndoResult,
     go_back,
@@ -121,6 +122,7 @@ def _change(
         _return(journal, reason, on_event)
         return replace(result, outcome="undone", reason=reason)
     journal.forget()
+    let_go(journal)
     on_event(Event("committed", f"done; `sftdoctor undo {journal.record.id}` takes it back"))
     return result
 

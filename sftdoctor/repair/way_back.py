@@ -12,11 +12,22 @@ from packaging.utils import canonicalize_name
 from sftdoctor.errors import RepairError
 from sftdoctor.model import JournalEntry
 from sftdoctor.repair.backup import is_as_kept, put_back, remove_new, verify_backups
+from sftdoctor.repair.bounds import bounds_of, look_at
 from sftdoctor.repair.durable import digest_file
 from sftdoctor.repair.installed import Place, find_installed, same_version, versions_in
 from sftdoctor.repair.interrupts import put_off
-from sftdoctor.repair.journal import HALF_DONE, OVER, UNTOUCHED, Contents, Journal, every_journal, find_journal
+from sftdoctor.repair.journal import (
+    HALF_DONE,
+    OVER,
+    UNTOUCHED,
+    Contents,
+    Journal,
+    damaged_journals,
+    every_journal,
+    find_journal,
+)
 from sftdoctor.repair.lock import locked
+from sftdoctor.repair.packages import by_hand
 from sftdoctor.repair.progress import Event, Listener, silent
 
 
@@ -53,19 +64,28 @@ CUT_SHORT = {
 
 
 def journals(prefix: str | None = None) -> tuple[JournalEntry, ...]:
-    """Fixes on record, the last one first.
+    """Fixes on record, the last one first, and journals that cannot be read.
 
     Args:
         prefix: Only those that changed this environment.
     """
     wanted = os.path.realpath(prefix) if prefix else None
-    return tuple(
+    found = [
         JournalEntry(
-            one.record.id, one.record.state, one.record.created, one.record.prefix, one.summary(), one.record.note
+            one.record.id,
+            one.record.state,
+            one.record.created,
+            one.record.prefix,
+            one.summary(),
+            one.record.note,
+            one.lost(),
         )
         for one in every_journal()
         if wanted is None or one.record.prefix == wanted
-    )
+    ]
+    if wanted is None:
+        found += [JournalEntry(name, "damaged", "", "", "", "", why) for name, why in damaged_journals().items()]
+    return tuple(sorted(found, key=lambda one: one.id, reverse=True))
 
 
 def undo(
@@ -86,6 +106,8 @@ def undo(
         RepairError: No such journal, it was tampered with, it is locked, or something has drifted and not force.
     """
     found = find_journal(journal) if journal else _last(prefix)
+    if not Path(found.record.prefix).is_dir() and found.record.state != "undone":
+        raise RepairError(f"{found.record.prefix} is gone, there is nothing to put back into")
     with locked(Path(found.record.prefix)):
         found = Journal.open(found.folder)  # what another process did while we waited for the lock
         return _undo(found, force, on_event)
@@ -130,13 +152,19 @@ def _last(prefix: str | None) -> Journal:
     for one in every_journal():
         if (wanted is None or one.record.prefix == wanted) and one.record.state != "undone":
             return one
-    raise RepairError("there is no fix to take back" + (f" in {prefix}" if prefix else ""))
+    damaged = damaged_journals()
+    raise RepairError(
+        "there is no fix to take back" + (f" in {prefix}" if prefix else ""),
+        f"a journal cannot be read: {next(iter(damaged.values()))}" if damaged else "",
+    )
 
 
 def _undo(journal: Journal, force: bool, on_event: Listener) -> UndoResult:
     record = journal.record
     if record.state == "undone":
         raise RepairError(f"the fix {record.id} is undone already")
+    if lost := journal.lost():
+        raise RepairError(f"the fix {record.id} can no longer be taken back: {lost}", _by_hand(journal))
     if record.state in UNTOUCHED:
         journal.enter("undone", "cut short before anything had been changed")
         journal.forget()
@@ -156,10 +184,19 @@ def _undo(journal: Journal, force: bool, on_event: Listener) -> UndoResult:
     return UndoResult(record.id, (*packages, *(one.path for one in record.scripts)), "", drift, record.state)
 
 
+def _by_hand(journal: Journal) -> str:
+    """What a user can do about a fix that cannot be taken back."""
+    record = journal.record
+    if not record.packages or not Path(record.prefix).is_dir():
+        return ""
+    roots = [Path(root) for root in record.roots]
+    return f"by hand: {by_hand(record.python, roots, {one.name: one.old for one in record.packages})}"
+
+
 def _drift(journal: Journal) -> Iterator[str]:
     """What is no longer as the fix left it."""
     record = journal.record
-    place = _place(journal)
+    place = bounds_of(record).place
     now = versions_in(place.roots)
     for change in record.packages:
         if not same_version(now.get(change.name), change.new):
@@ -190,17 +227,22 @@ def go_back(journal: Journal, note: str, on_event: Listener) -> None:
         OSError: Something cannot be written.
     """
     contents = journal.contents()
-    place = _place(journal)
-    scripts = {script.path for script in journal.record.scripts}
-    verify_backups(contents.kept, journal.folder, lambda path: str(path) in scripts or place.holds(path))
+    bounds = bounds_of(journal.record)
+    look_at(journal.record, contents, bounds)
+    verify_backups(contents.kept, journal.folder)
     journal.forget()  # the downloads, for there may be no space left
     # Without space not even the journal can be written: removing what is new comes first then, and makes some.
     _try_enter(journal, "undoing", note)
     if journal.record.packages:
-        remove_new(journal, contents, place)
-    put_back(contents.kept, journal.folder, lambda n, of: on_event(Event("undoing", "putting files back", n, of)))
+        remove_new(journal, contents, bounds.place)
+    put_back(
+        contents.kept,
+        journal.folder,
+        bounds.allow,
+        lambda n, of: on_event(Event("undoing", "putting files back", n, of)),
+    )
     os.sync()
-    _verify(journal, contents, place)
+    _verify(journal, contents, bounds.place)
     journal.enter("undone", note)
     journal.forget()
     on_event(Event("undone", f"everything is as before the fix: {journal.summary()}"))
@@ -235,10 +277,3 @@ def versions_in_name(folder: str) -> str:
     """Canonical name that a .dist-info folder's name begins with."""
 
     return canonicalize_name(folder.partition("-")[0])
-
-
-def _place(journal: Journal) -> Place:
-    prefix = Path(journal.record.prefix)
-    if not prefix.is_dir():
-        raise RepairError(f"{prefix} is gone, there is nothing to put back into")
-    return Place(prefix, tuple(Path(root) for root in journal.record.roots))

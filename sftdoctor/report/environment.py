@@ -6,12 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
 from sftdoctor import __version__
+from sftdoctor.folders import home_folder
 from sftdoctor.model import SCHEMA, Accelerator, Environment
 from sftdoctor.report.plain import clean
 from sftdoctor.report.redact import redact
@@ -141,7 +141,7 @@ def facts_of(environment: Environment) -> dict[str, str]:
 
 def tidy(path: str) -> str:
     """A path without the name of the user's home folder."""
-    home = str(Path.home())
+    home = str(home_folder())
     tidy = "~" + path[len(home) :] if path == home or path.startswith(home + "/") else path
     return clean(tidy, 200)
 

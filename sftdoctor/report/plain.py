@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from sftdoctor.folders import home_folder
+
 LIMIT = 600
 """Characters of one message of others that a report shows."""
 
@@ -70,7 +72,7 @@ def can_carry(stream: object, text: str) -> bool:
 
 def short_path(path: str) -> str:
     """A path as people say it: relative to the working directory, else with ~ for the home folder."""
-    for base, prefix in ((Path.cwd(), ""), (Path.home(), "~")):
+    for base, prefix in ((Path.cwd(), ""), (home_folder(), "~")):
         try:
             rest = Path(path).relative_to(base)
         except (ValueError, OSError):

@@ -38,7 +38,7 @@ def render(proof: Proof, console: Console) -> None:
         console.print(indent(as_text(Text(clean(note), "dim")), 4))
     if words.is_matrix(proof):
         console.print()
-        console.print(indent(_matrix(proof), 2))
+        console.print(indent(_matrix(proof.runs), 2))
         for run in proof.runs:
             if run.failure:
                 failed = tuple(check for check in run.checks if not check.passed)
@@ -47,6 +47,17 @@ def render(proof: Proof, console: Console) -> None:
         for run in proof.runs or (proof,):
             _print_run(run, console)
     _print_list(say("replaced:"), proof.replaced, console)
+    _print_list(say("not settled here:"), proof.not_settled, console)
+
+
+def render_brief(proof: Proof, console: Console) -> None:
+    """Print a Proof that passed, one line a run; one that did not in full."""
+    if proof.verdict != "passed":
+        render(proof, console)
+        return
+    sign, said = words.proof_headline(proof)
+    console.print(as_text(Text(f"{sign} {said}", SIGN_STYLES[sign]).append(f"  {proof.seconds:.0f} s", "dim")))
+    console.print(indent(_matrix(proof.runs or (proof,)), 2))
     _print_list(say("not settled here:"), proof.not_settled, console)
 
 
@@ -61,12 +72,12 @@ def _print_list(title: str, lines: Sequence[str], console: Console) -> None:
     console.print(indent(grid, 4))
 
 
-def _matrix(proof: Proof) -> Table:
+def _matrix(runs: Sequence[Proof]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for title in ("", "run", "s a step", "peak MiB", ""):
         grid.add_column(title, justify="right" if title[:1] in "sp" and title else "left", overflow="fold")
     grid.add_row("", *(Text(say(title), "dim") for title in ("run", "s a step", "peak MiB")), "")
-    for run in proof.runs:
+    for run in runs:
         sign = words.PROOFS[run.verdict][0]
         cells = (clean(run.name), *words.figures(run), clean(words.came_to(run)))
         grid.add_row(Text(sign, SIGN_STYLES[sign]), *(as_text(cell) for cell in cells))

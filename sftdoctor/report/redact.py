@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import getpass
 import re
-from pathlib import Path
 from typing import Any
+
+from sftdoctor.folders import home_folder
 
 PUBLIC = (
     *("pypi.org", "pythonhosted.org", "pytorch.org", "huggingface.co", "hf.co", "github.com", "githubusercontent.com"),
@@ -49,7 +50,7 @@ def redact(text: str) -> str:
     text = _URL.sub(_public, text)
     text = _TOKENS.sub(HIDDEN, text)
     text = _NAMED.sub(lambda found: found[1] + HIDDEN, text)
-    home = str(Path.home())
+    home = str(home_folder())
     if len(home) > 1:
         text = re.sub(rf"{re.escape(home)}(?=[/\\\s:;,\"']|$)", "~", text, flags=re.MULTILINE)
     text = _HOMES.sub(lambda found: found[1] + USER, text)

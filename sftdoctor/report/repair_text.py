@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.model import Action, FixResult, JournalEntry, Plan, Safety, TargetKind
+from sftdoctor.model import Action, FixResult, JournalEntry, Plan, Safety, Severity, TargetKind
 from sftdoctor.report import proof_text, words
 from sftdoctor.report.language import say
 from sftdoctor.report.plain import clean, clean_lines
@@ -38,6 +38,7 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
     sign, said = words.outcome(result)
     reason = f": {clean(result.reason)}" if result.reason else ""
     console.print(as_text(Text(f"{sign} {say(said)}{reason}", SIGN_STYLES[sign])))
+    _print_cured(result, console)
     render_plan(result.plan, console)
     if alternatives:
         _print_alternatives(result.plan, console)
@@ -54,7 +55,7 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
         console.print(as_text(clean(words.step_before(result.proof_before))))
     if result.proof:
         console.print()
-        proof_text.render(result.proof, console)
+        proof_text.render_brief(result.proof, console)
     for line in result.advice:
         console.print()
         console.print(as_text(Text(f"! {clean(line)}", SIGN_STYLES["!"])))
@@ -62,6 +63,17 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
     if steps:
         console.print()
         print_commands(console, steps)
+
+
+def _print_cured(result: FixResult, console: Console) -> None:
+    """Print what the plan is for: the findings that will be gone."""
+    stays = {(one.id, one.message) for one in result.plan.foreseen}
+    cured = [one for one in result.before.findings if (one.id, one.message) not in stays]
+    lines = dict.fromkeys((one.id, clean(one.title)) for one in cured if one.severity is not Severity.INFO)
+    if result.plan.actions and lines:
+        console.print()
+        console.print(Text(say("What it cures:" if result.outcome != "undone" else "What it was to cure:")))
+        console.print(indent(rows(lines, 6), 2))
 
 
 def render_plan(plan: Plan, console: Console) -> None:
@@ -165,8 +177,12 @@ def render_journals(entries: Sequence[JournalEntry], console: Console) -> None:
         console.print("No fix is on record")
     for entry in entries:
         console.print(as_text(Text(f"{clean(entry.id)}  {clean(entry.state)}", "bold")))
-        console.print(indent(as_text(clean(entry.summary)), 2))
-        console.print(indent(as_text(clean(f"in {entry.prefix}")), 2))
+        if entry.summary:
+            console.print(indent(as_text(clean(entry.summary)), 2))
+        if entry.prefix:
+            console.print(indent(as_text(clean(f"in {entry.prefix}")), 2))
+        if entry.lost:
+            console.print(indent(as_text(Text(clean(f"can no longer be taken back: {entry.lost}", 300), "yellow")), 2))
         if entry.state == "undone" and entry.note:
             console.print(indent(as_text(clean(f"undone: {entry.note}", 300)), 2))
 

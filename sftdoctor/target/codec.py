@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
+from sftdoctor.folders import home_folder
 from sftdoctor.model import Accelerator, Distribution, Environment, NotJudged, Problem, Target, TargetKind, TorchBuild
 
 _Item = TypeVar("_Item")
@@ -158,14 +158,14 @@ def _problem(said: Any) -> Problem:
 
 def _shorten(path: str | None) -> str | None:
     """The path with the home folder as "~", which names no user."""
-    home = str(Path.home())
+    home = str(home_folder())
     if path is None or home == "/" or not (path + "/").startswith(home + "/"):
         return path
     return "~" + path[len(home) :]
 
 
 def _expand(path: str) -> str:
-    return str(Path.home()) + path[1:] if path == "~" or path.startswith("~/") else path
+    return str(home_folder()) + path[1:] if path == "~" or path.startswith("~/") else path
 
 
 def _mapping(said: Any, name: str) -> Mapping[str, Any]:

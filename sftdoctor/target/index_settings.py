@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sftdoctor.folders import home_folder, is_writable
+
 DEFAULT_INDEX = "https://pypi.org/simple"
 
 
@@ -57,10 +59,13 @@ def uv_variables(environ: Mapping[str, str] | None = None, files: Iterable[Path]
         files: pip's configuration files, least important first; those of this machine and user where None.
 
     Returns:
-        Environment variables for uv: pip's certificates, and its indexes unless uv has settings of its own.
+        Environment variables for uv: pip's certificates, and its indexes unless uv has settings of its own; to do
+        without a cache where it could not write its own, which it takes for an error.
     """
     environ = os.environ if environ is None else environ
     found = certificates(environ, files)
+    if not is_writable(_uv_cache(environ)):
+        found["UV_NO_CACHE"] = "1"
     own = [variable for variables in _UV_SAYS.values() for variable in variables if environ.get(variable)]
     if own or any(file.is_file() for file in _uv_files(environ)):
         return found
@@ -76,7 +81,7 @@ def uv_variables(environ: Mapping[str, str] | None = None, files: Iterable[Path]
 
 
 def _uv_files(environ: Mapping[str, str]) -> Iterator[Path]:
-    yield Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "uv", "uv.toml")
+    yield Path(environ.get("XDG_CONFIG_HOME") or home_folder() / ".config", "uv", "uv.toml")
     yield Path("/etc/uv/uv.toml")
     if environ.get("UV_CONFIG_FILE"):
         yield Path(environ["UV_CONFIG_FILE"])
@@ -126,12 +131,18 @@ def _usable(url: str) -> bool:
         return False
 
 
+def _uv_cache(environ: Mapping[str, str]) -> Path:
+    """Where uv keeps what it fetched."""
+    chosen = environ.get("UV_CACHE_DIR")
+    return Path(chosen) if chosen else Path(environ.get("XDG_CACHE_HOME") or home_folder() / ".cache", "uv")
+
+
 def _pip_files(environ: Mapping[str, str]) -> Iterator[Path]:
     """pip's configuration files, least important first."""
     chosen = environ.get("PIP_CONFIG_FILE")
     if chosen == os.devnull:
         return
-    home = Path.home()
+    home = home_folder()
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     for folder in reversed((environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")):
         yield Path(folder, "pip", "pip.conf")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sftdoctor.errors import OfflineError, TargetError
-from sftdoctor.folders import cache_folder
+from sftdoctor.folders import cache_folder, is_writable, scratch_folder
 from sftdoctor.model import Distribution
 from sftdoctor.target.binaries import numpy_range_of_wheel
 from sftdoctor.target.dist_info import from_metadata
@@ -159,12 +159,16 @@ def fetch_file(index: Index, file: IndexFile, name: str, version: str) -> Distri
             f"{file.filename} is not in the cache, and the network is off",
             hint="Run once without --offline; what it fetches is kept.",
         )
+    if not is_writable(root.parent):
+        root = folder_of(scratch_folder(), file)  # it is kept for this run alone
+        if found := kept(root):
+            return found
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=root.parent))
     except OSError as error:
         raise TargetError(
-            f"the cache {index.cache} cannot be written: {error.strerror}",
+            f"the cache {root.parent} cannot be written: {error.strerror}",
             hint="Set SFTDOCTOR_CACHE to a folder that can.",
         ) from None
     try:

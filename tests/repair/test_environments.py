@@ -219,7 +219,7 @@ REFUSED: dict[str, tuple[Maker, str, str]] = {
     "conda, a package of its own": (
         lambda kit: conda(kit, owns="alpha"),
         "conda installed alpha",
-        r"conda install -p \S+/python alpha=2\.0",
+        r"install -p \S+/python alpha=2\.0",
     ),
     "PEP 668": (of_the_system, "managed by the system's package manager", r"-m venv \.venv && .* alpha==2\.0"),
     "user site": (user_site, "outside of .*, in .*/home/lib", r"-m pip install --user alpha==2\.0"),

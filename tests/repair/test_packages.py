@@ -82,6 +82,38 @@ def test_forbidden(uv_venv: Path, case: str) -> None:
     assert picture(uv_venv) == before
 
 
+CONDAS = {
+    "conda on the path": (("conda", "micromamba"), {}, "conda install -p"),
+    "micromamba on the path": (("micromamba",), {}, "micromamba install -p"),
+    "mamba before micromamba": (("micromamba", "mamba"), {}, "mamba install -p"),
+    "micromamba as a shell function": ((), {"MAMBA_EXE": "/opt/bin/micromamba"}, "micromamba install -p"),
+    "conda as a shell function": ((), {"CONDA_EXE": "/opt/conda/bin/conda"}, "conda install -p"),
+    "none": ((), {}, "conda install -p"),
+}
+
+
+@pytest.mark.parametrize("case", CONDAS)
+def test_the_conda_that_is_at_hand_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    tools, variables, wanted = CONDAS[case]
+    for name in ("CONDA_EXE", "MAMBA_EXE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for name in tools:
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert packages._by_conda(tmp_path / "env", {"alpha": "2.0"}) == f"{wanted} {tmp_path}/env alpha=2.0"
+
+
+def test_an_environment_of_pixi_is_changed_by_pixi(tmp_path: Path) -> None:
+    prefix = tmp_path / ".pixi" / "envs" / "default"
+    (prefix / "conda-meta").mkdir(parents=True)
+    (prefix / "conda-meta" / "pixi").write_text("{}")
+    assert packages._by_conda(prefix, {"alpha": "2.0"}) == f"pixi add --manifest-path {tmp_path} alpha=2.0"
+    assert packages._by_conda(prefix, {"alpha": None}) == f"pixi remove --manifest-path {tmp_path} alpha"
+
+
 def test_conda_environment_with_a_package_of_pip(uv_venv: Path) -> None:
     (uv_venv / "conda-meta").mkdir()
     (uv_venv / "conda-meta" / "python-3.11.7-h955ad1f_0.json").write_text("{}")
@@ -150,3 +182,34 @@ def test_an_installer_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(packages, "TIMEOUT", 0.3)
     with pytest.raises(RepairError, match="did not end"):
         run_logged([sys.executable, "-c", "import time; time.sleep(60)"], {}, None, tmp_path / "log")
+
+
+BY_HAND = {
+    "pip": (True, {"alpha": "2.0"}, "PY -m pip install alpha==2.0"),
+    "uv": (False, {"alpha": "2.0"}, "uv pip install --python PY alpha==2.0"),
+    "removed": (True, {"beta": None}, "PY -m pip uninstall beta"),
+    "both": (
+        False,
+        {"alpha": "2.0", "beta": None},
+        "uv pip install --python PY alpha==2.0 && uv pip uninstall --python PY beta",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BY_HAND)
+def test_the_command_that_a_user_would_type(tmp_path: Path, case: str) -> None:
+    has_pip, pins, wanted = BY_HAND[case]
+    if has_pip:
+        (tmp_path / "pip-25.0.dist-info").mkdir()
+    assert packages.by_hand("PY", [tmp_path], pins) == wanted
+
+
+def test_an_editable_install_is_not_removed_either(uv_venv: Path) -> None:
+    editable(uv_venv)
+    environment = environment_of(uv_venv)
+    place = find_place(environment)
+    found = find_installed("alpha", place)
+    assert found
+    with pytest.raises(RepairError, match="editable install") as caught:
+        refuse_forbidden(environment, place, {"alpha": None}, [found])
+    assert "uninstall" in caught.value.hint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,6 +97,26 @@ INDEX: dict[str, list[tuple[str, str, str, tuple[str, ...]]]] = {
         ("callee", "1.0", "import helper\n\n\n" + OLD, ("helper; extra == 'fast'",)),
         ("helper", "1.0", "", ()),
     ],
+    "alone": [
+        ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
+        ("callee", "1.0", OLD, ()),
+        ("callee", "2.0", NEW, ()),
+        ("callee", "2.1", NEW, ()),
+        ("callee", "3.0", NEW, ("helper>=2",)),
+        ("callee", "4.0", NEW, ("helper>=2",)),
+        ("helper", "1.0", "", ()),
+        ("helper", "2.0", "", ()),
+    ],
+    "another way": [
+        ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
+        ("caller", "0.5", "from other import thing\n\n\ndef run():\n    return thing\n", ()),
+        ("callee", "1.0", OLD, ()),
+        ("callee", "2.0", "from helper import gone\n\n\n" + NEW, ()),
+        ("helper", "1.0", "", ()),
+        ("helper", "1.1", "", ()),
+        ("other", "1.0", "", ()),
+        ("other", "1.1", "thing = 1\n", ()),
+    ],
     "nothing": [
         ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
         ("callee", "1.0", OLD, ()),
@@ -122,7 +142,7 @@ class Stack:
     def plan(self, **options: object) -> Plan:
         report = self.judge(self.environment, self.workload)
         assert report.findings, "the stack is meant to be broken"
-        return make_plan(report, oracle=JudgeOracle(report, self.judge), **options)  # type: ignore[arg-type]
+        return make_plan(report, oracle=JudgeOracle(report, self.judge, remembers=False), **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -154,6 +174,16 @@ PLANS = {
     ),
     "lower": ({"caller": "1.0", "callee": "2.0"}, {}, [("callee", "2.0", "1.0")]),
     "caller": ({"caller": "1.0", "callee": "1.0"}, {}, [("caller", "1.0", "1.1")]),
+    "alone": (
+        {"caller": "1.0", "callee": "1.0", "helper": "1.0"},
+        {},
+        [("callee", "1.0", "2.1")],
+    ),
+    "another way": (
+        {"caller": "1.0", "callee": "1.0", "helper": "1.0", "other": "1.0"},
+        {},
+        [("caller", "1.0", "0.5"), ("other", "1.0", "1.1")],
+    ),
     "torch": (
         {"caller": "1.0", "callee": "1.0", "torch": "1.0"},
         {"unsafe": True},
@@ -168,6 +198,11 @@ def test_what_an_expert_would_pick(stack, case: str) -> None:  # type: ignore[no
     plan = stack(case, **installed).plan(**options)
     assert steps(plan) == expected, plan.left_out
     assert not plan.left_out
+
+
+def test_what_goes_along_says_who_needs_it(stack) -> None:  # type: ignore[no-untyped-def]
+    plan = stack("raise with a helper", caller="1.0", callee="1.0", helper="1.0").plan()
+    assert [one.reason for one in plan.actions if one.along] == ["callee 2.0 needs helper>=2"]
 
 
 def test_torch_moves_only_when_told(stack) -> None:  # type: ignore[no-untyped-def]
@@ -203,7 +238,7 @@ def test_one_incurable_finding_does_not_hold_up_the_others(stack) -> None:  # ty
         return replace(report, findings=(*report.findings, ghost))
 
     report = judged(broken.environment, broken.workload)
-    plan = make_plan(report, oracle=JudgeOracle(report, judged))
+    plan = make_plan(report, oracle=JudgeOracle(report, judged, remembers=False))
     assert steps(plan) == [("callee", "1.0", "2.0")]
     assert [one.action.findings for one in plan.left_out] == [("API005",)]
 
@@ -213,7 +248,7 @@ def test_a_written_requirement_comes_before_what_is_derived(stack) -> None:  # t
     report = broken.judge(broken.environment, broken.workload)
     fix = Fix("package", Safety.SAFE, "newer callee", ("callee>=1.1,<3",), reason="The rule says so.")
     report = replace(report, findings=tuple(replace(one, fixes=(fix,)) for one in report.findings))
-    plan = make_plan(report, oracle=JudgeOracle(report, broken.judge))
+    plan = make_plan(report, oracle=JudgeOracle(report, broken.judge, remembers=False))
     assert steps(plan) == [("callee", "1.0", "2.0")]
     assert plan.actions[0].reason.startswith("The rule says so.")
 
@@ -251,7 +286,7 @@ def test_versions_and_the_edits_that_they_call_for_are_planned_together(
     workload = Workload(Scenario("t", "t", (), {}, ("callee",)), scripts)
     report = judged(broken.environment, workload)
     assert [one.cause.name for one in report.findings if one.cause] == ["fast"]
-    plan = make_plan(report, oracle=JudgeOracle(report, judged))
+    plan = make_plan(report, oracle=JudgeOracle(report, judged, remembers=False))
     assert [(one.kind, one.new) for one in plan.actions] == [("package", "2.0"), ("edit", None)]
     assert "+play(new=1)  # one" in plan.diffs[str(script)] and not plan.left_out and not plan.foreseen
 
@@ -309,6 +344,9 @@ class ScriptOracle:
         (path, source), *more = sources.items()
         assert not more
         return self.script(path, source.decode())
+
+    def foresee(self, environments: Sequence[Environment], sources: Mapping[str, bytes]) -> None:
+        assert not environments, "no versions are asked for"
 
     def script(self, path: str, source: str) -> Report:
         found = [old_name(path, line, column) for line, column in places(source)]
