@@ -115,7 +115,7 @@ def _run(
                 if on_event is not None:
                     on_event(event)
         end = process.end or End("exit", 0)
-        if not story.finished:
+        if not story.finished and not story.verdict:  # of several ranks, one may have told and the first been ended
             exception, message = obituary(end, deadline - begun)
             story.verdict = "failed"
             story.failure = Failure(story.stage, exception, f"{message} in stage {story.stage}", process.tail)

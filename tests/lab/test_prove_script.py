@@ -155,9 +155,20 @@ def test_what_the_real_libraries_refuse_is_refused(
 
 
 REENTRANT = """
-args.gradient_checkpointing_kwargs = {"use_reentrant": True}
-args.ddp_find_unused_parameters = True
-trainer = SFTTrainer("""
+from datasets import load_dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM
+from trl import SFTConfig, SFTTrainer
+
+args = SFTConfig(
+    output_dir="out", gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": True},
+    ddp_find_unused_parameters=True,
+)
+SFTTrainer(
+    model=AutoModelForCausalLM.from_pretrained("Qwen/Qwen3-0.6B"), args=args, peft_config=LoraConfig(),
+    train_dataset=load_dataset("trl-lib/Capybara", split="train"),
+).train()
+"""
 ONE_RANK = """
 import os
 if os.environ["RANK"] == "1":
@@ -174,7 +185,7 @@ def test_two_processes_train_together(newest: Path, tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        (SCRIPT.replace("trainer = SFTTrainer(", REENTRANT), "mark a variable ready only once"),
+        (REENTRANT, "mark a variable ready only once"),
         (ONE_RANK + SCRIPT, "of rank 1 alone"),
     ],
     ids=["reentrant", "one rank fails"],

@@ -35,7 +35,7 @@ class Run(Loading, Watching, Checks):
         self.gradients, self.grad_finite = {}, {}
         self.passes, self.passing, self.again = 0, False, {}
         self.without_graph, self.dtypes = False, set()
-        self.step_seconds = []
+        self.step_seconds, self.hooks = [], []
         self.failed = {}
 
     def run(self):

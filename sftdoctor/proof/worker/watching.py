@@ -5,6 +5,9 @@ import time
 from .events import number
 from .plan import STEPS
 
+WATCHED = 4
+"""Steps that are looked at from inside, one after another; they show what the others would."""
+
 
 class Watching:
     """Hooks and a callback; the run brings trainer, stack, emit and subject."""
@@ -24,6 +27,8 @@ class Watching:
                 if run.stack.cuda:
                     run.torch.cuda.synchronize()
                 run.step_seconds.append(time.perf_counter() - run.step_started)
+                if state.global_step == WATCHED:
+                    run.look_away()
 
             def on_log(self, args, state, control, logs=None, **kwargs):
                 if logs and "loss" in logs and state.global_step % 10 in (0, 1):
@@ -40,13 +45,23 @@ class Watching:
         self.frozen_before = {name: p.detach().cpu().clone() for name, p in self.frozen_parameters().items()}
         for name, parameter in self.lora_parameters().items():
             if parameter.requires_grad:
-                parameter.register_hook(lambda gradient, name=name: self.saw_gradient(name, gradient))
+                self.hooks.append(
+                    parameter.register_hook(lambda gradient, name=name: self.saw_gradient(name, gradient))
+                )
         model = self.trainer.model
-        model.register_forward_pre_hook(lambda *_: self.saw_pass(True))
-        model.register_forward_hook(lambda *_: self.saw_pass(False))
+        self.hooks.append(model.register_forward_pre_hook(lambda *_: self.saw_pass(True)))
+        self.hooks.append(model.register_forward_hook(lambda *_: self.saw_pass(False)))
         for name, module in model.named_modules():
             if "lora_" not in name and not any(True for _ in module.children()) and inside_blocks(name):
-                module.register_forward_hook(lambda _, given, result, name=name: self.saw_layer(name, result))
+                seen = module.register_forward_hook(lambda _, given, result, name=name: self.saw_layer(name, result))
+                self.hooks.append(seen)
+
+    def look_away(self):
+        """Takes the hooks out again: the rest of the training runs, and is timed, as it would without them."""
+        for hook in self.hooks:
+            hook.remove()
+        self.hooks = []
+        self.step_seconds = []
 
     def saw_gradient(self, name, gradient):
         finite = bool(self.torch.isfinite(gradient).all())
