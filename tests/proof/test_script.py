@@ -85,6 +85,11 @@ def test_the_word_of_argparse_is_kept(environment: Environment, home: Path) -> N
         "import socket; socket.create_connection(('192.0.2.1', 80), timeout=5)",
         "import urllib.request; urllib.request.urlopen('http://example.invalid')",
         "import os; os.system('pip install nothing-at-all')",
+        "import os; os.system('rm -r {outside}')",
+        "import subprocess; subprocess.run(['/bin/rm', '-r', '{outside}'])",
+        "import subprocess; subprocess.run('rm -r {outside}', shell=True)",
+        "import os; os.execvp('rm', ['rm', '-r', '{outside}'])",
+        "import os; os.posix_spawn('/bin/rm', ['rm', '-r', '{outside}'], {{}})",
         "import subprocess, sys; subprocess.run([sys.executable, '-m', 'pip', 'install', 'nothing-at-all'])",
         "import subprocess; subprocess.run('uv pip install nothing-at-all', shell=True)",
     ],
@@ -97,6 +102,13 @@ def test_nothing_gets_out(source: str, environment: Environment, home: Path) -> 
     assert proof.verdict == "not-possible"
     assert "a proof" in proof.reason
     assert [path.name for path in outside.iterdir()] == ["kept"]
+
+
+def test_what_only_looks_about_may_be_started(environment: Environment, home: Path) -> None:
+    source = "import os, subprocess\nsubprocess.run(['uname', '-a'], check=True)\nos.system('uname')\n1 / 0"
+    failure = run(environment, source).failure
+    assert failure is not None
+    assert failure.exception == "ZeroDivisionError"
 
 
 def test_what_it_writes_beside_itself_stays_in_the_copy(environment: Environment, home: Path) -> None:

@@ -15,7 +15,7 @@ import traceback
 from ..errors import NotPossibleError
 from ..events import Events, chain, die_with_parent
 from ..quantization import WANTS_GPU
-from . import arguments, data, hub, models, outside, tokenizers, training
+from . import arguments, data, leaving, models, outside, tokenizers, training
 from .hooks import Hooks
 from .world import World
 
@@ -46,7 +46,7 @@ def main(request):
     for part in (models.Models(world), tokenizers.Tokenizers(world), data.Data(world), watched):
         part.install(hooks)
     arguments.install(hooks, world)
-    hub.install(hooks, world)
+    leaving.install(hooks, world)
     emit("stage", stage="import")
     error = run(request)
     _report_stack(emit)

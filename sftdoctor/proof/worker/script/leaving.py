@@ -1,4 +1,4 @@
-"""The Hub: nobody logs in and nothing is pushed."""
+"""What leaves the script: nobody logs in, nothing is pushed, and what is saved is saved in the proof's own folder."""
 
 import functools
 
@@ -26,6 +26,10 @@ def install(hooks, world):
         "transformers.tokenization_utils_base", functools.partial(_save_inside, world, "PreTrainedTokenizerBase")
     )
     hooks.after("transformers.trainer", functools.partial(_save_model_inside, world))
+    # these write by themselves, behind the back of what watches Python's own files
+    hooks.after("torch.serialization", functools.partial(_write_inside, world, ("save",), 1))
+    hooks.after("safetensors.torch", functools.partial(_write_inside, world, ("save_file", "save_model"), 1))
+    hooks.after("safetensors.numpy", functools.partial(_write_inside, world, ("save_file",), 1))
     hooks.after("peft.peft_model", functools.partial(_save_inside, world, "PeftModel"))
 
 
@@ -75,3 +79,29 @@ def _save_model_inside(world, module):
         return original(self, world.inside(output_dir), *args, **kwargs)
 
     module.Trainer.save_model = save_model
+
+
+def _write_inside(world, names, position, module):
+    """The same for functions that take the path of a file.
+
+    Args:
+        world: The run.
+        names: The functions.
+        position: Which of their arguments is the path.
+        module: Where they are.
+    """
+    for name in names:
+        original = getattr(module, name, None)
+        if original is None:
+            continue
+
+        def write(*args, original=original, **kwargs):
+            given = list(args)
+            if len(given) > position:
+                given[position] = world.inside(given[position])
+            for key in ("f", "filename"):
+                if key in kwargs:
+                    kwargs[key] = world.inside(kwargs[key])
+            return original(*given, **kwargs)
+
+        setattr(module, name, functools.wraps(original)(write))
