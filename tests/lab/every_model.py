@@ -18,8 +18,8 @@ import time
 import warnings
 from pathlib import Path
 
-OTHERWISE = ({"loss_type": "nll"}, {"gradient_checkpointing": False})
-"""What is tried where the defaults fail: the model's own loss instead of trl's, and no recomputing."""
+OTHERWISE = ({"gradient_checkpointing": False},)
+"""What is tried where the defaults fail: some models cannot recompute anything."""
 
 
 def main(worker: str, quantization: str, folder: str, *types: str) -> None:
