@@ -246,8 +246,13 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     from sftdoctor.proof.runner import prove as run
     from sftdoctor.proof.script import prove_script
 
+    if settings.script and (settings.set or settings.matrix or settings.trust_remote_code):
+        raise UsageError(
+            "--script goes with neither --set nor --matrix nor --trust-remote-code",
+            "The script says itself what it trains, and how.",
+        )
     chosen = options.parse(settings.set, settings.quantization)
-    runs = options.matrix() if settings.matrix else options.specs(settings.quantization, chosen)
+    runs = options.matrix(settings.quantization) if settings.matrix else options.specs(settings.quantization, chosen)
     model = _asked_model(settings)
     rules, _ = read_rules(settings)
     environment = read_target(replace(settings, pins=None, snapshot=None, gpu=None), progress)

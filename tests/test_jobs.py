@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,12 @@ def test_the_certificate_tells_the_step_before() -> None:
     assert told.certificate["before"]["failure"] == "import: ImportError: gone"
     assert jobs._with_before(after, None) is after
     assert jobs._with_before(None, before) is None
+
+
+@pytest.mark.parametrize("more", [{"set": ("use_dora=true",)}, {"matrix": True}, {"trust_remote_code": True}])
+def test_a_script_says_itself_what_it_trains(more: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="--script goes with"):
+        jobs.prove(Settings(script="train.py", **more))
 
 
 def test_where_a_model_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,9 +154,18 @@ def _unknown(key: str, with_sign: bool) -> UsageError:
     return UsageError(f"--set knows no {key}", f"Did you mean {', '.join(near)}?")
 
 
-def matrix() -> tuple[RunSpec, ...]:
-    """What --matrix runs: every quantisation, then, in nf4, each setting alone."""
-    runs = [RunSpec(name) for name in QUANTIZATIONS]
+def matrix(quantizations: Sequence[str] = ()) -> tuple[RunSpec, ...]:
+    """What --matrix runs.
+
+    Args:
+        quantizations: What to train in; none for all that there are.
+
+    Returns:
+        Each quantization, then, in the first of them, each setting alone.
+    """
+    runs = specs(quantizations or QUANTIZATIONS, {}) or ()
+    base = runs[0].quantization
     for key, option in OPTIONS.items():
-        runs += [RunSpec(FOUR_BIT[0], {key: _value(key, text)}) for text in option.tried]
-    return tuple(runs)
+        if base in FOUR_BIT or not key.startswith("bnb_4bit"):
+            runs += tuple(RunSpec(base, {key: _value(key, text)}) for text in option.tried)
+    return runs

@@ -110,7 +110,15 @@ def test_a_sound_script_passes(newest: Path, tmp_path: Path, monkeypatch: pytest
     assert proof.quantization == "nf4"
     assert {check.name for check in proof.checks} >= {"trained", "loss_finite", "gradients", "base_untouched", "moved"}
     told = " | ".join(proof.replaced)
-    for what in ("Qwen/Qwen3-0.6B", "flash_attention_2", "Capybara", "max_length=2048", "/data/final", "/data/weights.pt", "push_to_hub"):
+    for what in (
+        "Qwen/Qwen3-0.6B",
+        "flash_attention_2",
+        "Capybara",
+        "max_length=2048",
+        "/data/final",
+        "/data/weights.pt",
+        "push_to_hub",
+    ):
         assert what in told, what
     assert not Path("/data").exists()
     assert proof.seconds < 120

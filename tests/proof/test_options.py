@@ -74,3 +74,10 @@ def test_the_matrix_tries_every_quantization_and_every_key_alone() -> None:
     assert all(len(run.settings) == 1 for run in alone)
     assert {key for run in alone for key in run.settings} == set(OPTIONS)
     assert len({run.name for run in runs}) == len(runs)
+
+
+def test_the_matrix_of_one_quantization() -> None:
+    runs = matrix(["int8"])
+    assert {run.quantization for run in runs} == {"int8"}
+    assert not any(key.startswith("bnb_4bit") for run in runs for key in run.settings)
+    assert RunSpec("int8", {"use_dora": True}) in runs
