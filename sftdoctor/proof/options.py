@@ -54,7 +54,6 @@ OPTIONS: Mapping[str, Option] = {
         ("adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adafactor"),
     ),
     "packing": Option("SFTConfig", SWITCH, ("true",)),
-    "loss_type": Option("SFTConfig", (), ("dft",)),
     "completion_only_loss": Option("SFTConfig", SWITCH, ("true",)),
     "assistant_only_loss": Option("SFTConfig", SWITCH, ("true",)),
 }

@@ -99,9 +99,8 @@ class Checks:
             return all(any(f".{each}.lora_" in found for found in lora) for each in value)
         if name == "attn_implementation":
             return getattr(self.trainer.model.config, "_attn_implementation", value) == value
-        if name in ("optim", "loss_type"):
-            given = getattr(self.trainer.args, name)
-            return str(getattr(given, "value", given)) == value
+        if name == "optim":
+            return str(getattr(self.trainer.args.optim, "value", self.trainer.args.optim)) == value
         if name == "packing":
             return (len(self.trainer.train_dataset) < len(SENTENCES)) == value
         return True  # quantisation: base_is_quantized looks at it; the loss: labels_there

@@ -11,7 +11,7 @@ FOUR_BIT = ("nf4", "fp4")
 TO_LORA = ("use_dora", "use_rslora", "modules_to_save")
 """Settings that LoraConfig takes by the same name."""
 TO_CONFIG = (
-    *("optim", "packing", "loss_type", "completion_only_loss", "assistant_only_loss"),
+    *("optim", "packing", "completion_only_loss", "assistant_only_loss"),
     *("gradient_checkpointing", "bf16", "fp16"),
 )
 """Settings that SFTConfig takes by the same name."""
