@@ -13,7 +13,8 @@ from pathlib import Path
 from sftdoctor.errors import RepairError
 from sftdoctor.repair.durable import TEMPORARY, copy_file, digest_file
 from sftdoctor.repair.installed import Place, byte_code, find_installed, listing
-from sftdoctor.repair.journal import Contents, Journal, Kept
+from sftdoctor.repair.journal import Journal
+from sftdoctor.repair.records import Contents, Kept
 
 ASIDE = ".before-undo"
 """How the name of a folder ends that stood where a file is put back."""

@@ -20,7 +20,7 @@ from sftdoctor.configs import SUFFIXES
 from sftdoctor.errors import RepairError
 from sftdoctor.model import SHELL
 from sftdoctor.repair.installed import Place, is_root
-from sftdoctor.repair.journal import Contents, Kept, Record
+from sftdoctor.repair.records import Contents, Kept, Record
 
 EDITED = frozenset({".py", ".pyw", ".ipynb", ".toml", ".txt", ".in", ".pip", *SUFFIXES, *SHELL})
 """Suffixes of the files that fixes edit: scripts and notebooks, configs, launch scripts, lists of requirements."""

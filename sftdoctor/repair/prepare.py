@@ -16,11 +16,13 @@ from sftdoctor.repair.backup import keep_files
 from sftdoctor.repair.bounds import is_edited
 from sftdoctor.repair.document import decode
 from sftdoctor.repair.edits import edit_source, read_script, render_diff
+from sftdoctor.repair.forbidden import refuse_forbidden
 from sftdoctor.repair.installed import Installed, Place, find_installed, find_place, listing, same_version
 from sftdoctor.repair.interrupts import put_off
-from sftdoctor.repair.journal import Contents, Journal, PackageChange, Record, ScriptChange
-from sftdoctor.repair.packages import Installer, refuse_forbidden
+from sftdoctor.repair.journal import Journal
+from sftdoctor.repair.packages import Installer
 from sftdoctor.repair.progress import Event, Listener
+from sftdoctor.repair.records import Contents, PackageChange, Record, ScriptChange
 
 CARRIED_OUT = frozenset({"package", "edit", "config"})
 

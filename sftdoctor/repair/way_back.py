@@ -14,21 +14,13 @@ from sftdoctor.model import JournalEntry
 from sftdoctor.repair.backup import is_as_kept, put_back, remove_new, verify_backups
 from sftdoctor.repair.bounds import bounds_of, look_at
 from sftdoctor.repair.durable import digest_file
+from sftdoctor.repair.forbidden import by_hand
 from sftdoctor.repair.installed import Place, find_installed, same_version, versions_in
 from sftdoctor.repair.interrupts import put_off
-from sftdoctor.repair.journal import (
-    HALF_DONE,
-    OVER,
-    UNTOUCHED,
-    Contents,
-    Journal,
-    damaged_journals,
-    every_journal,
-    find_journal,
-)
+from sftdoctor.repair.journal import Journal, damaged_journals, every_journal, find_journal
 from sftdoctor.repair.lock import locked
-from sftdoctor.repair.packages import by_hand
 from sftdoctor.repair.progress import Event, Listener, silent
+from sftdoctor.repair.records import HALF_DONE, OVER, UNTOUCHED, Contents
 
 
 @dataclass(frozen=True)

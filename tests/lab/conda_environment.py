@@ -135,3 +135,5 @@ def write(channel: Path, name: str, version: str, index: dict[str, object], file
 
 if __name__ == "__main__":
     main()
+    sys.stdout.flush()
+    os._exit(0)  # rattler's threads may outlive the interpreter, and then crash it

@@ -49,7 +49,10 @@ class Conda:
     def ask(self, *specs: str) -> str:
         """What the maker says."""
         command = [str(self.rattler), str(MAKER), str(self.prefix), *specs]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        for _ in range(3):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode >= 0:
+                break  # else rattler itself has crashed, as it once did on a machine under load
         assert done.returncode == 0, done.stderr
         return done.stdout
 

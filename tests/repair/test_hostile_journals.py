@@ -15,8 +15,8 @@ import pytest
 
 from sftdoctor.errors import RepairError
 from sftdoctor.model import Edit, Location
-from sftdoctor.repair import journal as journals_of
 from sftdoctor.repair.journal import journals_folder
+from sftdoctor.repair.records import seal_of
 from sftdoctor.repair.transaction import journals, undo
 
 from .conftest import package, picture, script_edit, site_of
@@ -41,7 +41,7 @@ class Forged:
         data = json.dumps(contents, sort_keys=True).encode()
         record["contents"] = hashlib.sha256(data).hexdigest()
         (self.folder / "contents.json").write_bytes(data)
-        seal = journals_of._seal(record)
+        seal = seal_of(record)
         (self.folder / "journal.json").write_text(json.dumps({"seal": seal, "journal": record}))
 
     def kept(self, path: Path, text: str = "evil\n", **more: Any) -> Body:

@@ -12,9 +12,10 @@ import pytest
 
 from sftdoctor.errors import OfflineError, RepairError
 from sftdoctor.model import Environment
-from sftdoctor.repair import packages
+from sftdoctor.repair import forbidden, packages
+from sftdoctor.repair.forbidden import refuse_forbidden
 from sftdoctor.repair.installed import find_installed, find_place
-from sftdoctor.repair.packages import Installer, choose_installer, refuse_forbidden, run_logged
+from sftdoctor.repair.packages import Installer, choose_installer, run_logged
 
 from .conftest import environment_of, picture, site_of
 
@@ -103,15 +104,15 @@ def test_the_conda_that_is_at_hand_is_named(tmp_path: Path, monkeypatch: pytest.
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert packages._by_conda(tmp_path / "env", {"alpha": "2.0"}) == f"{wanted} {tmp_path}/env alpha=2.0"
+    assert forbidden._by_conda(tmp_path / "env", {"alpha": "2.0"}) == f"{wanted} {tmp_path}/env alpha=2.0"
 
 
 def test_an_environment_of_pixi_is_changed_by_pixi(tmp_path: Path) -> None:
     prefix = tmp_path / ".pixi" / "envs" / "default"
     (prefix / "conda-meta").mkdir(parents=True)
     (prefix / "conda-meta" / "pixi").write_text("{}")
-    assert packages._by_conda(prefix, {"alpha": "2.0"}) == f"pixi add --manifest-path {tmp_path} alpha=2.0"
-    assert packages._by_conda(prefix, {"alpha": None}) == f"pixi remove --manifest-path {tmp_path} alpha"
+    assert forbidden._by_conda(prefix, {"alpha": "2.0"}) == f"pixi add --manifest-path {tmp_path} alpha=2.0"
+    assert forbidden._by_conda(prefix, {"alpha": None}) == f"pixi remove --manifest-path {tmp_path} alpha"
 
 
 def test_conda_environment_with_a_package_of_pip(uv_venv: Path) -> None:
@@ -201,7 +202,7 @@ def test_the_command_that_a_user_would_type(tmp_path: Path, case: str) -> None:
     has_pip, pins, wanted = BY_HAND[case]
     if has_pip:
         (tmp_path / "pip-25.0.dist-info").mkdir()
-    assert packages.by_hand("PY", [tmp_path], pins) == wanted
+    assert forbidden.by_hand("PY", [tmp_path], pins) == wanted
 
 
 def test_an_editable_install_is_not_removed_either(uv_venv: Path) -> None:
