@@ -146,7 +146,7 @@ def _note(story: _Story, event: Event) -> None:
     elif kind == "not_possible":
         story.verdict, story.reason = "not-possible", str(event.get("reason"))[:1000]
         story.stage = str(event.get("stage") or story.stage)
-    elif kind == "failure":
+    elif kind == "failure" and story.failure is None:  # of several ranks, the others fail since one did
         story.verdict = "failed"
         words = [str(event.get(name) or "") for name in ("stage", "exception", "message", "traceback")]
         story.failure = Failure(words[0], words[1], words[2][:4000], words[3])

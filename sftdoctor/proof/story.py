@@ -96,7 +96,7 @@ class Story:
         for run in open_runs:
             run.verdict = "failed"
             run.failure = replace(failure, stage=run.stage)
-        if not open_runs:
+        if not open_runs and not any(run.failure for run in self.runs.values()):
             self.failure = failure
 
 
@@ -109,7 +109,7 @@ def _note_run(run: RunStory, kind: str, event: Event) -> None:
         run.verdict = "passed"
     elif kind == "not_possible":
         run.verdict, run.reason = "not-possible", str(event.get("reason"))
-    elif kind == "failure":
+    elif kind == "failure" and run.failure is None:  # of several ranks, the others fail since one did
         run.verdict, run.failure = "failed", _failure(event)
 
 
