@@ -16,6 +16,7 @@ import shutil
 import sys
 import time
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 OTHERWISE = ({"gradient_checkpointing": False},)
@@ -25,8 +26,10 @@ OTHERWISE = ({"gradient_checkpointing": False},)
 def main(worker: str, quantization: str, folder: str, *types: str) -> None:
     started = runpy.run_path(worker)
     started["load"]()
-    names = ("model", "plan", "stack", "training", "errors")
-    model, plan, stack, training, errors = (importlib.import_module(f"{started['PACKAGE']}.{name}") for name in names)
+    names = ("model", "plan", "stack", "training", "errors", "events")
+    model, plan, stack, training, errors, events = (
+        importlib.import_module(f"{started['PACKAGE']}.{name}") for name in names
+    )
     libraries = stack.Stack("cpu")
     libraries.load(lambda *_, **__: None)
     libraries.transformers.logging.set_verbosity_error()
@@ -34,41 +37,41 @@ def main(worker: str, quantization: str, folder: str, *types: str) -> None:
     for name in types or tuple(auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES):
         begun = time.monotonic()
         place = Path(folder) / name
-        said: dict[str, object] = {"verdict": "", "checks": [], "loss": None}
-
-        def emit(event: str, said: dict[str, object] = said, **values: object) -> None:
-            if event == "check" and not values["passed"]:
-                said["checks"] = [*said["checks"], f"{values['name']}: {values['value']}"]  # type: ignore[misc]
-            if event == "check" and values["name"] == "loss_falls":
-                said["loss"] = values["value"]
-            if event in ("passed", "not_possible"):
-                said.update(verdict=event.replace("_", "-"), why=values.get("reason", ""))
-
-        def failure(stage: str, error: BaseException, said: dict[str, object] = said) -> None:
-            said.update(verdict="failed", why=f"{stage}: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
-
-        emit.failure = failure  # type: ignore[attr-defined]
+        place.mkdir(parents=True, exist_ok=True)
+        said: dict[str, object] = {}
         try:
-            asked = {"name": name, "path": None}
-            subject = model.make_small(libraries, asked, str(place / "model"))
-            said["model"] = subject.source
+            subject = model.make_small(libraries, {"name": name, "path": None}, str(place / "model"))
             for settings in ({}, *OTHERWISE):
-                said.update(settings=settings, checks=[])
-                run = training.Run(libraries, emit, subject, plan.Plan("x", quantization, settings), place)
-                with contextlib.redirect_stdout(sys.stderr):
-                    run.run()
+                with (place / "events").open("w+b") as stream, contextlib.redirect_stdout(sys.stderr):
+                    emit = events.Events(stream.fileno())
+                    training.Run(libraries, emit, subject, plan.Plan("x", quantization, settings), place).run()
+                    stream.seek(0)
+                    told = heard([json.loads(line) for line in stream])
+                first = said.get("first", told["why"])
+                said = {**told, "model": subject.source, "settings": settings, "first": first}
                 if said["verdict"] == "passed":
                     break
-                said.setdefault("first", said["why"])
         except errors.NotPossibleError as error:
             said.update(verdict="not-possible", why=str(error)[:300])
         except (Exception, SystemExit) as error:
-            failure("make", error)
-        said.update(type=name, seconds=round(time.monotonic() - begun, 1))
-        print(json.dumps(said), flush=True)
+            said.update(verdict="failed", why=f"make: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        print(json.dumps({"type": name, "seconds": round(time.monotonic() - begun, 1), **said}), flush=True)
         shutil.rmtree(place, ignore_errors=True)
-        run = subject = None
+        subject = None
         gc.collect()
+
+
+def heard(told: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    """What one run came to."""
+    checks = [one for one in told if one["event"] == "check"]
+    last = told[-1]
+    why = last.get("reason") or " ".join(str(last.get(key, "")) for key in ("stage", "exception", "message"))
+    return {
+        "verdict": {"passed": "passed", "not_possible": "not-possible"}.get(str(last["event"]), "failed"),
+        "why": "" if last["event"] == "passed" else " ".join(str(why).split())[:300],
+        "checks": [f"{one['name']}: {one['value']}" for one in checks if not one["passed"]],
+        "loss": next((one["value"] for one in checks if one["name"] == "loss_falls"), None),
+    }
 
 
 if __name__ == "__main__":

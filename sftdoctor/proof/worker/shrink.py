@@ -192,7 +192,9 @@ class Scale:
         main = _first(part, *meaning.MAIN_HEADS) or max(flat, default=0)
         hidden = _first(part, *meaning.MAIN_WIDTH)
         size = _first(part, *meaning.MAIN_HEAD_SIZE) or (hidden // main if hidden and main else 0)
-        self._heads, new = _divide(flat, main, size) if narrow and size else (1, size)
+        # a projection to a rank and the rotary part of a head at once: their sum must fit kernels too
+        best = QUANTUM // 2 if "kv_lora_rank" in part else HEAD_SIZES[0]
+        self._heads, new = _divide(flat, main, size, best) if narrow and size else (1, size)
         self._size = max(1, size // new) if new else 1
         self._width = max(1, self._heads * Fraction(size, new)) if new else 1
         if not size and hidden and narrow:  # no heads at all: a state-space model
@@ -247,7 +249,7 @@ def _first(part, *names):
     return next((part[name] for name in names if meaning.numbers(part.get(name)) and part[name] > 0), 0)
 
 
-def _divide(counts, main, size):
+def _divide(counts, main, size, wanted):
     """What the numbers of heads are divided by, and the size that a head gets.
 
     The ratios stay, and two of each are left where there were two. All heads together are a multiple of QUANTUM wide,
@@ -257,6 +259,7 @@ def _divide(counts, main, size):
         counts: All numbers of heads.
         main: That of the queries.
         size: Of one head.
+        wanted: What that should become.
     """
     several = [count for count in counts if count > 1]
     common = gcd(*several) if several else 1
@@ -272,7 +275,7 @@ def _divide(counts, main, size):
     # the narrowest, but for heads that are too small for rotary embeddings of a part of them
     best = min(
         fitting,
-        key=lambda pair: (pair[1] < 12, main // pair[0] * pair[1], abs(pair[1] - HEAD_SIZES[0])),
+        key=lambda pair: (pair[1] < 0.75 * wanted, main // pair[0] * pair[1], abs(pair[1] - wanted)),
         default=(1, sizes[0]),
     )
     return best if main // best[0] * best[1] <= WIDEST else (Fraction(main, 4), 2 * HEAD_SIZES[0])
