@@ -73,7 +73,7 @@ class Outcome:
         what = ", ".join(f"{name} {version}" for name, version in self.changes.items())
         number = f"{len(self.changes)} of {self.known if self.known is not None else '?'}"
         times = f"{self.seconds[0]:4.0f} s {self.seconds[1]:4.0f} s"
-        undone = "same" if self.undone else "DIFFERS"
+        undone = "same" if self.undone else "-" if self.outcome == "no break" else "DIFFERS"
         return (
             f"{self.id:<40.40} {self.broke:<28.28} {','.join(self.findings):<15.15} {number:>7} {self.outcome:<10.10} "
             f"{self.proved or '-':<8} {times} {undone:<7} {what[:160]} {self.reason[:300]}"
