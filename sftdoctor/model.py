@@ -716,8 +716,6 @@ class FixResult(Shown):
     after: Report | None = None
     """The check after the changes; None where nothing was applied."""
     proof: Proof | None = None
-    proof_before: Proof | None = None
-    """The same steps before the changes, where they could be run; None otherwise."""
     journal: str | None = None
     """Id that undo takes; None where nothing was applied."""
     reason: str = ""
@@ -726,6 +724,8 @@ class FixResult(Shown):
     """What was done first about earlier fixes that had been cut short, a sentence each."""
     advice: tuple[str, ...] = ()
     """What is left for the user to do, a sentence each."""
+    proof_before: Proof | None = None
+    """The same steps before the changes, where they could be run; None otherwise."""
 
 
 @dataclass(frozen=True)

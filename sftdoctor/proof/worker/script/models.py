@@ -165,6 +165,8 @@ class Models:
             model = build(config, **(trust if build is not cls else {}))
         except ValueError:
             return  # no model of that kind for this config: the script's own call will say so
+        if hasattr(model, "should_save_on_this_rank"):
+            model.should_save_on_this_rank = lambda *_: True  # each rank has a folder of its own
         model.save_pretrained(str(folder))
 
 
