@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -342,14 +342,15 @@ def _diff_many(settings: Settings, names: Sequence[str]) -> int:
     """More than two: each against what most of them have."""
     from sftdoctor.fleet import Member, read_member
 
-    members = [read_member(Path(name)) if _is_snapshot(name) else Member(name, _side(name), {}) for name in names]
+    # one at a time: of a thousand, only the facts are kept
+    members = (read_member(Path(name)) if _is_snapshot(name) else Member(name, _side(name), {}) for name in names)
     return _show_crowd(settings, members)
 
 
-def _show_crowd(settings: Settings, members: Sequence[Member]) -> int:
+def _show_crowd(settings: Settings, members: Iterable[Member]) -> int:
     from sftdoctor.report import crowd, crowd_text, json_report
 
-    found = crowd.compare([(one.name, one.environment, one.machine) for one in members])
+    found = crowd.compare((one.name, one.environment, one.machine) for one in members)
     show(
         settings,
         lambda console: crowd_text.render(found, console),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ class Crowd:
     """Those that differ from most, with the number of facts in which they do, the oddest first."""
 
 
-def compare(members: Sequence[tuple[str, Environment, Mapping[str, str]]]) -> Crowd:
+def compare(members: Iterable[tuple[str, Environment, Mapping[str, str]]]) -> Crowd:
     """Compare many environments.
 
     Args:
