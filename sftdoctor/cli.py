@@ -225,11 +225,13 @@ def rules(settings: Settings, words: Words) -> int:
     """sftdoctor rules [ID], sftdoctor rules test [ID], sftdoctor rules pages."""
     from sftdoctor import report as views
     from sftdoctor.reading import read_rules
-    from sftdoctor.ruleset import select_rules
+    from sftdoctor.ruleset import read_own, select_rules
 
     named = list(words["words"])
     job = named.pop(0) if named[:1] in (["test"], ["pages"]) else "show"
-    sound, broken = read_rules(settings, pages=True)
+    quick = job == "show" and len(named) == 1 and not settings.rules and settings.lang == "en"
+    one = read_own(named[0]) if quick else None
+    sound, broken = ((one,), ()) if one else read_rules(settings, pages=True)
     for error in broken:
         _complain(f"refused: {error.message}", error.hint)
     chosen = select_rules(sound, named)

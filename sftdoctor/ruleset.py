@@ -214,6 +214,22 @@ def read_rule(path: Path) -> Mapping[str, Any]:
     return check_rule(read_source(path), path.stem)
 
 
+def read_own(id_: str) -> Rule | None:
+    """One of sftdoctor's own rules, with its page, without looking at the others.
+
+    Args:
+        id_: Its id.
+
+    Returns:
+        The rule; None where there is none of that id, or its file is broken.
+    """
+    files = list(find_rules_folder().glob(f"*/{id_}.toml")) if re.fullmatch("[A-Z]{3}[0-9]{3}", id_) else []
+    try:
+        return make_rule(plain(tomllib.loads(files[0].read_text(encoding="utf-8"))), str(files[0])) if files else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
 def _read_folder(folder: Path, pages: bool, cached: bool) -> tuple[list[Rule], list[RuleError]]:
     """The rules of one folder, from the cache where nothing has changed."""
     files = _listed(folder, ".toml")

@@ -300,3 +300,9 @@ def _facts_of(probe: object) -> set[str]:
 @pytest.mark.parametrize("rule", load_rules(), ids=lambda rule: rule.id)
 def test_a_rule_lies_in_the_folder_of_its_family(rule: Rule) -> None:
     assert Path(rule.path).parent.name == rule.id[:3].lower()
+
+
+def test_one_rule_alone_is_the_same_rule() -> None:
+    by_id = {rule.id: rule for rule in load_rules(cached=False)}
+    assert ruleset.read_own("API002") == by_id["API002"]
+    assert [ruleset.read_own(name) for name in ("API999", "API", "../x", "unknown-keyword")] == [None] * 4

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from packaging.version import InvalidVersion, Version
-
 from sftdoctor import __version__
 from sftdoctor.folders import home_folder
 from sftdoctor.model import SCHEMA, Accelerator, Environment
@@ -112,10 +110,12 @@ def against_pip(environment: Environment, listed: Mapping[str, str]) -> tuple[Di
 
 def _same(one: str | None, other: str | None) -> bool:
     """Whether two spellings are the same version."""
-    if one is None or other is None:
-        return False
+    if one is None or other is None or one == other:
+        return one is not None and one == other
+    from packaging.version import InvalidVersion, Version  # most of what prints needs none
+
     try:
-        return one == other or Version(one) == Version(other)
+        return Version(one) == Version(other)
     except InvalidVersion:
         return False
 
