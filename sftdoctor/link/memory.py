@@ -16,7 +16,7 @@ from sftdoctor.model import Cause, Confidence, Environment, Finding, Location, N
 FORMAT = 4
 """Raised when what is kept changes its form."""
 MAX_SIZE = 20_000_000
-MAX_FILES = 4_000
+MAX_FILES = 20_000
 """Results kept in one folder; the oldest go first."""
 
 
