@@ -12,34 +12,44 @@ from pathlib import Path
 from typing import Any
 
 from sftdoctor.errors import UsageError
-from sftdoctor.model import Check, Environment, Failure, Finding, Proof
+from sftdoctor.model import Environment, Failure, Proof
 from sftdoctor.proof.certificate import certify, subject_of
 from sftdoctor.proof.copying import Copy, copy_folder
 from sftdoctor.proof.process import End, WorkerProcess
-from sftdoctor.proof.runner import require_runnable
-from sftdoctor.proof.story import Event, obituary
+from sftdoctor.proof.runner import Match, require_runnable
+from sftdoctor.proof.story import Event, RunStory, obituary
 
 TRIES = 4
 """Runs at most; one that lacked a column or split of a made-up data set is followed by one that has it."""
 _COLUMN = re.compile(r"^'?(?:Column )?'?\[?'?([A-Za-z_]\w*)'?\]?'?(?: not in the dataset.*)?$")
 _NAMED = re.compile(r"[Cc]olumn(?:s| name)?s? \[?'([A-Za-z_]\w*)'")
-Match = Callable[[Failure], tuple[Finding, ...]]
 
 
 @dataclass
-class _Story:
-    """What was heard of one run."""
+class _Story(RunStory):
+    """What was heard of one run of a script."""
 
     stage: str = "import"
-    checks: list[Check] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)
     stack: dict[str, Any] = field(default_factory=dict)
     replaced: list[str] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
-    verdict: str = ""
-    failure: Failure | None = None
-    reason: str = ""
     finished: bool = False
+
+    def note(self, kind: str, event: Event) -> None:
+        """File one event."""
+        if kind == "stage":
+            self.stage = str(event.get("stage"))
+        elif kind == "stack":
+            self.stack.update({key: value for key, value in event.items() if key not in ("event", "run")})
+        elif kind == "replaced":
+            self.replaced.append(str(event.get("text"))[:500])
+        elif kind == "made":
+            self.columns = [str(name) for name in event.get("columns") or ()]
+        elif kind == "finished":
+            self.finished = True
+        else:
+            super().note(kind, event)
+            self.reason = self.reason[:1000]
 
 
 def prove_script(
@@ -100,7 +110,7 @@ def _run(
     on_event: Callable[[Event], None] | None,
 ) -> tuple[_Story, Copy]:
     """One run, to its end."""
-    story = _Story()
+    story = _Story("script")
     with tempfile.TemporaryDirectory(prefix="sftdoctor-proof-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
         root = folder / "copy"
@@ -111,7 +121,7 @@ def _run(
         begun = time.monotonic()
         with WorkerProcess(environment.target.path, request, folder, ranks=ranks) as process:
             for event in process.listen(deadline, memory_limit):
-                _note(story, event)
+                story.note(event["event"], event)
                 if on_event is not None:
                     on_event(event)
         end = process.end or End("exit", 0)
@@ -124,34 +134,6 @@ def _run(
         if story.failure is not None:
             story.failure = _at_home(story.failure, root, copy.root)
     return story, copy
-
-
-def _note(story: _Story, event: Event) -> None:
-    """File one event."""
-    kind = event["event"]
-    if kind == "stage":
-        story.stage = str(event.get("stage"))
-    elif kind == "stack":
-        story.stack.update({key: value for key, value in event.items() if key not in ("event", "quantization")})
-    elif kind == "replaced":
-        story.replaced.append(str(event.get("text"))[:500])
-    elif kind == "made":
-        story.columns = [str(name) for name in event.get("columns") or ()]
-    elif kind == "check":
-        story.checks.append(Check(str(event.get("name")), event.get("passed") is True, event.get("value")))
-    elif kind == "figure":
-        story.figures[str(event.get("name"))] = event.get("value")
-    elif kind == "passed":
-        story.verdict = "passed"
-    elif kind == "not_possible":
-        story.verdict, story.reason = "not-possible", str(event.get("reason"))[:1000]
-        story.stage = str(event.get("stage") or story.stage)
-    elif kind == "failure" and story.failure is None:  # of several ranks, the others fail since one did
-        story.verdict = "failed"
-        words = [str(event.get(name) or "") for name in ("stage", "exception", "message", "traceback")]
-        story.failure = Failure(words[0], words[1], words[2][:4000], words[3])
-    elif kind == "finished":
-        story.finished = True
 
 
 def _missing(story: _Story) -> tuple[str, str | None]:

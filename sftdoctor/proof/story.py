@@ -33,6 +33,19 @@ class RunStory:
     failure: Failure | None = None
     reason: str = ""
 
+    def note(self, kind: str, event: Event) -> None:
+        """File one event of this run."""
+        if kind == "check":
+            self.checks.append(Check(str(event.get("name")), event.get("passed") is True, event.get("value")))
+        elif kind == "figure":
+            self.figures[str(event.get("name"))] = event.get("value")
+        elif kind == "passed":
+            self.verdict = "passed"
+        elif kind == "not_possible":
+            self.verdict, self.reason = "not-possible", str(event.get("reason"))
+        elif kind == "failure" and self.failure is None:  # of several ranks, the others fail since one did
+            self.verdict, self.failure = "failed", _failure(event)
+
 
 @dataclass
 class Story:
@@ -80,7 +93,7 @@ class Story:
             self.reason = str(event.get("reason", ""))
             self.finished = True
         elif run is not None:
-            _note_run(run, kind, event)
+            run.note(kind, event)
 
     def bury(self, end: End, timeout: float) -> None:
         """Make a failure of a worker that ended without saying why.
@@ -98,19 +111,6 @@ class Story:
             run.failure = replace(failure, stage=run.stage)
         if not open_runs and not any(run.failure for run in self.runs.values()):
             self.failure = failure
-
-
-def _note_run(run: RunStory, kind: str, event: Event) -> None:
-    if kind == "check":
-        run.checks.append(Check(str(event.get("name")), event.get("passed") is True, event.get("value")))
-    elif kind == "figure":
-        run.figures[str(event.get("name"))] = event.get("value")
-    elif kind == "passed":
-        run.verdict = "passed"
-    elif kind == "not_possible":
-        run.verdict, run.reason = "not-possible", str(event.get("reason"))
-    elif kind == "failure" and run.failure is None:  # of several ranks, the others fail since one did
-        run.verdict, run.failure = "failed", _failure(event)
 
 
 def _failure(event: Event) -> Failure:

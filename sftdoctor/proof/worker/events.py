@@ -1,9 +1,11 @@
 """Events: what the worker tells its parent, one JSON line each; and the lifeline, whose end is the parent's."""
 
 import contextlib
+import faulthandler
 import json
 import math
 import os
+import signal
 import threading
 import traceback
 
@@ -90,6 +92,23 @@ def number(value):
     """A float that JSON can say; None for NaN and infinities."""
     value = float(value)
     return value if math.isfinite(value) else None
+
+
+def begin(request):
+    """What every job begins with: a hang can be asked where it hangs, and the parent's end is ours.
+
+    Args:
+        request: The JSON argument, parsed.
+
+    Returns:
+        The Events.
+    """
+    faulthandler.enable()
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+    emit = Events(request["events"])
+    die_with_parent(request["lifeline"])
+    return emit
 
 
 def die_with_parent(lifeline):

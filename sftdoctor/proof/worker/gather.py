@@ -8,7 +8,7 @@ import datetime
 import os
 from pathlib import Path
 
-from .events import Events, die_with_parent
+from .events import begin
 
 
 def main(request):
@@ -17,15 +17,11 @@ def main(request):
     Args:
         request: The JSON argument, parsed.
     """
-    emit = Events(request["events"])
-    die_with_parent(request["lifeline"])
+    emit = begin(request)
     try:
         texts = exchange(Path(request["said"]).read_text(encoding="utf-8"), request["seconds"])
         for number, text in enumerate(texts or ()):
-            path = Path(request["into"], f"{number}.json")
-            beside = path.with_suffix(".part")
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(path)
+            Path(request["into"], f"{number}.json").write_text(text, encoding="utf-8")  # read once this has ended
         emit("gathered")
     except (Exception, SystemExit) as error:
         emit.failure("import", error)

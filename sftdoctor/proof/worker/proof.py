@@ -8,13 +8,11 @@ Its request:
      "model": {"name": …, "path": …, "trust_remote_code": …} or null for a tiny Llama}
 """
 
-import faulthandler
 import gc
-import signal
 from pathlib import Path
 
 from .errors import NotPossibleError, UnknownModelError
-from .events import Events, die_with_parent
+from .events import begin
 from .model import make_model, make_small
 from .plan import Plan
 from .stack import Stack
@@ -73,11 +71,7 @@ def main(request):
     Returns:
         1 where something failed.
     """
-    faulthandler.enable()
-    if hasattr(faulthandler, "register"):
-        faulthandler.register(signal.SIGUSR1, all_threads=True)
-    emit = Events(request["events"])
-    die_with_parent(request["lifeline"])
+    emit = begin(request)
     stack = Stack(request.get("device"))
     place = Path(request["folder"], f"rank-{emit.rank}") if emit.rank else Path(request["folder"])
     place.mkdir(exist_ok=True)

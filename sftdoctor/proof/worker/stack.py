@@ -22,6 +22,8 @@ IMPORTS = (
     ("torch", ()),
 )
 
+REPORTED = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes")
+"""Libraries whose versions a proof tells."""
 NO_GPU = re.compile(
     r"\bGPU\b|CUDA|\bcuda|available_devices|device_count|cquantize|cdequantize|get_device_properties|NVIDIA"
     r"|libbitsandbytes_cpu|\.cuda\(|CPU or disk offload|on a different device than the one",
@@ -102,14 +104,13 @@ class Stack:
         self.dtype_name = str(self.dtype).replace("torch.", "")
 
     def _report(self, emit):
-        names = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes")
         emit(
             "stack",
             device=self.device,
             device_name=self.torch.cuda.get_device_name(self.index) if self.cuda else None,
             devices=self.torch.cuda.device_count() if self.cuda else 0,
             compute_dtype=self.dtype_name,
-            versions={name: str(getattr(getattr(self, name, None), "__version__", None)) for name in names},
+            versions={name: str(getattr(getattr(self, name, None), "__version__", None)) for name in REPORTED},
         )
 
 

@@ -5,21 +5,19 @@ Its request: {"root": DIR, "script": "train.py", "working": ".", "arguments": [â
 (where it is started) are below it.
 """
 
-import faulthandler
 import os
 import runpy
-import signal
 import sys
 import traceback
 
 from ..errors import NotPossibleError
-from ..events import Events, chain, die_with_parent
+from ..events import begin, chain
 from ..quantization import WANTS_GPU
+from ..stack import REPORTED
 from . import arguments, data, leaving, models, outside, tokenizers, training
 from .hooks import Hooks
 from .world import World
 
-VERSIONS = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "bitsandbytes")
 ENDED_BY_ITSELF = (None, 0)
 OFFLINE = ("OfflineModeIsEnabled", "LocalEntryNotFoundError")
 """Exceptions of huggingface_hub that say that there is no network."""
@@ -34,11 +32,7 @@ def main(request):
     Returns:
         1 where something failed.
     """
-    faulthandler.enable()
-    if hasattr(faulthandler, "register"):
-        faulthandler.register(signal.SIGUSR1, all_threads=True)
-    emit = Events(request["events"])
-    die_with_parent(request["lifeline"])
+    emit = begin(request)
     world = World(request, emit)
     outside.close(world)
     hooks = Hooks()
@@ -75,7 +69,7 @@ def _report_stack(emit):
     """Tells the versions and the device of what the script imported; nothing more is imported for that."""
     torch = sys.modules.get("torch")
     cuda = torch is not None and hasattr(torch, "cuda") and torch.cuda.is_available()
-    versions = {name: str(getattr(sys.modules.get(name), "__version__", None)) for name in VERSIONS}
+    versions = {name: str(getattr(sys.modules.get(name), "__version__", None)) for name in REPORTED}
     emit(
         "stack",
         device="cuda:0" if cuda else "cpu",

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from ..shrink import shrink
+from ..tokenizer import chat_template
 from .tokenizers import TOKENIZER_FILES, make_tokenizer
 
 DROPPED = ("subfolder", "variant", "use_safetensors", "revision")
@@ -110,7 +111,7 @@ class Models:
         config_class, data, told = self._real_config(real, name, kwargs, cls)
         vocabulary = None
         if real is None or not _copied(real, folder, TOKENIZER_FILES):
-            vocabulary = make_tokenizer(transformers, folder, _chat_template(real))
+            vocabulary = make_tokenizer(transformers, folder, chat_template(real) if real else None)
             told += ", with a made-up tokenizer and chat template"
         if real is not None:
             _copied(real, folder, (".py",))
@@ -228,10 +229,3 @@ def _copied(source, target, endings):
             shutil.copyfile(str(path), str(target / path.name))
             found = True
     return found
-
-
-def _chat_template(folder):
-    try:
-        return (folder / "chat_template.jinja").read_text(encoding="utf-8")
-    except (OSError, TypeError):
-        return None
