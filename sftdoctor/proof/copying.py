@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sftdoctor import folders
+
 FILE_LIMIT = 5_000_000
 """Bytes; a larger file is cut where it has one row a line, else left out."""
 TOTAL_LIMIT = 200_000_000
@@ -65,7 +67,7 @@ def copy_folder(script: Path, target: Path, working: Path | None = None) -> Copy
 
 
 def _is_home(folder: Path) -> bool:
-    return folder in (Path.home(), Path(folder.anchor))
+    return folder in (folders.home_folder(), Path(folder.anchor))
 
 
 def _files(root: Path, left_out: list[str]) -> Iterator[Path]:
