@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from sftdoctor import __version__
+from sftdoctor import __version__, finished
 from sftdoctor.arguments import parse
 from sftdoctor.errors import SftDoctorError, UsageError
 from sftdoctor.outputs import in_its_language, show, write
@@ -111,12 +111,22 @@ def _checked(settings: Settings) -> int:
             write(baseline_text(report.findings), settings.baseline)
             progress(f"{len(report.findings)} findings are written to {settings.baseline}")
             report = jobs.accepted(report)
-    show(
+    said = show(
         settings,
         lambda console: views.text.render(report, console, given=settings.given, verbose=settings.verbose),
         lambda: views.views.of_check(report, lambda: asked_rules(settings), jobs.edited, settings.given),
     )
-    return status(report, settings.fail_on)
+    answer = status(report, settings.fail_on)
+    if _hangs_on_files_alone(settings):
+        finished.keep(said, answer, views.words.duration(report.seconds))
+    return answer
+
+
+def _hangs_on_files_alone(settings: Settings) -> bool:
+    """Whether a check may be said again: it writes no more, reads a cache, and asks no index and no certificate."""
+    text = settings.outputs == (("text", None),) and getattr(sys.stdout, "encoding", "") == "utf-8"
+    asks_more = settings.pins or settings.require_proof or settings.write_baseline or settings.no_cache
+    return text and not asks_more and not settings.watch
 
 
 def fix(settings: Settings, _: Words) -> int:

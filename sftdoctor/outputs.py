@@ -33,11 +33,16 @@ def in_its_language(settings: Settings) -> Settings:
     return settings
 
 
-def show(settings: Settings, draw: Callable[[Console], None], make_views: Callable[[], Views] = lambda: {}) -> None:
-    """Write the report in the wanted formats where they are wanted; none is written before all are made."""
+def show(settings: Settings, draw: Callable[[Console], None], make_views: Callable[[], Views] = lambda: {}) -> str:
+    """Write the report in the wanted formats where they are wanted; none is written before all are made.
+
+    Returns:
+        What went to standard output.
+    """
     made = [(_made(name, file, draw, make_views), file) for name, file in settings.outputs]
     for text, file in sorted(made, key=lambda one: one[1] is None):  # stdout last: nothing there if a file fails
         write(text, file)
+    return "".join(text for text, file in made if file is None)
 
 
 def _made(name: str, file: str | None, draw: Callable[[Console], None], make_views: Callable[[], Views]) -> str:

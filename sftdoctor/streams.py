@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from pathlib import Path
-from typing import IO
 
 from sftdoctor.errors import UsageError
-from sftdoctor.report.plain import clean, spell
+
+TYPE_CHECKING = False  # a kept check writes what it said, and little else
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from typing import IO
 
 
 def write(text: str, stream: IO[str] | None) -> None:
@@ -64,6 +66,8 @@ def say(lines: Iterable[str], stream: IO[str] | None) -> None:
     """
     if stream is None:
         return
+    from sftdoctor.report.plain import clean, spell
+
     text = "".join(f"{clean(line)}\n" for line in lines if line)
     try:
         stream.write(spell(text, getattr(stream, "encoding", None) or "utf-8"))

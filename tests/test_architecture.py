@@ -78,6 +78,7 @@ KNOWS: dict[str, set[str]] = {
             "baseline",
             "completion",
             "demo",
+            "finished",
             "fleet",
             "demo_text",
             "gate",
@@ -90,10 +91,11 @@ KNOWS: dict[str, set[str]] = {
         *{"fix_cases", "throwaway"},
     },
     "outputs": {"catalogue", "report", "settings", "streams"},
+    "finished": {"target"},
     "status": set(),
     "streams": {"report"},
     "__init__": {"api", "live", "notebook"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "finished", "streams"},
 }
 STACK = {"torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets", "numpy", "safetensors"}
 """They may be broken, and they take 10 to 20 seconds."""

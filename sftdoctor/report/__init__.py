@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         sarif,
         text,
         views,
+        words,
     )
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "sarif",
     "text",
     "views",
+    "words",
 ]
 
 

@@ -92,8 +92,7 @@ def _verdict_line(report: Report) -> RenderableType:
     grid = Table.grid(expand=True)
     grid.add_column(ratio=1, overflow="fold")
     grid.add_column(justify="right", no_wrap=True)
-    seconds = Text(f" {report.seconds:.{1 if report.seconds >= 0.1 else 2}f} s", "dim")
-    grid.add_row(Text(line, SIGN_STYLES[sign]), seconds)
+    grid.add_row(Text(line, SIGN_STYLES[sign]), Text(words.duration(report.seconds), "dim"))
     return grid
 
 

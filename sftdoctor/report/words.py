@@ -123,6 +123,11 @@ def _verdict(report: Report) -> str:
     return VERDICTS[report.verdict][1]
 
 
+def duration(seconds: float) -> str:
+    """How long a check took, beside its verdict; two digits after the point, so that the next one fits in its place."""
+    return f" {seconds:.{2 if seconds < 9.995 else 1}f} s"
+
+
 def place(location: Location) -> str:
     """ "train.py:31", as an editor opens it."""
     line = "" if location.line is None else f":{location.line}"

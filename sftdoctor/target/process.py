@@ -6,18 +6,17 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import IO
+from typing import IO, NamedTuple
 
 _OUTPUT_LIMIT = 1 << 20
 _GRACE = 0.2
 """Seconds for reading the last words, or for dying."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a program said before it ended or its time was up."""
 
     output: str
@@ -43,7 +42,25 @@ def ask_program(
 
     Raises:
         OSError: It cannot be started.
+
+    Two audit events tell of it, sftdoctor.ask and sftdoctor.asked, so that a watch can put the question again:
+    it must hang on nothing but the command, so one with variables or a folder of its own is not told of.
     """
+    if environment is not None or folder is not None:
+        return _answer(command, timeout, environment, folder)
+    sys.audit("sftdoctor.ask")
+    try:
+        answer = _answer(command, timeout)
+    except OSError as error:
+        sys.audit("sftdoctor.asked", command, timeout, error)
+        raise
+    sys.audit("sftdoctor.asked", command, timeout, answer)
+    return answer
+
+
+def _answer(
+    command: Sequence[str], timeout: float, environment: Mapping[str, str] | None = None, folder: str | None = None
+) -> Answer:
     process = subprocess.Popen(
         list(command),
         stdin=subprocess.DEVNULL,

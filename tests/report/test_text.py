@@ -121,7 +121,7 @@ def test_a_broken_one_says_what_breaks_where_why_and_what_to_type() -> None:
     said = " ".join(drawn(DRAWINGS["broken"]).split())
     for words in (
         "trl 0.24.0 · transformers 4.57.3 · peft 0.5.0",
-        "✗ This run will break: 2 errors, 1 warning, 1 not judged 0.4 s",
+        "✗ This run will break: 2 errors, 1 warning, 1 not judged 0.41 s",
         "✗ API021 trl passes an argument that peft does not take",
         "trl 0.24.0 trl/models/utils.py:538 prepare_model_for_kbit_training(…, gradient_checkpointing_kwargs=…)",
         "peft 0.5.0 peft/utils/other.py:81 prepare_model_for_kbit_training",
