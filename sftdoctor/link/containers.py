@@ -86,7 +86,7 @@ def _copy(owner: Seq | Dict) -> Value:
 
 def _of_constant(owner: Const, name: str) -> Value:
     value = owner.value
-    if name in VERSION and type(value).__name__ in ("Version", "version_info"):
+    if name in VERSION and type(value).__name__ in ("Version", "version_info", "TorchRelease"):
         return wrap(getattr(value, name))
     pure = PURE.get(type(value))
     if pure is None or name not in pure:

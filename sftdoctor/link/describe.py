@@ -11,7 +11,7 @@ from sftdoctor.link.state import Event, Frame, Site
 from sftdoctor.link.values import Class, Function, Instance, Module, Value, strip
 
 GATE = re.compile(r"_available\b|[Vv]ersion|_installed\b|find_spec|\bis_\w+_greater|\bis_torch_\w+|HAS_|_AVAILABLE")
-PACKAGE = re.compile(r"`?\b([a-z][\w.-]*?)`?\s*(?:[><=!~]=|>|<)\s*\d")
+PACKAGE = re.compile(r"`?\b(?!to\b|version\b)([a-z][\w.-]*?)`?(?:\s+(?:to|version))*\s*(?:[><=!~]=|>|<)\s*\d")
 MAX_EXPRESSION = 90
 MAX_IMPORT = 400
 """Where a whole module is missing, all that is imported from it is told."""

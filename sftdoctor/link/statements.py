@@ -10,6 +10,7 @@ from sftdoctor import nodes
 from sftdoctor.link import classes, expressions, importing, scripts
 from sftdoctor.link.files import FILE
 from sftdoctor.link.guards import condition
+from sftdoctor.link.native import versions
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Raised, Try
 from sftdoctor.link.values import (
     NONE,
@@ -497,7 +498,8 @@ def _define(machine: Machine, frame: Frame, node: ast.FunctionDef | ast.AsyncFun
 
 
 def _class(machine: Machine, frame: Frame, node: ast.ClassDef) -> None:
-    bind(machine, frame, node.name, classes.define_class(machine, frame, node))
+    known = versions.copied(node.name, frame.scope)
+    bind(machine, frame, node.name, known or classes.define_class(machine, frame, node))
 
 
 def _with(machine: Machine, frame: Frame, node: ast.With | ast.AsyncWith) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sftdoctor import nodes
 from sftdoctor.link import classes, importing
+from sftdoctor.link.native import versions
 from sftdoctor.link.state import Frame, Raised
 from sftdoctor.link.values import UNKNOWN, Module, Value
 
@@ -87,7 +88,11 @@ def member(machine: Machine, module: Module, name: str) -> Value | None:
     if bound is None:
         return _not_bound(machine, module, name)
     value: Value = UNKNOWN
-    if isinstance(bound, ast.FunctionDef | ast.ClassDef):
+    if name == "__version__":
+        value = versions.of_package(machine, module.name, module.distribution) or UNKNOWN
+    elif copied := versions.copied(name, names(machine, module)):
+        value = copied
+    elif isinstance(bound, ast.FunctionDef | ast.ClassDef):
         module.ns[name] = UNKNOWN  # while it is being defined
         value = _define(machine, module, bound)
     elif isinstance(bound, ast.ImportFrom) and (module.name.startswith("torch") or not machine.opaque_names):

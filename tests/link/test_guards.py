@@ -148,6 +148,46 @@ VERSIONS = [
     ]
 ]
 
+
+OPAQUE = [
+    guarded(
+        f"import {name.partition('==')[0]}\n{test}",
+        breaks,
+        runs=False,
+        files={f"{name.partition('==')[0]}/__init__.py": "from .version import __version__\n"},
+        distributions={**PACKAGING, name.partition("==")[0]: name.partition("==")[2]},
+    )
+    for name, test, breaks in [
+        ("numpy==1.26.4", "numpy.__version__ < '2'", True),
+        ("numpy==1.26.4", "int(numpy.__version__.split('.')[0]) >= 2", False),
+        ("torch==2.13.0", "torch.__version__ >= (2, 6)", True),
+        ("torch==2.13.0", "torch.__version__ >= '2.6'", True),
+        ("torch==2.13.0", "torch.__version__ < '2.6.0'", False),
+        ("torch==2.13.0", "torch.__version__ > '2.13.0'", None),
+        ("torch==2.13.0", "torch.__version__ == '2.13.0'", None),
+        ("torch==2.13.0+cpu", "torch.__version__ == '2.13.0'", False),
+        ("torch==2.13.0+cpu", "torch.__version__ > '2.13.0'", True),
+        ("torch==2.13.0", "'+cu' in torch.__version__", None),
+        ("torch==2.13.0", "isinstance(torch.__version__, str)", None),
+        ("torch==2.13.0", "torch.__version__ >= 'no version'", None),
+    ]
+] + [
+    guarded(
+        f"import torch\nfrom packaging.version import Version, parse\n{test}",
+        breaks,
+        runs=False,
+        files={"torch/__init__.py": "from .torch_version import __version__\n"},
+        distributions={**PACKAGING, "torch": "2.13.0"},
+    )
+    for test, breaks in [
+        ("Version(torch.__version__) >= Version('2.6')", True),
+        ("Version('2.6') > Version(torch.__version__)", False),
+        ("parse(torch.__version__).major == 2", True),
+        ("parse(torch.__version__) == parse('2.13.0')", None),
+        ("parse(parse(torch.__version__).base_version) == parse('2.13.0')", True),
+    ]
+]
+
 AVAILABILITY = [
     guarded(
         f"from helper import *\n{call}",
@@ -169,7 +209,7 @@ AVAILABILITY = [
 ]
 
 
-@pytest.mark.parametrize("row", [*SIMPLE, *VERSIONS, *AVAILABILITY])
+@pytest.mark.parametrize("row", [*SIMPLE, *VERSIONS, *OPAQUE, *AVAILABILITY])
 def test_conditions(row: World, tmp_path: Path) -> None:
     check(row, tmp_path)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import attributes, classes, expressions, files, guards, importing
+from sftdoctor.link.native.versions import TorchRelease
 from sftdoctor.link.state import POSSIBLE
 from sftdoctor.link.values import (
     FALSE,
@@ -121,7 +122,7 @@ def _classes(value: Value) -> list[Class] | None:
 def _class_name(value: Value) -> str | None:
     """Name of the builtin type that a value is of, or None."""
     if isinstance(value, Const):
-        return type(value.value).__name__
+        return None if isinstance(value.value, TorchRelease) else type(value.value).__name__
     if isinstance(value, Seq):
         return value.kind
     return "dict" if isinstance(value, Dict) else None

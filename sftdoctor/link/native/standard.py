@@ -7,11 +7,10 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from sftdoctor.link import classes, files, guards, importing, parsers, signatures
+from sftdoctor.link.native import versions
 from sftdoctor.link.native.builtin import make_dict
 from sftdoctor.link.state import Raised
 from sftdoctor.link.values import (
@@ -86,23 +85,6 @@ def _packages_distributions(machine: Machine, _args: Arguments) -> Value:
             assert isinstance(held, Seq)
             held.items.append(Const(distribution.name))
     return Dict(found)
-
-
-def _version(_machine: Machine, args: Arguments) -> Value:
-    given = text(args.get(0, "version"))
-    try:
-        return Const(Version(given)) if given is not None else UNKNOWN
-    except InvalidVersion:
-        return UNKNOWN
-
-
-def _specifiers(_machine: Machine, args: Arguments) -> Value:
-    given = text(args.get(0, "specifiers")) if args.positional else ""
-    try:
-        specifiers = SpecifierSet(given) if given is not None else None
-    except InvalidSpecifier:
-        specifiers = None
-    return Const(specifiers) if specifiers is not None else UNKNOWN
 
 
 def _partial(_machine: Machine, args: Arguments) -> Value:
@@ -323,8 +305,8 @@ NATIVE_MODULES: dict[str, dict[str, Call]] = {
     "importlib.util": {"find_spec": _find_spec},
     "importlib.metadata": {"version": _metadata_version, "packages_distributions": _packages_distributions},
     "importlib_metadata": {"version": _metadata_version, "packages_distributions": _packages_distributions},
-    "packaging.version": {"parse": _version, "Version": _version},
-    "packaging.specifiers": {"SpecifierSet": _specifiers},
+    "packaging.version": {"parse": versions.version, "Version": versions.version},
+    "packaging.specifiers": {"SpecifierSet": versions.specifiers},
     "functools": {"partial": _partial, "wraps": _wraps, "lru_cache": _lru_cache, "cache": _lru_cache},
     "inspect": {"signature": _signature},
     "dataclasses": {
