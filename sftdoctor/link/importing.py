@@ -86,6 +86,9 @@ def from_import(machine: Machine, frame: Frame, module: Value, name: str, node: 
     return machine.broken("missing-name", "ImportError", message, name, frame, node, callee=module, raising=True)
 
 
+UNLISTED = "(`pip freeze` does not list it before Python 3.12: it may be there all the same.)"
+
+
 def load(machine: Machine, frame: Frame | None, name: str, node: ast.AST | None) -> Value:
     """Import a module by its absolute name, its parents first.
 
@@ -155,8 +158,16 @@ def _absent(machine: Machine, frame: Frame | None, name: str, node: ast.AST | No
             return UNKNOWN
     if not machine.is_missing(name):
         return UNKNOWN
+    detail = UNLISTED if machine.may_be_unlisted(name) else ""
     return machine.broken(
-        "missing-module", "ModuleNotFoundError", f"No module named '{name}'", name, frame, node, raising=True
+        "missing-module",
+        "ModuleNotFoundError",
+        f"No module named '{name}'",
+        name,
+        frame,
+        node,
+        raising=True,
+        detail=detail,
     )
 
 

@@ -28,7 +28,7 @@ from sftdoctor.link.values import (
     Value,
     strip,
 )
-from sftdoctor.model import Environment, Location, NotJudged
+from sftdoctor.model import Environment, Location, NotJudged, TargetKind
 
 if TYPE_CHECKING:
     from sftdoctor.link.binaries import BinaryProblem
@@ -402,6 +402,11 @@ class Machine:
             return True
         return False if self.is_missing(name) else None
 
+    def may_be_unlisted(self, name: str) -> bool:
+        """Whether a module belongs to what `pip freeze` leaves out of its list (pip, commands/freeze.py)."""
+        pins = self.environment.target.kind is TargetKind.PINS
+        return pins and self.locator.python < (3, 12) and name.partition(".")[0] in ("setuptools", "pkg_resources")
+
     def is_missing(self, name: str) -> bool:
         """Whether a module that was not found is missing for sure."""
         top = name.partition(".")[0]
@@ -617,6 +622,8 @@ class Machine:
         event.doubt = max(event.doubt, self.doubt)
         if event.kind == "missing-module" and event.doubt >= LIKELY:
             event.doubt = POSSIBLE  # an optional package, behind a guard that is not understood
+        elif event.kind == "missing-module" and self.may_be_unlisted(event.name):
+            event.doubt = LIKELY
         event.trace = event.trace or tuple(raised.trace)
         event.importing |= bool(raised.trace)
         key = (event.kind, event.caller, event.name)
