@@ -256,6 +256,7 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     from sftdoctor.proof import options
     from sftdoctor.proof.runner import prove as run
     from sftdoctor.proof.script import prove_script
+    from sftdoctor.proof.tree import memory_limit
 
     if settings.script and (settings.set or settings.matrix or settings.trust_remote_code):
         raise UsageError(
@@ -285,6 +286,7 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
             settings.arguments,
             ranks=settings.nproc,
             timeout=settings.timeout,
+            memory_limit=memory_limit(),
             on_event=listen,
             match=known,
         )
@@ -295,6 +297,7 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
         model=model,
         ranks=settings.nproc,
         timeout=settings.timeout,
+        memory_limit=memory_limit(),
         on_event=listen,
         match=known,
     )
