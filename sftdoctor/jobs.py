@@ -264,6 +264,10 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
             "The script says itself what it trains, and how.",
         )
     chosen = options.parse(settings.set, settings.quantization)
+    if "sharding" in chosen and settings.nproc < 2:
+        raise UsageError(
+            f"--set sharding={chosen['sharding']}: one process has nobody to share a model with", "Add --nproc 2."
+        )
     runs = options.matrix(settings.quantization) if settings.matrix else options.specs(settings.quantization, chosen)
     model = _asked_model(settings)
     rules, _ = read_rules(settings)
