@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -40,21 +41,31 @@ def check(settings: Settings, progress: Progress = silent) -> Report:
     from sftdoctor.checker import Checker
 
     report = Checker(settings, progress).check()
-    return replace(report, unproved=_unproved(settings, report, progress)) if settings.require_proof else report
+    return _with_proof(settings, report, progress) if settings.require_proof else report
 
 
-def _unproved(settings: Settings, report: Report, progress: Progress) -> tuple[str, ...]:
-    """Why the certificate that is required does not hold for what was checked."""
+def _with_proof(settings: Settings, report: Report, progress: Progress) -> Report:
+    """A report that says why the certificate that is required does not hold for what was checked, if it does not."""
     from sftdoctor.proof import read_certificate, subject_of, verify
 
     certificate = read_certificate(Path(str(settings.require_proof)))
     differs: list[str] = []
-    for script in report.workload.scripts if "script" in (certificate.get("subject") or {}) else ():
+    scripts = report.workload.scripts if "script" in (certificate.get("subject") or {}) else ()
+    for script in scripts:
         differs += verify(certificate, report.environment, subject_of(settings.model, Path(script.path)))
     differs += verify(certificate, report.environment, subject_of(settings.model))
     said = f"does not hold: {differs[0]}" if differs else "holds"
     progress(f"the proof of {str(certificate.get('date'))[:40]} {said}")
-    return tuple(dict.fromkeys(differs))
+    anew = _prove_anew(settings, scripts[0].path if scripts else None) if differs else ""
+    return replace(report, unproved=tuple(dict.fromkeys(differs)), prove_anew=anew)
+
+
+def _prove_anew(settings: Settings, script: str | None) -> str:
+    """The command line that writes the required proof of what was checked."""
+    options = {"python": settings.python, "model": None if script else settings.model, "script": script}
+    words = [word for name, value in options.items() if value for word in (f"--{name}", value)]
+    rest = ["--", *settings.arguments] if script and settings.arguments else []
+    return shlex.join(["sftdoctor", "prove", *words, "--format", f"json={settings.require_proof}", *rest])
 
 
 def edited(edit: Edit) -> tuple[str, str] | None:
@@ -245,6 +256,7 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     from sftdoctor.proof import options
     from sftdoctor.proof.runner import prove as run
     from sftdoctor.proof.script import prove_script
+    from sftdoctor.proof.tree import memory_limit
 
     if settings.script and (settings.set or settings.matrix or settings.trust_remote_code):
         raise UsageError(
@@ -252,6 +264,10 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
             "The script says itself what it trains, and how.",
         )
     chosen = options.parse(settings.set, settings.quantization)
+    if "sharding" in chosen and settings.nproc < 2:
+        raise UsageError(
+            f"--set sharding={chosen['sharding']}: one process has nobody to share a model with", "Add --nproc 2."
+        )
     runs = options.matrix(settings.quantization) if settings.matrix else options.specs(settings.quantization, chosen)
     model = _asked_model(settings)
     rules, _ = read_rules(settings)
@@ -274,6 +290,7 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
             settings.arguments,
             ranks=settings.nproc,
             timeout=settings.timeout,
+            memory_limit=memory_limit(),
             on_event=listen,
             match=known,
         )
@@ -284,6 +301,7 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
         model=model,
         ranks=settings.nproc,
         timeout=settings.timeout,
+        memory_limit=memory_limit(),
         on_event=listen,
         match=known,
     )

@@ -456,6 +456,8 @@ class Report(Shown):
     """Findings of the baseline that are no longer there."""
     unproved: tuple[str, ...] = ()
     """Why the proof that was required does not hold; nothing where it does, or where none was required."""
+    prove_anew: str = ""
+    """The command that writes that proof anew, where it does not hold."""
 
     def count(self, severity: Severity) -> int:
         """Number of findings of that severity."""

@@ -250,6 +250,19 @@ def test_a_proof_that_fails_is_one_and_matched(healthy: Path, tmp_path: Path) ->
     assert [finding["id"] for finding in proof["failure"]["findings"]] == ["API005"]
 
 
+def test_a_gate_says_what_to_type_where_its_proof_does_not_hold(healthy: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import trl\n")
+    prove = ["prove", "--python", healthy, "--script", "train.py", "--format", "json=proof.json", "--", "--lr", "1 e"]
+    run(*prove, cwd=tmp_path)
+    check = ["check", "train.py", "--python", healthy, "--require-proof", "proof.json", "--format", "github", "--"]
+    done = run(*check, "--lr", "1 e", cwd=tmp_path)
+    assert done.returncode == FOUND
+    assert done.stdout.startswith("::error title=PROOF ")
+    assert "the proof did not pass" in done.stdout
+    anew = f"sftdoctor prove --python {healthy} --script train.py --format json=proof.json -- --lr '1 e'"
+    assert anew.replace("%", "%25") in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

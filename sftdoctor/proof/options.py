@@ -56,6 +56,7 @@ OPTIONS: Mapping[str, Option] = {
     "packing": Option("SFTConfig", SWITCH, ("true",)),
     "completion_only_loss": Option("SFTConfig", SWITCH, ("true",)),
     "assistant_only_loss": Option("SFTConfig", SWITCH, ("true",)),
+    "sharding": Option("SFTConfig", ("fsdp2", "fsdp1", "zero2", "zero3")),
 }
 """Key → what it takes."""
 _CLASHES: tuple[tuple[Mapping[str, Any], str], ...] = (

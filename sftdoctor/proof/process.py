@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sftdoctor.errors import ProofError
+from sftdoctor.proof import tree
 
 WORKER = Path(__file__).with_name("worker") / "__main__.py"
 """Where the target's Python begins; it keeps its own folder out of sys.path."""
@@ -49,7 +50,7 @@ class End:
     kind: str
     """exit, signal, timeout or memory."""
     code: int = 0
-    """The exit status or the number of the signal."""
+    """The exit status, the number of the signal, or the limit in bytes."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,8 @@ class WorkerProcess:
 
         Args:
             deadline: time.monotonic() at which it is killed.
-            memory_limit: Bytes of resident memory at which it is killed; None for no limit.
+            memory_limit: Bytes of resident memory, of it and all that it started, at which they are killed; None for no
+                limit.
         """
         assert self._process.stdout is not None
         output = self._process.stdout.fileno()
@@ -182,8 +184,8 @@ class WorkerProcess:
             self.end = End("timeout")
             self._ask_where()
             self._kill()
-        elif memory_limit is not None and resident_memory(self._process.pid) > memory_limit:
-            self.end = End("memory")
+        elif memory_limit is not None and tree.memory(tree.descendants(self._process.pid)) > memory_limit:
+            self.end = End("memory", memory_limit)
             self._kill()
 
     def _keep(self, data: bytes) -> None:
@@ -203,10 +205,12 @@ class WorkerProcess:
                     yield event
 
     def _ask_where(self) -> None:
-        """Lets a hanging worker print the stacks of its threads (faulthandler listens to this signal)."""
+        """Lets hanging workers print the stacks of their threads (faulthandler listens to this signal)."""
         assert self._process.stdout is not None
-        with contextlib.suppress(OSError):
-            self._process.send_signal(signal.SIGUSR1)
+        for pid in tree.descendants(self._process.pid):
+            if tree.catches(pid, signal.SIGUSR1):  # a launcher does not, and would be ended
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGUSR1)
         output = self._process.stdout.fileno()
         until = time.monotonic() + GRACE
         with selectors.DefaultSelector() as selector:
@@ -218,6 +222,9 @@ class WorkerProcess:
                 self._keep(data)
 
     def _kill(self) -> None:
+        for pid in tree.descendants(self._process.pid)[1:]:  # before they lose the parent that tells whose they are
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -259,15 +266,6 @@ def worker_variables(folder: Path, *, launched: bool = False, one_device: bool =
     if one_device and "," in kept.get("CUDA_VISIBLE_DEVICES", "0,"):
         kept["CUDA_VISIBLE_DEVICES"] = kept.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     return kept
-
-
-def resident_memory(pid: int) -> int:
-    """Resident memory of a process in bytes; 0 where the system does not say."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _read(descriptor: int) -> bytes | None:

@@ -210,9 +210,15 @@ def _not_settled(story: Story, runs: Sequence[Proof]) -> tuple[str, ...]:
             "4-bit layers: the model was left as it is and only marked as 4-bit, so that what trl and peft do to "
             "such a model ran"
         )
-    devices = story.stack.get("devices")
-    if isinstance(devices, int) and devices > 1:
-        found.append(f"more than one GPU: only the first of {devices} was used")
+    if any(run.figures.get("cpus_told_to_shard") for run in story.runs.values()):
+        found.append(
+            "FSDP as it starts on GPUs: on CPUs accelerate trains without it, in silence. Here it was told that CPUs "
+            "can shard, so that all the rest of FSDP ran, with gloo in place of NCCL"
+        )
+    devices, processes = story.stack.get("devices"), story.stack.get("processes", 1)
+    if isinstance(devices, int) and isinstance(processes, int) and devices > processes:
+        used = "only the first" if processes == 1 else f"only {processes}"
+        found.append(f"all {devices} GPUs: {used} took part")
     if not str(story.stack.get("device", "cpu")).startswith("cuda"):
         found.append("bitsandbytes' GPU kernels, bf16 and fp16 training, and GPU memory: only a GPU runs them")
         skipped = [

@@ -138,7 +138,7 @@ def obituary(end: End, timeout: float) -> tuple[str, str]:
     if end.kind == "timeout":
         return "Timeout", f"no end after {timeout:g} s: it hung"
     if end.kind == "memory":
-        return "MemoryLimit", "it was ended at its memory limit"
+        return "MemoryLimit", f"it and what it started took {end.code / 2**30:.1f} GiB of memory, all that they may"
     if end.kind == "signal":
         name = signal.Signals(end.code).name if end.code in set(signal.Signals) else f"signal {end.code}"
         why = " (most often the system's out-of-memory killer)" if end.code == signal.SIGKILL else ""

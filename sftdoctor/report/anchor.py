@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sftdoctor.model import Cause, Finding, Location, Report, Script, Severity, TargetKind, Verdict
 from sftdoctor.report import words
+from sftdoctor.report.language import say
 from sftdoctor.report.plain import clean, short_path
 
 ROOTS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
@@ -26,6 +27,11 @@ class Anchor(NamedTuple):
     end_line: int | None = None
     end_column: int | None = None
     """One past the last character."""
+
+
+def shown(report: Report) -> tuple[Finding, ...]:
+    """What is wrong, for tools that show findings alone: a required proof that does not hold stands first."""
+    return (*words.unproved(report), *report.findings)
 
 
 def anchor(report: Report, finding: Finding) -> Anchor:
@@ -113,7 +119,8 @@ def told(report: Report, finding: Finding) -> list[str]:
 
 def verdict_line(report: Report) -> str:
     """ "sftdoctor: This run will break: 2 errors; .venv (Python 3.11.7), trl 0.24.0, …"."""
-    return f"sftdoctor: {words.headline(report)}; {', '.join(words.target_parts(report.environment))}"
+    proof = f"{say(words.UNPROVED)}; " if report.unproved else ""
+    return f"sftdoctor: {words.headline(report)}; {proof}{', '.join(words.target_parts(report.environment))}"
 
 
 def could_be_judged(report: Report) -> bool:

@@ -31,7 +31,7 @@ def render(report: Report) -> str:
     """
     lines = []
     for level in Severity:
-        findings = [finding for finding in report.findings if anchors.level(finding) is level]
+        findings = [finding for finding in anchors.shown(report) if anchors.level(finding) is level]
         gaps = _gaps(report) if level is Severity.INFO else []
         room = MOST if len(findings) + len(gaps) <= MOST else MOST - 1 - len(gaps)
         lines += [_annotation(report, finding, level) for finding in findings[:room]]

@@ -23,7 +23,8 @@ def to_list(report: Report) -> list[dict[str, Any]]:
         repository. What could not be judged has no place in this format.
     """
     issues = []
-    for finding, mark in zip(report.findings, fingerprints(report.findings), strict=True):
+    findings = anchors.shown(report)
+    for finding, mark in zip(findings, fingerprints(findings), strict=True):
         place = anchors.anchor(report, finding)
         lines = {"begin": place.line or 1, "end": place.end_line or place.line or 1}
         title, *rest = anchors.told(report, finding)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sftdoctor import __version__
 from sftdoctor.model import Confidence, Finding, Report, Severity
+from sftdoctor.report import anchor as anchors
 from sftdoctor.report import words
 from sftdoctor.report.language import count, say
 from sftdoctor.report.plain import clean
@@ -65,7 +66,7 @@ def fragment(report: Report, *, given: Sequence[str] = (), verbose: bool = False
     """
     style = Path(__file__).with_name("html.css").read_text(encoding="utf-8")
     parts = [f"<style>\n{style}</style>", _target(report), _verdict(report)]
-    serious = [finding for finding in report.findings if finding.severity is not Severity.INFO]
+    serious = [finding for finding in anchors.shown(report) if finding.severity is not Severity.INFO]
     notes = [finding for finding in report.findings if finding.severity is Severity.INFO]
     shown = [*serious, *notes[:NOTES]]
     if shown:

@@ -63,6 +63,7 @@ def to_dict(report: Report) -> JSON:
             {"by": one.by, "reason": one.reason, "finding": finding_to_dict(one.finding)} for one in report.suppressed
         ],
         "unproved": list(report.unproved),
+        "prove_anew": report.prove_anew or None,
         "not_judged": [{"what": gap.what, "reason": gap.reason} for gap in report.not_judged],
         "summary": {
             **{severity.value: report.count(severity) for severity in Severity},

@@ -61,7 +61,7 @@ def _facts(report: Report) -> dict[str, str]:
 
 def _cases(report: Report, rules: Sequence[Rule]) -> list[Element]:
     found: dict[str, list[Finding]] = {}
-    for finding in report.findings:
+    for finding in anchors.shown(report):
         found.setdefault(finding.id, []).append(finding)
     reasons, others = _gaps(report)
     titles = {rule.id: rule.heading() for rule in rules}

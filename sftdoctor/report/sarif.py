@@ -38,7 +38,8 @@ def to_dict(report: Report, rules: Sequence[Rule] = (), edited: Edited = lambda 
         Plain values.
     """
     # one that the project lives with is a result too, said to be suppressed: it stays closed where results are kept
-    findings = (*report.findings, *(item.finding for item in report.suppressed))
+    shown = anchors.shown(report)
+    findings = (*shown, *(item.finding for item in report.suppressed))
     ids = list(dict.fromkeys(finding.id for finding in findings))
     pages = {rule.id: rule for rule in rules}
     titles = {finding.id: finding.title for finding in reversed(findings)}
@@ -49,7 +50,7 @@ def to_dict(report: Report, rules: Sequence[Rule] = (), edited: Edited = lambda 
         "rules": [_rule(id_, pages.get(id_), titles[id_]) for id_ in ids],
     }
     marks = fingerprints(findings)
-    suppressions = (*([] for _ in report.findings), *([_suppression(item)] for item in report.suppressed))
+    suppressions = (*([] for _ in shown), *([_suppression(item)] for item in report.suppressed))
     return {
         "$schema": SCHEMA,
         "version": "2.1.0",

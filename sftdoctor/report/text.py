@@ -19,8 +19,6 @@ IN_FULL = 6
 """Findings of one severity that are shown in full; the next ones get a line."""
 IN_BRIEF = 12
 SUPPRESSED_BY = {"comment": "comments", "ignore": "the configuration", "baseline": "the baseline"}
-UNPROVED = 8
-"""Differences to the proof that are shown."""
 NOT_JUDGED = 4
 """Reasons for not judging that are shown."""
 
@@ -49,10 +47,10 @@ def render(report: Report, console: Console, *, given: Sequence[str] = (), verbo
     console.print(_verdict_line(report))
     if report.unproved:
         console.print(Text(f"✗ {say(words.UNPROVED)}", SIGN_STYLES["✗"]))
-        for line in report.unproved[:UNPROVED]:
+        for line in report.unproved[: words.UNPROVED_MOST]:
             console.print(indent(as_text(clean(line)), 4))
-        if len(report.unproved) > UNPROVED:
-            console.print(indent(as_text(say("and {n} more", n=len(report.unproved) - UNPROVED)), 4))
+        if len(report.unproved) > words.UNPROVED_MOST:
+            console.print(indent(as_text(say("and {n} more", n=len(report.unproved) - words.UNPROVED_MOST)), 4))
     for severity in Severity:
         findings = [finding for finding in report.findings if finding.severity is severity]
         if findings and serious and severity is Severity.INFO:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sftdoctor.model import (
     Action,
+    Confidence,
     Environment,
     Finding,
     Fix,
@@ -44,6 +45,8 @@ OUTCOMES = {
     "planned": ("→", "The plan; nothing has been changed yet"),
 }
 UNPROVED = "The proof that is required does not hold"
+UNPROVED_MOST = 8
+"""Differences to the proof that are told where there is little room."""
 MATRIX_FROM = 4
 """Runs from which on a proof is shown as a table."""
 PROOFS = {
@@ -219,12 +222,34 @@ def next_steps(report: Report, given: Sequence[str] = ()) -> list[tuple[str, str
             what = say("carry it out and prove it; `sftdoctor undo` takes it back")
             steps.append((f"sftdoctor fix{arguments} --apply", what))
     serious = [finding for finding in report.findings if finding.severity is not Severity.INFO]
+    if report.prove_anew:
+        steps.append((report.prove_anew, say("write the proof that is required")))
     if serious:
         steps.append((f"sftdoctor rules {serious[0].id}", say("why this happens")))
-    elif installed:
+    elif installed and not report.prove_anew:
         python = _option(given, "--python")
         steps.append((f"sftdoctor prove{python}", say("train a real 4-bit LoRA step here")))
     return steps
+
+
+def unproved(report: Report) -> tuple[Finding, ...]:
+    """A required proof that does not hold, as a Finding, for tools that show nothing else; none where it holds."""
+    if not report.unproved:
+        return ()
+    left = len(report.unproved) - UNPROVED_MOST
+    more = (say("and {n} more", n=left),) if left > 0 else ()
+    fix = Fix("command", Safety.MANUAL, say("prove it anew: {command}", command=report.prove_anew))
+    return (
+        Finding(
+            id="PROOF",
+            rule="required-proof",
+            severity=Severity.ERROR,
+            confidence=Confidence.CERTAIN,
+            title=say(UNPROVED),
+            message="; ".join((*report.unproved[:UNPROVED_MOST], *more)),
+            fixes=(fix,) if report.prove_anew else (),
+        ),
+    )
 
 
 def _option(given: Sequence[str], name: str) -> str:

@@ -72,7 +72,8 @@ def test_the_matrix_tries_every_quantization_and_every_key_alone() -> None:
     alone = runs[len(QUANTIZATIONS) :]
     assert {run.quantization for run in alone} == {FOUR_BIT[0]}
     assert all(len(run.settings) == 1 for run in alone)
-    assert {key for run in alone for key in run.settings} == set(OPTIONS)
+    assert {key for run in alone for key in run.settings} == {key for key, option in OPTIONS.items() if option.tried}
+    assert {key for key, option in OPTIONS.items() if not option.tried} == {"sharding"}  # it needs several processes
     assert len({run.name for run in runs}) == len(runs)
 
 

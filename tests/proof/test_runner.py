@@ -179,6 +179,24 @@ def test_memory_limit(tmp_path: Path, environment: Environment) -> None:
     """
     proof = told(tmp_path, environment, script, runs=specs(["nf4"], {}), memory_limit=200_000_000)
     assert (proof.verdict, proof.failure.exception) == ("failed", "MemoryLimit")
+    assert "took 0.2 GiB" in proof.failure.message
+
+
+def test_memory_limit_counts_what_the_worker_starts(tmp_path: Path, environment: Environment) -> None:
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("this system does not say how much memory a process holds")
+    script = """
+    import subprocess
+    tell("started", "nf4")
+    holds = "import time; kept = bytearray(b'x' * 150_000_000); time.sleep(60)"
+    for _ in range(3):
+        subprocess.Popen([sys.executable, "-c", holds], start_new_session=True)
+    time.sleep(60)
+    """
+    begun = time.monotonic()
+    proof = told(tmp_path, environment, script, runs=specs(["nf4"], {}), memory_limit=400_000_000)
+    assert (proof.verdict, proof.failure.exception) == ("failed", "MemoryLimit")
+    assert time.monotonic() - begun < 20
 
 
 def test_worker_dies_with_its_parent(tmp_path: Path, environment: Environment) -> None:

@@ -113,6 +113,8 @@ def reports(draw: st.DrawFn) -> Report:
         verdict=draw(st.sampled_from(Verdict)),
         environment=samples.environment(python=draw(WORDS), notes=(draw(WORDS),)),
         not_judged=(NotJudged(draw(WORDS), draw(WORDS)),),
+        unproved=tuple(draw(st.lists(WORDS, max_size=10))),
+        prove_anew=draw(WORDS),
     )
 
 

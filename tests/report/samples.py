@@ -106,6 +106,11 @@ def report(*findings: Finding, verdict: Verdict = Verdict.BREAKS, **changes: obj
 
 BROKEN = report(LINK, SCRIPT, WARNING, not_judged=GAPS)
 HEALTHY = report(verdict=Verdict.CLEAN)
+UNPROVED = report(
+    verdict=Verdict.CLEAN,
+    unproved=("peft: 0.17.1 → 0.5.0", "the script has changed"),
+    prove_anew="sftdoctor prove --script train.py --format json=proof.json",
+)
 
 DIFF = "--- train.py\n+++ train.py\n@@ -31,1 +31,1 @@\n-    max_seq_length=2048,\n+    max_length=2048,\n"
 PLAN = Plan(

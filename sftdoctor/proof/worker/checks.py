@@ -4,6 +4,7 @@ import contextlib
 import gc
 from pathlib import Path
 
+from . import sharding
 from .events import some
 from .subject import without_cache
 from .tokenizer import SENTENCES
@@ -23,6 +24,8 @@ MEANING = {
     "optimizer_holds_lora_alone": "the optimizer does not hold exactly the LoRA parameters",
     "loss_falls": "the loss does not fall on a batch that the adapter could memorise",
     "ranks_agree": "the processes did not train together, or came out with different weights",
+    "sharded": "the processes do not hold a part each: all have the whole of some weights (of 4-bit ones, unless "
+    "bnb_4bit_quant_storage is a floating type)",
     "adapter_saved": "the adapter's files are not there",
     "adapter_reloads": "the reloaded adapter does not give the logits of the trained one",
 }
@@ -52,7 +55,11 @@ class Checks:
         lora = self.lora_parameters()
         without = [name for name in lora if not (self.gradients.get(name, 0.0) > 0.0 and self.grad_finite[name])]
         self.check("lora_gradients", lora and not without, some(without) or f"{len(lora)} parameters")
-        still = [name for name, p in lora.items() if self.torch.equal(p.detach(), self.lora_before[name])]
+        still = [
+            name
+            for name, p in lora.items()
+            if self.torch.equal(sharding.whole(p).to(self.lora_before[name].device), self.lora_before[name])
+        ]
         self.check("lora_moved", lora and not still, some(still) or f"{len(lora)} parameters")
 
     def check_labels(self):
@@ -81,6 +88,8 @@ class Checks:
     def holds(self, name, value):
         """Whether a setting is in force, read off what ran; true where only the libraries know."""
         lora = self.lora_parameters()
+        if name == "sharding":
+            return sharding.ran(self.trainer) == value
         if name == "gradient_checkpointing":
             return bool(value) == bool(self.again)
         if name == "use_reentrant":
@@ -107,7 +116,7 @@ class Checks:
 
     def check_base(self):
         frozen = self.frozen_parameters()
-        changed = [name for name, p in frozen.items() if not same(p.detach().cpu(), self.frozen_before[name])]
+        changed = [name for name, p in frozen.items() if not same(sharding.part(p).cpu(), self.frozen_before[name])]
         now = self.stored_weights(self.trainer.model)
         changed += [name for name, old in self.loaded.items() if name not in now or not same(now[name], old)]
         self.check("base_untouched", frozen and not changed, some(changed) or f"{len(frozen)} tensors")
@@ -123,15 +132,24 @@ class Checks:
     def save(self):
         self.saved = str(self.work_folder / "adapter")
         self.trainer.save_model(self.saved)
+        if self.plan.sharding:
+            self.trained = self.remember()
+        if self.emit.rank:
+            return
         files = sorted(path.name for path in Path(self.saved).iterdir())
         weights = [name for name in files if name.startswith("adapter_model.")]
         self.check("adapter_saved", "adapter_config.json" in files and weights, ", ".join(weights))
 
+    def remember(self):
+        """What the trained model gives, and its adapter; where it is shared out, all ranks have a part in both."""
+        logits = self.logits(self.trainer.model)
+        return logits, {name: sharding.whole(p).float().cpu() for name, p in self.lora_parameters().items()}
+
     def reload(self):
-        trained = self.logits(self.trainer.model)
-        adapter = {name: p.detach().float().cpu() for name, p in self.lora_parameters(self.trainer.model).items()}
+        trained, adapter = self.trained or self.remember()
         del self.trainer, self.model, self.trainer_arguments
         gc.collect()
+        sharding.end(self.stack)
         bare = self.logits(self.load_base())
         # on a fresh base: on a CPU bitsandbytes repacks the weights of one that has run
         reloaded = self.stack.peft.PeftModel.from_pretrained(self.load_base(), self.saved)

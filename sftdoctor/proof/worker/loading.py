@@ -2,6 +2,7 @@
 
 import math
 
+from . import sharding
 from .errors import NotPossibleError
 from .figures import reset_peak
 from .quantization import plain_name, require_backend
@@ -18,6 +19,10 @@ class Loading:
         if self.quantization != "none":
             require_backend(self.stack, self.quantization, self.dtype)
             self.check_computing()
+        if self.plan.sharding:
+            told = sharding.begin(self.stack, self.plan.sharding)
+            self.emit("figure", name="cpus_told_to_shard", value=told)
+            self.make_arguments()  # as in a script: from_pretrained asks them how the model is shared out
         reset_peak(self.stack)
         self.model = self.load_base()
         transformers = self.stack.transformers
@@ -59,9 +64,10 @@ class Loading:
         options.update(self.plan.load_options(self.stack), **self.subject.options())
         if self.quantization != "none":
             options["quantization_config"] = self.quantization_config()
-            options["device_map"] = {"": self.stack.index}
+            if not self.plan.sharding:  # from_pretrained then finds the device itself: ZeRO 3 refuses a device_map
+                options["device_map"] = {"": self.stack.index}
         model = self.subject.loader.from_pretrained(self.subject.folder, **options)
-        return model.to(self.stack.device) if self.quantization == "none" else model
+        return model.to(self.stack.device) if self.quantization == "none" and not self.plan.sharding else model
 
     def quantization_config(self):
         return self.plan.quantization_config(self.stack)
@@ -75,7 +81,7 @@ class Loading:
     def stored_weights(self, model):
         """Copies of the weights as they lie in memory, quantised layers only."""
         layers = self.quantized_layers(model)
-        return {name: layer.weight.detach().cpu().clone() for name, layer in layers.items()}
+        return {name: sharding.whole(layer.weight).cpu() for name, layer in layers.items()}
 
     def check_storage(self, name, model):
         """Every linear layer that a text passes is stored in the wanted number of bits, none was left as it was."""

@@ -1,5 +1,6 @@
 """One run as it was asked for: the quantisation, the settings, and what both mean to the libraries."""
 
+from . import sharding
 from .errors import NotPossibleError
 from .stack import parameters
 from .tokenizer import SENTENCES, TEMPLATE
@@ -28,6 +29,11 @@ class Plan:
 
     def __init__(self, name, quantization, settings=None):
         self.name, self.quantization, self.settings = name, quantization, dict(settings or {})
+
+    @property
+    def sharding(self):
+        """How the processes share the model out; None where each has all of it."""
+        return self.settings.get("sharding")
 
     def dtype(self, stack):
         """What the model is loaded and computes in: as asked for, else what this device is good at."""
@@ -103,6 +109,8 @@ class Plan:
             "seed": 0,
         }
         wanted.update({name: self.settings[name] for name in TO_CONFIG if name in self.settings})
+        if self.sharding:
+            wanted.update(sharding.arguments(self.sharding))
         if "use_reentrant" in self.settings:
             wanted["gradient_checkpointing_kwargs"] = {"use_reentrant": self.settings["use_reentrant"]}
         return wanted
@@ -120,6 +128,7 @@ class Plan:
         """
         names = [name for name in TO_CONFIG if name in self.settings]
         names += ["gradient_checkpointing_kwargs"] if "use_reentrant" in self.settings else []
+        names += list(sharding.arguments(self.sharding)) if self.sharding else []
         for name in names:
             if name not in config and name not in trainer:
                 raise NotPossibleError(f"trl {stack.trl.__version__} has no {name}")

@@ -15,6 +15,7 @@ from .errors import NotPossibleError, UnknownModelError
 from .events import begin
 from .model import make_model, make_small
 from .plan import Plan
+from .ranks import world_size
 from .stack import Stack
 from .training import Run
 
@@ -32,11 +33,19 @@ def prove(stack, emit, subject, plans, folder, fallback):
         plans: What to run.
         folder: Where to work.
         fallback: Whether to run unquantised, marked as 4-bit, where no quantisation is possible on this machine.
+
+    Returns:
+        Whether the end was reached: after a failure, ranks may no longer be at the same place, and wait for each other.
     """
-    possible = [run_one(stack, emit, subject, plan, folder) for plan in plans]
+    possible = []
+    for plan in plans:
+        possible.append(run_one(stack, emit, subject, plan, folder))
+        if emit.broken and world_size() > 1:
+            return False
     if fallback and not any(possible):
         # What this machine can still tell: everything but the 4-bit layers themselves.
         run_one(stack, emit, subject, Plan("none", "none"), folder, marked=True)
+    return True
 
 
 def run_one(stack, emit, subject, plan, folder, marked=False):
@@ -57,7 +66,8 @@ def plans_of(request, stack):
     settings = request.get("settings") or {}
     runs = request.get("runs")
     if runs is None:
-        whole = ["nf4"] if stack.cuda or any(name.startswith("bnb_4bit") for name in settings) else ["nf4", "int8"]
+        alone = stack.cuda or any(name.startswith(("bnb_4bit", "sharding")) for name in settings)
+        whole = ["nf4"] if alone else ["nf4", "int8"]
         runs = [{"name": name, "quantization": name, "settings": settings} for name in whole]
     return [Plan(run["name"], run["quantization"], run.get("settings")) for run in runs]
 
@@ -85,7 +95,8 @@ def main(request):
         stack.torch.manual_seed(SEED)
         subject = make_small(stack, request["model"], folder) if request.get("model") else make_model(stack, folder)
         emit("subject", model=subject.source, notes=subject.notes)
-        prove(stack, emit, subject, plans, place, not request.get("runs") and not request.get("settings"))
+        if not prove(stack, emit, subject, plans, place, not request.get("runs") and not request.get("settings")):
+            return 1  # the runs that are left get processes of their own
     except NotPossibleError as error:
         emit("not_possible", stage="load", reason=str(error))
         return 0

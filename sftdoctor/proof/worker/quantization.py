@@ -20,7 +20,7 @@ LACKING = re.compile(
 NEEDS = re.compile(
     r"only (?:be )?(?:used|supported|available|works?) (?:on|with) (?:a )?(?:CUDA|GPU)|does not support .* attention"
     r"|does not support backward on CPU|use another device|does not support an attention implementation"
-    r"|doesn't support .* attention"
+    r"|doesn't support .* attention|currently no available devices found"
 )
 """What the libraries say of a setting that this machine or this model cannot have."""
 

@@ -6,6 +6,7 @@ import os
 import re
 
 from .errors import NotPossibleError
+from .ranks import world_size
 
 IMPORTS = (
     ("trl", ("SFTTrainer",)),
@@ -94,6 +95,8 @@ class Stack:
         if self.device_wanted == "cuda" and not self.cuda:
             raise NotPossibleError("torch sees no CUDA device")
         self.index = int(os.environ.get("LOCAL_RANK", "0")) if self.cuda else "cpu"
+        if self.cuda and self.index >= cuda.device_count():
+            raise NotPossibleError(f"each process wants a GPU of its own, and torch sees {cuda.device_count()}")
         self.device = f"cuda:{self.index}" if self.cuda else "cpu"
         if self.cuda:
             cuda.set_device(self.index)
@@ -109,6 +112,7 @@ class Stack:
             device=self.device,
             device_name=self.torch.cuda.get_device_name(self.index) if self.cuda else None,
             devices=self.torch.cuda.device_count() if self.cuda else 0,
+            processes=world_size(),
             compute_dtype=self.dtype_name,
             versions={name: str(getattr(getattr(self, name, None), "__version__", None)) for name in REPORTED},
         )

@@ -4,6 +4,7 @@ import math
 import statistics
 import sys
 
+from . import sharding
 from .checks import LOSS_MUST_FALL_TO, MEANING, Checks
 from .errors import CheckError, NotPossibleError
 from .events import number, some
@@ -37,6 +38,7 @@ class Run(Loading, Watching, Checks):
         self.without_graph, self.dtypes = False, set()
         self.step_seconds, self.hooks = [], []
         self.failed = {}
+        self.args = self.trained = None
 
     def run(self):
         """Does every stage in turn, and reports the first that fails.
@@ -48,7 +50,8 @@ class Run(Loading, Watching, Checks):
             Whether it was possible at all on this device.
         """
         stages = (self.load, self.config, self.trainer_, self.train, self.save, self.reload)
-        for stage in stages[:4] if self.emit.rank else stages:  # of several ranks the first alone saves
+        # of several ranks the first alone saves; where the model is shared out, all must hand in their parts
+        for stage in stages[: 5 if self.plan.sharding else 4] if self.emit.rank else stages:
             name = self.stage = stage.__name__.rstrip("_")
             self.emit("stage", stage=name)
             try:
@@ -71,7 +74,10 @@ class Run(Loading, Watching, Checks):
         self.emit("passed")
         return True
 
-    def config(self):
+    def make_arguments(self):
+        """The training arguments, and what the trainer takes itself; made once."""
+        if self.args is not None:
+            return
         trl, transformers = self.stack.trl, self.stack.transformers
         config = getattr(trl, "SFTConfig", None) or transformers.TrainingArguments
         accepted, trainer_accepts = parameters(config.__init__), parameters(trl.SFTTrainer.__init__)
@@ -86,8 +92,12 @@ class Run(Loading, Watching, Checks):
         ):
             place(names, value, (accepted, wanted), (trainer_accepts, self.trainer_arguments))
         self.args = config(**{name: value for name, value in wanted.items() if name in accepted})
+
+    def config(self):
+        self.make_arguments()
         self.lora = self.plan.lora_config(self.stack, self.subject.targets)
-        key = "processing_class" if "processing_class" in trainer_accepts else "tokenizer"
+        accepted = parameters(self.stack.trl.SFTTrainer.__init__)
+        key = "processing_class" if "processing_class" in accepted else "tokenizer"
         self.trainer_arguments.update({key: self.tokenizer, "args": self.args, "peft_config": self.lora})
         rows = self.plan.rows(self.tokenizer)
         self.trainer_arguments["train_dataset"] = self.stack.datasets.Dataset.from_dict(rows)
@@ -111,7 +121,7 @@ class Run(Loading, Watching, Checks):
             self.emit("figure", name="marked_as_4bit", value=True)
         self.emit("figure", name="kbit_preparation", value="prepare_model_for_kbit_training" in called)
         self.trainer.add_callback(self.observer())
-        self.lora_before = {name: p.detach().clone() for name, p in self.lora_parameters().items()}
+        self.lora_before = {name: sharding.whole(p) for name, p in self.lora_parameters().items()}
         trainable = {name for name, p in self.trainer.model.named_parameters() if p.requires_grad}
         expected = set(self.lora_parameters())
         odd = sorted(trainable ^ expected)
@@ -124,7 +134,9 @@ class Run(Loading, Watching, Checks):
         losses = losses or [math.nan]
         self.check("loss_finite", all(map(math.isfinite, losses)), number(losses[0]))
         if world_size() > 1:
-            self.check("ranks_agree", *compare(self.torch, self.lora_parameters().values()))
+            self.check("ranks_agree", *compare(self.torch, map(sharding.whole, self.lora_parameters().values())))
+        if self.plan.sharding:
+            self.check("sharded", *sharding.share(self.trainer, sharding.ran(self.trainer)))
         self.check_adapter()
         self.check_base()
         self.check_settings()

@@ -2,6 +2,7 @@
 
 import time
 
+from . import sharding
 from .events import number
 from .plan import STEPS
 
@@ -23,6 +24,9 @@ class Watching:
             def on_step_begin(self, args, state, control, **kwargs):
                 run.step_started = time.perf_counter()
 
+            def on_pre_optimizer_step(self, args, state, control, **kwargs):
+                run.look_at_parts()
+
             def on_step_end(self, args, state, control, **kwargs):
                 if run.stack.cuda:
                     run.torch.cuda.synchronize()
@@ -38,13 +42,13 @@ class Watching:
 
     def watch(self, optimizer):
         """Looks at the optimizer and hooks the model, when training is about to begin."""
-        held = {id(p) for group in optimizer.param_groups for p in group["params"]} if optimizer else set()
+        held = {id(p) for p in sharding.held_by(optimizer)} if optimizer else set()
         lora = {id(p) for p in self.lora_parameters().values()}
         value = f"{len(lora & held)} of {len(lora)} parameters and {len(held - lora)} others"
         self.optimizer_holds = (lora == held and bool(lora), value)
-        self.frozen_before = {name: p.detach().cpu().clone() for name, p in self.frozen_parameters().items()}
+        self.frozen_before = {name: sharding.part(p).cpu().clone() for name, p in self.frozen_parameters().items()}
         for name, parameter in self.lora_parameters().items():
-            if parameter.requires_grad:
+            if parameter.requires_grad and not hasattr(parameter, "full_tensor"):
                 self.hooks.append(
                     parameter.register_hook(lambda gradient, name=name: self.saw_gradient(name, gradient))
                 )
@@ -55,6 +59,12 @@ class Watching:
             if "lora_" not in name and not any(True for _ in module.children()) and inside_blocks(name):
                 seen = module.register_forward_hook(lambda _, given, result, name=name: self.saw_layer(name, result))
                 self.hooks.append(seen)
+
+    def look_at_parts(self):
+        """The gradients of parameters that are shared out: these come by no hook, and are put together by all ranks."""
+        for name, parameter in self.lora_parameters().items() if self.hooks else ():
+            if hasattr(parameter, "full_tensor") and parameter.grad is not None:
+                self.saw_gradient(name, parameter.grad.full_tensor())
 
     def look_away(self):
         """Takes the hooks out again: the rest of the training runs, and is timed, as it would without them."""
