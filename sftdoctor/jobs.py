@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 from sftdoctor import __version__
 from sftdoctor.errors import RepairError, UsageError
 from sftdoctor.model import Edit, Explanation, Failure, Finding, FixResult, Plan, Proof, Report, TargetKind
-from sftdoctor.reading import Progress, cache_of, find_model, read_keep, read_rules, read_target, silent, split_keep
+from sftdoctor.reading import (
+    Progress,
+    cache_of,
+    find_model,
+    read_keep,
+    read_rules,
+    read_target,
+    script_arguments,
+    silent,
+    split_keep,
+)
 from sftdoctor.settings import Settings
 
 if TYPE_CHECKING:
@@ -287,7 +297,7 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
         return prove_script(
             environment,
             script,
-            settings.arguments,
+            script_arguments(settings),
             ranks=settings.nproc,
             timeout=settings.timeout,
             memory_limit=memory_limit(),

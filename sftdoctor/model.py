@@ -245,6 +245,8 @@ class ModelFolder:
 
 SHELL = (".sh", ".bash", ".slurm", ".sbatch")
 """Suffixes of launch scripts."""
+COMMAND_LINE = "the command line"
+"""Path of what a launch command says that stands in no file."""
 OPEN_WORD = "\0"
 """What a word of a command line begins with that only the shell knows: `"$LR"`."""
 ANY_WORDS = "\0\0"
@@ -358,6 +360,8 @@ class Workload:
     scripts: tuple[Script, ...] = ()
     model: ModelFolder | None = None
     not_judged: tuple[NotJudged, ...] = ()
+    launched_by: tuple[str, ...] = ()
+    """Launch scripts that nobody named, and that were found beside the script which they start."""
 
 
 @dataclass(frozen=True)

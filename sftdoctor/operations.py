@@ -11,7 +11,7 @@ OPERATIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "set_keyword": (("name", "value"), ()),
     "move_keyword": (
         ("name", "argument", "class"),
-        ("module", "new", "base", "keep", "position", "first", "switch", "drop"),
+        ("module", "new", "base", "keep", "position", "first", "switch", "drop", "options", "unsaid"),
     ),
     "insert_before": (("code",), ()),
     "insert_after": (("code",), ()),
@@ -19,7 +19,7 @@ OPERATIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "replace_import": (("module", "old", "new"), ("new_module", "keep", "drop")),
     "redirect_imports": (("module", "to"), ()),
     "remove_import": (("module", "old"), ()),
-    "define_import": (("module", "old", "code"), ()),
+    "define_import": (("module", "old", "code"), ("needs",)),
     "rename_attribute": (("old", "new"), ()),
     "move_attribute": (("name", "call"), ("keyword",)),
     "call_object": (("name",), ()),

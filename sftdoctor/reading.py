@@ -155,7 +155,15 @@ def read_work(settings: Settings) -> Workload:
 
     paths = [Path(path) for path in settings.paths]
     model = Path(settings.model) if settings.model else None
-    return read_workload(paths, model=model, scenario=scenario, arguments=settings.arguments)
+    return read_workload(paths, model=model, scenario=scenario, arguments=settings.arguments, beside=len(paths) == 1)
+
+
+def script_arguments(settings: Settings) -> tuple[str, ...]:
+    """The command line of the script that prove runs, where a whole launch command was said too."""
+    from sftdoctor.workload.launch_files import launch_of
+
+    launch = launch_of(settings.arguments, Path(str(settings.script)))
+    return settings.arguments if launch is None else tuple(word.text for word in launch.words)
 
 
 _KEEP = "Say a name, name==version or a file of pins."

@@ -265,6 +265,7 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
             machine.misfit(problems, f"{cls.name}.__init__", frame, node, cls)
             args = _fitting(signature, args)
     instance = Instance(cls, {}, cls.open)
+    types = parsers.types_given(cls, args)
     initializer, owner = cls.lookup("__init__")
     fields = signatures.dataclass_fields(cls)
     before = next((base for base in cls.mro if base.fields is not None and base.dataclass_init), None)
@@ -283,7 +284,7 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
         instance.attrs["args"] = Seq("tuple", list(args.positional), args.star)
     else:
         instance.open |= cls.open
-    parsers.remember_types(machine, cls, instance, args)
+    parsers.remember_types(machine, instance, types, args)
     return instance
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sftdoctor.link.releases import remark
 from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Site
-from sftdoctor.model import Cause, Confidence, Environment, Finding, Location, Place, Severity
+from sftdoctor.model import COMMAND_LINE, Cause, Confidence, Environment, Finding, Location, Place, Severity
 
 KINDS: dict[str, tuple[str, str]] = {
     "missing-name": ("API001", "{caller} imports a name that {callee} does not have"),
@@ -84,7 +84,7 @@ def _location(event: Event, path: str | None) -> Location | None:
     column, end_column = getattr(node, "col_offset", None), getattr(node, "end_col_offset", None)
     return Location(
         path,
-        getattr(node, "lineno", event.caller.line),
+        getattr(node, "lineno", event.caller.line or None),
         None if column is None else column + 1,
         getattr(node, "end_lineno", None),
         None if end_column is None else end_column + 1,
@@ -120,7 +120,7 @@ def _callee(event: Event, environment: Environment) -> Place | None:
 
 def message(event: Event, caller: Place, callee: Place | None, path: str | None) -> str:
     """What is wrong, in a sentence with both places."""
-    who = f"{path}:{event.caller.line}" if path else _versioned(caller)
+    who = (f"{path}:{event.caller.line}" if event.caller.line else COMMAND_LINE) if path else _versioned(caller)
     where = "" if path else f" ({caller.path or caller.module}:{caller.line})"
     asked = f" `{event.expression}`" if event.expression else ""
     target = _versioned(callee) if callee else ""

@@ -124,14 +124,19 @@ def _is_dataclass_parser(cls: Class) -> bool:
     return any(base.name == DATACLASS_PARSER for base in cls.mro)
 
 
-def remember_types(machine: Machine, cls: Class, instance: Instance, args: Arguments) -> None:
-    """Keep what a dataclass parser was made with, whatever its constructor does with it."""
-    if _is_dataclass_parser(cls):
-        given = args.get(0, "dataclass_types") or args.keywords.get("parsers")
-        if given is not None:
-            instance.attrs[TYPES] = given
-            if "conflict_handler" not in args.keywords and not args.double_star:
-                _tell_clashes(machine, _classes(given) or [])
+def types_given(cls: Class, args: Arguments) -> Value | None:
+    """What a dataclass parser is made with, before its constructor can do anything with it; None for other classes."""
+    given = (args.get(0, "dataclass_types") or args.keywords.get("parsers")) if _is_dataclass_parser(cls) else None
+    found = strip(given) if given is not None else None
+    return Seq(found.kind, list(found.items), found.open) if isinstance(found, Seq) else given
+
+
+def remember_types(machine: Machine, instance: Instance, given: Value | None, args: Arguments) -> None:
+    """Keep what a dataclass parser was made with, whatever its constructor did with it."""
+    if given is not None:
+        instance.attrs[TYPES] = given
+        if "conflict_handler" not in args.keywords and not args.double_star:
+            _tell_clashes(machine, _classes(given) or [])
 
 
 def _tell_clashes(machine: Machine, classes: Sequence[Class]) -> None:

@@ -13,9 +13,9 @@ from sftdoctor.repair.tree import Splice, Tree, find_argument
 
 
 def rename_attribute(tree: Tree, location: Location, arguments: Mapping[str, str]) -> tuple[Splice, ...]:
-    """`x.old` → `x.new`, at the line."""
+    """`x.old` → `x.new`, at the line and wherever else the same object is read."""
     old, new = operands.name(arguments, "old"), operands.name(arguments, "new")
-    return tuple(Splice(*tree.span(node.attr), new) for node in _at(tree, location, old, new))
+    return tuple(Splice(*tree.span(node.attr), new) for node in _alike(tree, _at(tree, location, old, new)))
 
 
 def call_object(tree: Tree, location: Location, arguments: Mapping[str, str]) -> tuple[Splice, ...]:
@@ -35,12 +35,32 @@ def move_attribute(tree: Tree, location: Location, arguments: Mapping[str, str])
     name, call = operands.name(arguments, "name"), operands.name(arguments, "call")
     found = _at(tree, location, name, name)
     splices: list[Splice] = []
-    for node in found:
+    for node in _alike(tree, found):
         given = {_given(one, arguments) for one in _calls_beside(tree, node, call)} - {""}
+        if len(given) != 1 and node not in found:
+            continue  # another function, which has no such object: its own finding tells of it
         if len(given) != 1:
             raise RepairError(f"{tree.path}:{location.line}: no one object has {name} instead", "edit it by hand")
         splices.append(Splice(*tree.span(node.value), given.pop()))
     return tuple(one for one in splices if tree.text[one.start : one.end] != one.text)
+
+
+def _alike(tree: Tree, found: list[cst.Attribute]) -> list[cst.Attribute]:
+    """With an attribute all that read the same of the same object, since what it lacks here it lacks there."""
+    if len(found) != 1 or not isinstance(found[0].value, cst.Name):
+        return found
+    first, name = found[0], found[0].value.value
+    bound = tree.assignments(first, name)
+    same = [
+        node
+        for node in tree.every(cst.Attribute)
+        if node.attr.value == first.attr.value
+        and isinstance(node.value, cst.Name)
+        and node.value.value == name
+        and tree.assignments(node, name) == bound
+    ]
+    is_set = any(isinstance(tree.parent(node), (cst.AssignTarget, cst.AugAssign, cst.AnnAssign)) for node in same)
+    return found if is_set or len(bound) != 1 else same
 
 
 def _calls_beside(tree: Tree, node: cst.CSTNode, name: str) -> list[cst.Call]:

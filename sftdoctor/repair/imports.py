@@ -124,7 +124,10 @@ def remove_import(tree: Tree, location: Location, arguments: Mapping[str, str]) 
 
 
 def define_import(tree: Tree, location: Location, arguments: Mapping[str, str]) -> tuple[Splice, ...]:
-    """`from module import a, name` → `from module import a` and, below it, the `code` that defines the name."""
+    """`from module import a, name` → `from module import a` and, below the imports, the `code` that defines the name.
+
+    What the code needs (`needs`, as package.name) is imported with it.
+    """
     module, old = operands.dotted(arguments, "module"), _old(arguments)
     found = find_import(tree, location, module, old)
     if found is None:
@@ -133,13 +136,54 @@ def define_import(tree: Tree, location: Location, arguments: Mapping[str, str]) 
     if bound_by(alias) != old:
         raise RepairError(f"{tree.path}:{location.line}: {old} is imported under another name", "edit it by hand")
     line = tree.statement_of(statement)
-    block = block_at(tree, line, arguments.get("code", ""))
-    end = end_of_statement(tree, line)
+    last = _last_import(tree, line)
+    needed = _needed(tree, statement, arguments)
+    block = block_at(tree, line, needed + arguments.get("code", "").lstrip("\n"))
+    end = end_of_statement(tree, last)
+    alone = len(names_of(statement)) == 1 and last is line
+    if isinstance(tree.parent(line), cst.Module):
+        block = _apart(tree, block, own_line(tree, line) if alone else end, end)
     if end == len(tree.text) and not tree.text.endswith(("\n", "\r")):
-        block = tree.newline + block.removesuffix(tree.newline)
-    if len(names_of(statement)) == 1:
+        block = ("" if alone else tree.newline) + block.removesuffix(tree.newline)
+    if alone:
         return (Splice(own_line(tree, line), end, block),)
     return (*without(tree, statement, alias), Splice(end, end, block))
+
+
+def _needed(tree: Tree, at: cst.CSTNode, arguments: Mapping[str, str]) -> str:
+    """The import that the code needs, with blank lines below it; "" where it is there."""
+    if "needs" not in arguments:
+        return ""
+    module, _, name = operands.dotted(arguments, "needs").rpartition(".")
+    bound = tree.assignments(at, name)
+    if bound and not all(node is one for node in bound for one, _ in imports_of(tree, module, name)):
+        raise RepairError(f"{tree.path}: {name} stands for something else there", "edit it by hand")
+    return "" if bound else f"from {module} import {name}\n\n\n"
+
+
+def _last_import(tree: Tree, line: cst.BaseStatement) -> cst.BaseStatement:
+    """The last of the imports that stand together at the top of a script; an import that stands elsewhere itself."""
+    last = line
+    below = [one for one in tree.module.body if tree.span(one)[0] > tree.span(line)[0]]
+    for one in below if isinstance(tree.parent(line), cst.Module) else ():
+        if not isinstance(one, cst.SimpleStatementLine) or len(one.body) != 1:
+            break
+        if not isinstance(one.body[0], (cst.Import, cst.ImportFrom)):
+            break
+        last = one
+    return last
+
+
+def _apart(tree: Tree, block: str, start: int, end: int) -> str:
+    """A definition with two blank lines on either side, as far as something stands there."""
+    above, below = tree.text[:start], tree.text[end:]
+    before = 3 - _newlines(tree, above, above.rstrip("\r\n")) if above.strip() and not block.startswith("from ") else 0
+    after = 2 - _newlines(tree, below, below.lstrip("\r\n")) if below.strip() else 0
+    return tree.newline * max(before, 0) + block + tree.newline * max(after, 0)
+
+
+def _newlines(tree: Tree, text: str, without: str) -> int:
+    return (len(text) - len(without)) // len(tree.newline)
 
 
 def _old(arguments: Mapping[str, str]) -> str:

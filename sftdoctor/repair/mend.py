@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from sftdoctor.repair.edits import Edited, carry_out, read_script, render_diff
 from sftdoctor.repair.oracle import Oracle
 from sftdoctor.repair.progress import Event, Listener
 
-ROUNDS = 12
+ROUNDS = 60
 """An edit can uncover the next break of a script; so often at most."""
 
 
@@ -76,7 +76,8 @@ class Mender:
     steps: list[Step] = field(default_factory=list)
     refused: dict[compare.Key, list[LeftOut]] = field(default_factory=dict)
     _sources: dict[str, bytes] = field(default_factory=dict)
-    _tried: set[tuple[compare.Key, int]] = field(default_factory=set)
+    _tried: dict[tuple[compare.Key, int], int] = field(default_factory=dict)
+    """Refused edits, and how many edits had been made then."""
 
     def on(self, report: Report) -> Mender:
         """The same scripts with the edits so far, in another environment."""
@@ -99,9 +100,9 @@ class Mender:
         return {path: _diff(path, before, last[path]) for path, before in first.items()}
 
     def mend(self) -> None:
-        """Take every edit that cures a finding."""
+        """Take every edit that cures a finding; one that was refused is tried again once others were made."""
         for _ in range(ROUNDS):
-            wishes = self._wishes()
+            wishes = self._wishes(lambda refused: False) or self._wishes(lambda refused: refused < len(self.steps))
             if not wishes:
                 return
             if len(wishes) > 1 and self._all(wishes):
@@ -116,14 +117,19 @@ class Mender:
         """Why the edits that a finding offers were not taken."""
         return self.refused.get(compare.key(finding), [])
 
-    def _wishes(self) -> list[_Wish]:
-        """Of each finding the first edit that may be made and was not refused."""
+    def _wishes(self, again: Callable[[int], bool]) -> list[_Wish]:
+        """Of each finding the first edit that may be made.
+
+        Args:
+            again: Whether one is to be tried again that was refused when so many edits had been made.
+        """
         found: list[_Wish] = []
         for finding in self.now.findings:
             if not compare.matters(finding):
                 continue
             for index, fix in enumerate(finding.fixes):
-                if self._permitted(fix) and fix.edit is not None and (compare.key(finding), index) not in self._tried:
+                refused = self._tried.get((compare.key(finding), index))
+                if self._permitted(fix) and fix.edit is not None and (refused is None or again(refused)):
                     found.append(_Wish(finding, fix, replace(fix.edit, compatible=self.compatible)))
                     break
         return found
@@ -152,9 +158,10 @@ class Mender:
         except RepairError as error:
             reason = error.message
         if reason:
-            self._tried.add((compare.key(wish.finding), wish.finding.fixes.index(wish.fix)))
+            key = compare.key(wish.finding)
+            self._tried[key, wish.finding.fixes.index(wish.fix)] = len(self.steps)
             left = LeftOut(action_of(wish.fix, wish.finding), reason)
-            self.refused.setdefault(compare.key(wish.finding), []).append(left)
+            self.refused[key] = [*(one for one in self.leave(wish.finding) if one.action != left.action), left]
         return not reason
 
     def _make(self, wish: _Wish, sources: dict[str, bytes], steps: list[Step], done: list[Edited]) -> None:

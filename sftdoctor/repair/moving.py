@@ -10,13 +10,11 @@ import libcst as cst
 from sftdoctor.errors import RepairError
 from sftdoctor.model import Location
 from sftdoctor.repair import operands
-from sftdoctor.repair.imported import importing
+from sftdoctor.repair.imported import importing, importing_module
 from sftdoctor.repair.keywords import Given, adding, find_given, removal, same_code
-from sftdoctor.repair.statements import block_at
+from sftdoctor.repair.parsed import class_of, is_own_class, own_options, parsed_class, parsed_element, parser_line
+from sftdoctor.repair.statements import block_at, end_of_statement
 from sftdoctor.repair.tree import Splice, Tree, find_argument, find_call
-
-PARSERS = ("HfArgumentParser", "TrlParser")
-"""Classes whose objects make others of the dataclasses that they are given, in the same order."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,10 @@ class _Move:
     """Arguments of a constructor that has to be made; "" where none is needed."""
     switch: bool
     """Whether the object is made only where the value is true."""
+    options: frozenset[str]
+    """Fields of `kind` that become options where a parser makes it; empty for a class that no parser makes."""
+    unsaid: str
+    """Value of the option of that name where the command line says none; "" for that of `kind`."""
 
 
 def move_keyword(tree: Tree, location: Location, arguments: Mapping[str, str]) -> tuple[Splice, ...]:
@@ -57,12 +59,10 @@ def move_keyword(tree: Tree, location: Location, arguments: Mapping[str, str]) -
         return ()
     if "drop" in arguments and same_code(given.text(tree), arguments["drop"]):
         return removal(tree, given)
-    holder = _holder(tree, giver, move)
-    if holder is None:
+    arg = _argument(tree, giver, move)
+    if arg is None:
         return _made(tree, giver, given, move)
-    if isinstance(holder, cst.Call):
-        return _joined(tree, giver, holder, given, move)
-    return _attribute(tree, giver, given, move, holder)
+    return _moved_to(tree, giver, arg, given, move)
 
 
 def _read(arguments: Mapping[str, str]) -> _Move:
@@ -78,42 +78,53 @@ def _read(arguments: Mapping[str, str]) -> _Move:
         position=int(arguments["position"]) if "position" in arguments else None,
         first=arguments.get("first", ""),
         switch="switch" in arguments,
+        options=frozenset(arguments.get("options", "").split()),
+        unsaid=operands.expression(arguments, "unsaid") if "unsaid" in arguments else "",
     )
 
 
-def _holder(tree: Tree, giver: cst.Call, move: _Move) -> cst.Call | cst.Name | None:
-    """The call that makes the argument, its name where a parser makes it, None where it is not given."""
+def _argument(tree: Tree, giver: cst.Call, move: _Move) -> cst.Arg | None:
+    """How the call is given the argument; None where it is not."""
     arg = find_argument(giver, move.argument)
     if arg is None and move.position is not None and len(giver.args) > move.position:
         at = giver.args[move.position]
         arg = at if at.keyword is None and not at.star else None
-    if arg is None:
-        if any(one.star for one in giver.args):
-            raise _unclear(tree, giver, f"{move.argument} may be among the unpacked arguments")
-        return None
+    if arg is None and any(one.star for one in giver.args):
+        raise _unclear(tree, giver, f"{move.argument} may be among the unpacked arguments")
+    return arg
+
+
+def _moved_to(tree: Tree, giver: cst.Call, arg: cst.Arg, given: Given, move: _Move) -> tuple[Splice, ...]:
+    """To the object of the argument, by how that comes to be."""
     if isinstance(arg.value, cst.Call):
-        return arg.value
-    if isinstance(arg.value, cst.Name):
-        if arg.value.value == "None":
-            raise _unclear(tree, giver, f"{move.argument} is None")
-        value = tree.value_of(giver, arg.value.value)
-        if isinstance(value, cst.Call):
-            return value
-        if _class_of_name(tree, giver, arg.value.value, move.kind) in (move.kind, move.base or move.kind):
-            return arg.value
-    raise _unclear(tree, giver, f"it cannot be seen where {move.argument} is made")
+        return _joined(tree, giver, arg.value, given, move)
+    if not isinstance(arg.value, cst.Name):
+        raise _unclear(tree, giver, f"it cannot be seen where {move.argument} is made")
+    name = arg.value.value
+    if name == "None":
+        raise _unclear(tree, giver, f"{move.argument} is None")
+    value = tree.value_of(giver, name)
+    kind = class_of(value) if isinstance(value, cst.Call) else _class_of_name(tree, giver, name, move.kind)
+    known = kind == move.kind or (kind == move.base != "" and not is_own_class(tree, giver, kind))
+    if not known and move.options:
+        return _copied(tree, giver, arg, given, move)
+    if isinstance(value, cst.Call) and not (kind == move.kind and _may_hold(tree, value, move.new)):
+        return _joined(tree, giver, value, given, move)
+    if not known:
+        raise _unclear(tree, giver, f"it cannot be seen where {move.argument} is made")
+    element = parsed_element(tree, giver, name)
+    if kind == move.base and element is not None and move.options and not own_options(tree, element) & move.options:
+        return _parsed(tree, giver, given, move, name, element)
+    return _attribute(tree, giver, given, move, name)
+
+
+def _may_hold(tree: Tree, holder: cst.Call, keyword: str) -> bool:
+    """Whether a constructor may be given the keyword by what it unpacks."""
+    return any(arg.star for arg in holder.args) and find_given(tree, holder, keyword) is None
 
 
 def _unclear(tree: Tree, node: cst.CSTNode, what: str) -> RepairError:
     return RepairError(f"{tree.path}:{tree.range(node).start.line}: {what}", "make the change by hand")
-
-
-def class_of(call: cst.Call) -> str:
-    """The last part of the name that is called; "" where it has none."""
-    func = call.func
-    if isinstance(func, cst.Attribute):
-        return func.attr.value
-    return func.value if isinstance(func, cst.Name) else ""
 
 
 def _joined(tree: Tree, giver: cst.Call, holder: cst.Call, given: Given, move: _Move) -> tuple[Splice, ...]:
@@ -167,19 +178,84 @@ def _made(tree: Tree, giver: cst.Call, given: Given, move: _Move) -> tuple[Splic
     return Splice(start, end, text), *imported
 
 
-def _attribute(tree: Tree, giver: cst.Call, given: Given, move: _Move, holder: cst.Name) -> tuple[Splice, ...]:
-    """Onto an object that a parser made, above the statement; one of the base class becomes one of the class before."""
-    statement = tree.statement_of(giver)
-    value, name = given.text(tree), holder.value
-    if "\n" in value or "\r" in value:
-        raise _unclear(tree, giver, f"{move.name} has a value of several lines")
-    code = f"{name}.{move.new} = {value}"
+def _attribute(tree: Tree, giver: cst.Call, given: Given, move: _Move, name: str) -> tuple[Splice, ...]:
+    """Onto an object that is made elsewhere, above the statement; one of the base class is converted before."""
+    element = parsed_element(tree, giver, name)
+    if element is not None and parsed_class(tree, giver, name) == move.kind and _is_option(tree, giver, given, move):
+        return *removal(tree, given), *_defaults(tree, element, _unsaid(tree, given, move, name))
+    code = f"{name}.{move.new} = {_line(tree, giver, given, move)}"
     imported: tuple[Splice, ...] = ()
     if _class_of_name(tree, giver, name, move.kind) == move.base:
         code = f"{_converted(name, move.kind)}\n{code}"
         imported = importing(tree, giver, move.module, move.kind)
+    return _above(tree, giver, code), *removal(tree, given), *imported
+
+
+def _copied(tree: Tree, giver: cst.Call, arg: cst.Arg, given: Given, move: _Move) -> tuple[Splice, ...]:
+    """Onto an object of the class with the values of one that comes from elsewhere: a parameter, say."""
+    name, own = tree.code(arg.value), f"{move.kind.removesuffix('Config').lower()}_config"
+    if tree.assignments(giver, own):
+        raise _unclear(tree, giver, f"it cannot be seen where {move.argument} is made")
+    values = f"{{one.name: getattr({name}, one.name) for one in dataclasses.fields({move.kind}) if one.init"
+    code = f"{own} = {move.kind}(**{values} and hasattr({name}, one.name)}})"
+    code += f"\n{own}.{move.new} = {_line(tree, giver, given, move)}"
+    imported = *importing(tree, giver, move.module, move.kind), *importing_module(tree, giver, "dataclasses")
+    return _above(tree, giver, code), Splice(*tree.span(arg.value), own), *removal(tree, given), *imported
+
+
+def _parsed(
+    tree: Tree, giver: cst.Call, given: Given, move: _Move, name: str, element: cst.BaseElement
+) -> tuple[Splice, ...]:
+    """Onto an object that a parser makes, which is given the class for the base: the options are its fields then."""
+    added: tuple[Splice, ...] = ()
+    kept = dict(move.keep)
+    if _is_option(tree, giver, given, move):
+        kept |= _unsaid(tree, given, move, name)
+    else:
+        added = (_above(tree, giver, f"{name}.{move.new} = {_line(tree, giver, given, move)}"),)
+    changed = Splice(*tree.span(element.value), move.kind), *_defaults(tree, element, kept)
+    return *changed, *added, *removal(tree, given), *importing(tree, giver, move.module, move.kind)
+
+
+def _defaults(tree: Tree, element: cst.BaseElement, values: Mapping[str, str]) -> tuple[Splice, ...]:
+    """Tell the parser of a class what options are where the command line does not say it."""
+    line, parser = parser_line(tree, element)
+    if line is None or not parser:
+        raise _unclear(tree, element, "the parser has no name")
+    end = end_of_statement(tree, line)
+    said = ", ".join(f"{name}={value}" for name, value in values.items())
+    return (Splice(end, end, block_at(tree, line, f"{parser}.set_defaults({said})")),) if said else ()
+
+
+def _unsaid(tree: Tree, given: Given, move: _Move, name: str) -> dict[str, str]:
+    """What an option is by default that another class had, and this one has now."""
+    of_another = not given.text(tree).startswith(f"{name}.")
+    return {move.new: move.unsaid} if move.unsaid and of_another else {}
+
+
+def _is_option(tree: Tree, giver: cst.Call, given: Given, move: _Move) -> bool:
+    """Whether a value is read from what the parser made of the option of that name, which `kind` has now."""
+    start, end = given.value(tree)
+    value = next((one for one in tree.every(cst.Attribute) if tree.span(one) == (start, end)), None)
+    if value is None or not isinstance(value.value, cst.Name) or value.attr.value not in (move.name, move.new):
+        return False
+    kind = parsed_class(tree, giver, value.value.value)
+    return kind != "" and move.options != frozenset() and not is_own_class(tree, giver, kind)
+
+
+def _line(tree: Tree, giver: cst.Call, given: Given, move: _Move) -> str:
+    """The value of a keyword that stands on one line."""
+    value = given.text(tree)
+    if "\n" in value or "\r" in value:
+        raise _unclear(tree, giver, f"{move.name} has a value of several lines")
+    return value
+
+
+def _above(tree: Tree, giver: cst.Call, code: str) -> Splice:
+    """Lines above the statement of a call."""
+    statement = tree.statement_of(giver)
     begin, _ = tree.line_of(tree.span(statement)[0])
-    return Splice(begin, begin, block_at(tree, statement, code)), *removal(tree, given), *imported
+    return Splice(begin, begin, block_at(tree, statement, code))
 
 
 def _converted(name: str, kind: str) -> str:
@@ -200,7 +276,7 @@ def _class_of_name(tree: Tree, at: cst.Call, name: str, kind: str) -> str:
         made = assign.value if isinstance(assign, cst.Assign) else None
         if isinstance(made, cst.Call) and class_of(made) == kind and _follows(tree, assign, at):
             return class_of(made)
-    return _parsed_class(tree, at, name)
+    return parsed_class(tree, at, name)
 
 
 def _follows(tree: Tree, assign: cst.CSTNode | None, call: cst.Call) -> bool:
@@ -209,27 +285,3 @@ def _follows(tree: Tree, assign: cst.CSTNode | None, call: cst.Call) -> bool:
         return False
     first, second = tree.statement_of(assign), tree.statement_of(call)
     return tree.parent(first) is tree.parent(second) and tree.span(first)[0] < tree.span(second)[0]
-
-
-def _parsed_class(tree: Tree, at: cst.CSTNode, name: str) -> str:
-    """The class of a name that is unpacked from what an argument parser gives; "" where it is not seen."""
-    bound = tree.assignments(at, name)
-    element = tree.parent(bound[0]) if len(bound) == 1 else None
-    several = tree.parent(element) if isinstance(element, cst.Element) else None
-    target = tree.parent(several) if isinstance(several, (cst.Tuple, cst.List)) else None
-    assign = tree.parent(target) if isinstance(target, cst.AssignTarget) else None
-    if not isinstance(assign, cst.Assign) or not isinstance(assign.value, cst.Call):
-        return ""
-    assert isinstance(several, (cst.Tuple, cst.List))  # what the parents above are made of
-    parse = assign.value.func
-    if not isinstance(parse, cst.Attribute) or not parse.attr.value.startswith("parse_"):
-        return ""
-    maker = tree.value_of(at, parse.value.value) if isinstance(parse.value, cst.Name) else parse.value
-    if not isinstance(maker, cst.Call) or class_of(maker) not in PARSERS or not maker.args:
-        return ""
-    kinds = maker.args[0].value
-    index = next(i for i, one in enumerate(several.elements) if one is element)
-    if not isinstance(kinds, (cst.Tuple, cst.List)) or index >= len(kinds.elements):
-        return ""
-    kind = kinds.elements[index].value
-    return kind.value if isinstance(kind, cst.Name) else ""

@@ -40,6 +40,8 @@ def render(report: Report, console: Console, *, given: Sequence[str] = (), verbo
     console.print(target_line(report.environment, console.width))
     for note in report.environment.notes:
         console.print(indent(Text(clean(note), "dim"), 2))
+    for path in report.workload.launched_by:
+        console.print(indent(Text(say("as {path} starts it, which was found beside it", path=clean(path)), "dim"), 2))
     serious = [finding for finding in report.findings if finding.severity is not Severity.INFO]
     healthy = not serious and not report.not_judged and not report.unproved and not verbose
     if not healthy:

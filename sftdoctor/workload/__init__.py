@@ -6,7 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from sftdoctor.flow.source import Source
 from sftdoctor.model import NotJudged, Scenario, Script, Workload
+from sftdoctor.workload.launch_files import Started, launches_beside, read_launch_line
 from sftdoctor.workload.localmodels import own_model
 from sftdoctor.workload.modeldir import read_model_folder
 from sftdoctor.workload.script import read_script
@@ -24,7 +26,12 @@ def _with(scripts: Sequence[Script], others: Sequence[Script]) -> list[Script]:
 
 
 def read_workload(
-    paths: Sequence[Path], *, model: Path | None, scenario: Scenario, arguments: Sequence[str] = ()
+    paths: Sequence[Path],
+    *,
+    model: Path | None,
+    scenario: Scenario,
+    arguments: Sequence[str] = (),
+    beside: bool = False,
 ) -> Workload:
     """Read what is to run.
 
@@ -32,7 +39,8 @@ def read_workload(
         paths: Scripts, notebooks, config files, launch scripts, and folders of them.
         model: The model folder, where one was named; else the one that the scripts load, where it is on this machine.
         scenario: What runs where no script says otherwise.
-        arguments: The command line that the one script will get.
+        arguments: The command line that the one script will get, or the whole command that launches it.
+        beside: Whether launch scripts that start the one script are looked for, where no arguments are said.
 
     Returns:
         The workload; what could not be read inside a folder stands in its not_judged.
@@ -43,13 +51,29 @@ def read_workload(
     found = read_sources(paths)
     scripts: list[Script] = []
     not_judged: list[NotJudged] = list(found.not_judged)
-    for source in found.sources:
+    line = _launch_line(found.sources, arguments)
+    launched = _beside(found.sources) if beside and not arguments and all(path.is_file() for path in paths) else ()
+    for source in () if line else found.sources:
         script, left_open = read_script(source, arguments)
         scripts.append(script)
         not_judged.extend(left_open)
-    scripts = _with(scripts, found.others)
+    started = (line,) if line else launched
+    not_judged.extend(one for more in started for one in more.not_judged)
+    scripts = _with(scripts, (*found.others, *(one for more in started for one in more.scripts)))
     folder = read_model_folder(model) if model is not None else None
     if model is None:
         folder, left_open = own_model(scripts)
         not_judged.extend(left_open)
-    return Workload(scenario, tuple(scripts), folder, tuple(not_judged))
+    return Workload(scenario, tuple(scripts), folder, tuple(not_judged), tuple(one.scripts[0].path for one in launched))
+
+
+def _launch_line(sources: Sequence[Source], arguments: Sequence[str]) -> Started | None:
+    """What a whole launch command starts that was said for the one script."""
+    path = sources[0].path if len(sources) == 1 else None
+    return read_launch_line(arguments, path) if arguments and path and path.suffix == ".py" else None
+
+
+def _beside(sources: Sequence[Source]) -> tuple[Started, ...]:
+    """What launch scripts start that lie beside the one script."""
+    path = sources[0].path if len(sources) == 1 else None
+    return tuple(launches_beside(path)) if path and path.suffix == ".py" else ()

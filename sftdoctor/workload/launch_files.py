@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +13,14 @@ from sftdoctor import shell
 from sftdoctor.configs import SUFFIXES
 from sftdoctor.errors import WorkloadError
 from sftdoctor.flow.source import read_source
-from sftdoctor.model import OPEN_WORD, Fact, Launch, Location, NotJudged, Script
+from sftdoctor.model import COMMAND_LINE, OPEN_WORD, SHELL, Fact, Launch, Location, NotJudged, Script
 from sftdoctor.workload.config_files import read_config_file
 from sftdoctor.workload.script import read_script
 
+MOST_FILES = 20
+"""Shell scripts of a folder that are read to find the one which starts a script."""
+MOST_ENTRIES = 5000
+"""Entries of a folder that are looked at for that."""
 CONFIGS = {"accelerate": "--config_file", "trl": "--config"}
 """Launcher → the option that names its config file."""
 
@@ -63,6 +70,84 @@ def parse_launch_file(path: Path, raw: bytes) -> Started:
     except shell.ShellError as error:
         raise WorkloadError(f"{path}:{error.line}: {error.message}", "Correct it.") from error
     return _Reader(path, text).read(launches)
+
+
+def read_launch_line(words: Sequence[str], script: Path) -> Started | None:
+    """Read a whole launch command that was said for a script.
+
+    Args:
+        words: The command.
+        script: The script that it is said for.
+
+    Returns:
+        What it starts; None where the words are no launch command.
+
+    Raises:
+        WorkloadError: It starts another script.
+    """
+    launch = launch_of(words, script)
+    return None if launch is None else _LineReader(script, shlex.join(words)).read([launch])
+
+
+def launch_of(words: Sequence[str], script: Path) -> shell.Launch | None:
+    """The launch command that was said for a script: `accelerate launch … train.py …`.
+
+    Args:
+        words: What was said.
+        script: The script that it is said for.
+
+    Returns:
+        It; None where the words are no launch command, and so the script's own command line.
+
+    Raises:
+        WorkloadError: It starts another script.
+    """
+    try:
+        launches = [one for one in shell.launches_of(shlex.join(words)) if one.script is not None]
+    except shell.ShellError:
+        return None
+    if len(launches) != 1 or launches[0].script is None:
+        return None
+    name = launches[0].script.text
+    if Path(name).name != script.name:
+        raise WorkloadError(f"the command starts {name}, not {script}", f"Name {name} instead, or correct it.")
+    return launches[0]
+
+
+def launches_beside(script: Path) -> Iterator[Started]:
+    """The launch scripts in a script's folder, and in the one above, that start it.
+
+    Args:
+        script: The script.
+
+    Yields:
+        Each with what it starts, without other scripts that it starts too.
+    """
+    real = os.path.realpath(script)
+    for folder in (Path(real).parent, Path(real).parent.parent):
+        near = folder if script.is_absolute() else Path(os.path.relpath(folder))
+        for file in _shell_files(near):
+            try:
+                started = read_launch_file(file)
+            except WorkloadError:
+                continue
+            others = [one for one in started.scripts if one.path.endswith(".py") and os.path.realpath(one.path) != real]
+            kept = tuple(one for one in started.scripts if one not in others)
+            if any(one.path.endswith(".py") for one in kept):
+                yield Started(kept, ())
+
+
+def _shell_files(folder: Path) -> list[Path]:
+    """At most MOST_FILES shell scripts of a folder that are no larger than one is read."""
+    found: list[Path] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in itertools.islice(entries, MOST_ENTRIES):
+                if entry.name.endswith(SHELL) and entry.is_file() and entry.stat().st_size <= shell.LIMIT:
+                    found.append(Path(folder, entry.name))
+    except OSError:
+        return []
+    return sorted(found)[:MOST_FILES]
 
 
 class _Reader:
@@ -147,6 +232,21 @@ class _Reader:
         line = self.text.count("\n", 0, word.start) + 1
         column = word.start - self.text.rfind("\n", 0, word.start)
         return Location(str(self.path), line, column, line, column + word.end - word.start)
+
+
+class _LineReader(_Reader):
+    """A launch command without a file: its words have no places but that of the script."""
+
+    def _place(self, word: shell.Word) -> Location:
+        return Location(str(self.path))
+
+    def read(self, launches: Sequence[shell.Launch]) -> Started:
+        started = super().read(launches)
+        line, *others = (replace(one, places=(), started_by="") for one in started.scripts)
+        return Started((*others, replace(line, path=COMMAND_LINE)), started.not_judged)
+
+    def _find(self, name: str) -> Path | None:
+        return self.path if Path(name).name == self.path.name else super()._find(name)
 
 
 def _option(words: Sequence[shell.Word], name: str) -> str:

@@ -114,8 +114,13 @@ def add_argument(machine: Machine, parser: Obj, given: Arguments) -> Value:
 
 def parse_args(machine: Machine, parser: Obj, options: dict[str, Value]) -> Obj:
     """parser.parse_args(): the defaults, and over them what the command line says."""
-    slots = {name: value for name, value in machine.heap.items(parser) if isinstance(name, str) and name[0] != "^"}
+    slots = _defaults(machine, parser)
     return machine.heap.add(Obj("instance", parser.node), {**slots, **_overrides(machine, options, slots)})
+
+
+def _defaults(machine: Machine, parser: Obj) -> dict[str, Value]:
+    """What add_argument and set_defaults said of a parser's options."""
+    return {name: value for name, value in machine.heap.items(parser) if isinstance(name, str) and name[0] != "^"}
 
 
 def _overrides(machine: Machine, options: dict[str, Value], fields: dict[str, Value]) -> dict[str, Value]:
@@ -141,18 +146,19 @@ def parse_dataclasses(
     listed = (classes,) if isinstance(classes, (Ref, ClassValue)) else machine.items_of(classes)
     if listed is None:
         return UNKNOWN
-    return tuple(_instance(machine, class_, options, node, open) for class_ in listed)
+    said = {**_defaults(machine, parser), **{name: to_value(machine, value) for name, value in options.items()}}
+    return tuple(_instance(machine, class_, said, node, open) for class_ in listed)
 
 
-def _instance(machine: Machine, class_: Value, options: dict[str, Value], node: ast.AST, open: bool) -> Value:
+def _instance(machine: Machine, class_: Value, said: dict[str, Value], node: ast.AST, open: bool) -> Value:
     if isinstance(class_, ClassValue):
         fields = dataclass_defaults(machine, class_)
-        slots = {**(dict.fromkeys(fields, UNKNOWN) if open else fields), **_overrides(machine, options, fields)}
+        known = {name: value for name, value in said.items() if name in fields}
+        slots = {**(dict.fromkeys(fields, UNKNOWN) if open else fields), **known}
         return machine.heap.add(Obj("instance", node), {**slots, "^class": class_})
     if isinstance(class_, Ref):
         # The library's class: its fields are not known here, so every option counts.
-        overrides = {name: to_value(machine, value) for name, value in options.items()}
-        return machine.heap.add(Obj("instance", node), {**overrides, "^class": class_}, open=open)
+        return machine.heap.add(Obj("instance", node), {**said, "^class": class_}, open=open)
     return UNKNOWN
 
 

@@ -270,6 +270,10 @@ class ScriptWorld:
             return parsers.add_argument(machine, parser, given)
         if name in ("add_argument_group", "add_mutually_exclusive_group"):
             return parser
+        if name == "set_defaults":
+            for keyword, value in given.keywords.items():
+                machine.heap.set(parser, keyword, value)
+            return None
         if name in ("parse_args_into_dataclasses", "parse_args_and_config"):
             options = self._options(name)
             made = (

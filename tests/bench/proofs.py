@@ -36,6 +36,8 @@ def build(folder: Path, row: Row, torch: str) -> Path:
     pins = [f"{name}=={version}" for name, version in row["pins"].items() if name not in FREE]
     install = ["uv", "pip", "install", "--quiet", "--python", str(venv), "--overrides", str(overrides), "torch"]
     subprocess.run(["uv", "venv", "--quiet", "--python", PYTHON, str(venv)], check=True)
+    if row["pins"].get("numpy", "2").startswith("1."):  # what asks for numpy 1 gets the last pyarrow that takes it
+        pins.append("pyarrow<22")
     # rich: what trl's own scripts import, and older trl did not require
     subprocess.run([*install, *pins, "rich"], check=True)
     return venv

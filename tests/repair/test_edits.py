@@ -199,6 +199,46 @@ CASES = {
         "    c = Config(**{key: value for key, value in c.to_dict().items() if not key.endswith('_token')}, "
         "hub_token=c.hub_token)\n    c.y = a.y\n    t = B(m, c)\n",
     ),
+    "let a parser make the class": (
+        "from trl import B, HfArgumentParser, Old\n\np = HfArgumentParser((A, Old))\n"
+        "a, c = p.parse_args_into_dataclasses()\nt = B(m, c, y=1)\n",
+        edit("move_keyword", 5, 5, **MOVE, name="y", base="Old", position="1", options="y z", keep="k=2"),
+        "from trl import B, HfArgumentParser, Old, Config\n\np = HfArgumentParser((A, Config))\n"
+        "p.set_defaults(k=2)\na, c = p.parse_args_into_dataclasses()\nc.y = 1\nt = B(m, c)\n",
+    ),
+    "let a parser make the class, whose option it is": (
+        "from trl import B, HfArgumentParser, Old\n\np = HfArgumentParser((A, Old))\n"
+        "a, c = p.parse_args_into_dataclasses()\nt = B(m, c, y=a.y)\n",
+        edit("move_keyword", 5, 5, **MOVE, name="y", base="Old", position="1", options="y z", new="z", unsaid="3"),
+        "from trl import B, HfArgumentParser, Old, Config\n\np = HfArgumentParser((A, Config))\n"
+        "p.set_defaults(z=3)\na, c = p.parse_args_into_dataclasses()\nt = B(m, c)\n",
+    ),
+    "an option of the class that a parser makes": (
+        "p = HfArgumentParser((A, Config))\na, c = p.parse_args_into_dataclasses()\nt = B(m, c, y=a.y)\n",
+        edit("move_keyword", 3, 5, **MOVE, name="y", position="1", options="y"),
+        "p = HfArgumentParser((A, Config))\na, c = p.parse_args_into_dataclasses()\nt = B(m, c)\n",
+    ),
+    "no second option of a name": (
+        "from trl import B, HfArgumentParser, Old\n\n\nclass A:\n    y: int = 1\n\n\np = HfArgumentParser((A, Old))\n"
+        "a, c = p.parse_args_into_dataclasses()\nt = B(m, c, y=a.y)\n",
+        edit("move_keyword", 10, 5, **MOVE, name="y", base="Old", position="1", options="y z"),
+        "from trl import B, HfArgumentParser, Old, Config\n\n\nclass A:\n    y: int = 1\n\n\n"
+        "p = HfArgumentParser((A, Old))\na, c = p.parse_args_into_dataclasses()\n"
+        "c = Config(**{key: value for key, value in c.to_dict().items() if not key.endswith('_token')}, "
+        "hub_token=c.hub_token)\nc.y = a.y\nt = B(m, c)\n",
+    ),
+    "move onto a copy of what comes from elsewhere": (
+        "from trl import B\n\n\ndef f(c):\n    t = B(args=c, y=1)\n",
+        edit("move_keyword", 5, 9, **MOVE, name="y", options="y"),
+        "import dataclasses\nfrom trl import B, Config\n\n\ndef f(c):\n"
+        "    _config = Config(**{one.name: getattr(c, one.name) for one in dataclasses.fields(Config) "
+        "if one.init and hasattr(c, one.name)})\n    _config.y = 1\n    t = B(args=_config)\n",
+    ),
+    "move onto what is made of unpacked arguments": (
+        "c = Config(**k)\nt = B(args=c, y=1)\n",
+        edit("move_keyword", 2, 5, **MOVE, name="y"),
+        "c = Config(**k)\nc.y = 1\nt = B(args=c)\n",
+    ),
     "move onto what was made of the base class before": (
         "from trl import Config\na, c = p.parse_args()\nc = Config(**c)\nc.x = 1\nt = B(args=c, y=a.y)\n",
         edit("move_keyword", 5, 5, **MOVE, name="y"),
@@ -283,7 +323,22 @@ CASES = {
     "define what was imported": (
         "from a import (\n    b,\n    f,\n)\nf(b)\n",
         edit("define_import", 1, module="a", old="f", code="def f(x):\n    return x\n"),
-        "from a import (\n    b,\n)\ndef f(x):\n    return x\nf(b)\n",
+        "from a import (\n    b,\n)\n\n\ndef f(x):\n    return x\n\n\nf(b)\n",
+    ),
+    "define below the other imports": (
+        "import x\r\nfrom a import b, f\r\nimport y\r\n\r\nf(b)\r\n",
+        edit("define_import", 2, module="a", old="f", code="def f(x):\n    return x\n"),
+        "import x\r\nfrom a import b\r\nimport y\r\n\r\n\r\ndef f(x):\r\n    return x\r\n\r\n\r\nf(b)\r\n",
+    ),
+    "define what needs another import": (
+        '"""Doc."""\nfrom a import C\n\nC()\n',
+        edit("define_import", 2, module="a", old="C", code="class C(D):\n    x = 1\n", needs="d.D"),
+        '"""Doc."""\nfrom d import D\n\n\nclass C(D):\n    x = 1\n\n\nC()\n',
+    ),
+    "define what needs an import that is there": (
+        "from d import D\nfrom a import C, e\n\n\nC(e)\n",
+        edit("define_import", 2, module="a", old="C", code="class C(D):\n    x = 1\n", needs="d.D"),
+        "from d import D\nfrom a import e\n\n\nclass C(D):\n    x = 1\n\n\nC(e)\n",
     ),
     "define what alone was imported": (
         "if x:\n    from a import f  # why\n    f()",
@@ -304,6 +359,16 @@ CASES = {
         "def f(a, **k): ...\n",
         edit("add_parameter", 1, None, name="c", default="None"),
         "def f(a, **k): ...\n",
+    ),
+    "rename an attribute wherever it is read": (
+        "a = parse()\nx = a.old if a.old in (1, b.old) else f(a.old)\n\n\ndef g(a):\n    return a.old\n",
+        edit("rename_attribute", 2, 14, old="old", new="new"),
+        "a = parse()\nx = a.new if a.new in (1, b.old) else f(a.new)\n\n\ndef g(a):\n    return a.old\n",
+    ),
+    "rename an attribute that the script sets, there alone": (
+        "a = parse()\nx = a.old\na.old = 1\nf(a.old)\n",
+        edit("rename_attribute", 2, 5, old="old", new="new"),
+        "a = parse()\nx = a.new\na.old = 1\nf(a.old)\n",
     ),
     "rename an attribute": (
         "x = dict(a=m.old, b=m.old.old, old=1)\n",

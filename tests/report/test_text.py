@@ -292,3 +292,10 @@ def test_diff_shows_what_differs_side_by_side() -> None:
 
 def test_diff_of_the_same_is_empty() -> None:
     assert environment.differences(samples.environment(), samples.environment()) == ()
+
+
+def test_a_launch_script_that_was_found_is_told() -> None:
+    found = replace(samples.BROKEN, workload=replace(samples.BROKEN.workload, launched_by=("run\x1b[1m.sh",)))
+    shown = drawn(lambda console: text.render(found, console))
+    assert "as run" in shown and ".sh starts it, which was found beside it" in shown and ESCAPE not in shown
+    assert "found beside" not in drawn(lambda console: text.render(samples.BROKEN, console))

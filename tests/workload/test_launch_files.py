@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 
 from sftdoctor.errors import WorkloadError
-from sftdoctor.model import Scenario
+from sftdoctor.model import COMMAND_LINE, Scenario
 from sftdoctor.shell import LIMIT
 from sftdoctor.workload import VOCABULARY, read_workload
 
@@ -96,3 +97,56 @@ def test_bad_input(folder: Path) -> None:
         read_workload([path], model=None, scenario=NOTHING)
     with pytest.raises(WorkloadError, match="cannot be read"):
         read_workload([folder / "gone.sh"], model=None, scenario=NOTHING)
+
+
+def test_a_launch_script_beside_a_script_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "run.sh").write_text("python prepare.py\ntorchrun --nproc_per_node 2 train.py --bf16 True\n")
+    (folder / "prepare.py").write_text("x = 1\n")
+    (folder / "other.sh").write_text("python eval.py\n")
+    (folder / "broken.sh").write_bytes(b"python train.py --x 'y\n")
+    monkeypatch.chdir(folder)
+    read = read_workload([Path("train.py")], model=None, scenario=NOTHING, beside=True)
+    assert read.launched_by == ("run.sh",) and not read.not_judged
+    assert [(one.path, one.arguments) for one in read.scripts] == [("run.sh", ()), ("train.py", ("--bf16", "True"))]
+    assert read_workload([Path("train.py")], model=None, scenario=NOTHING).launched_by == ()
+    said = read_workload([Path("train.py")], model=None, scenario=NOTHING, arguments=["--tf32", "True"], beside=True)
+    assert said.launched_by == () and [one.arguments for one in said.scripts] == [("--tf32", "True")]
+
+
+def test_a_launch_script_one_folder_above_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "src").mkdir()
+    (folder / "train.py").rename(folder / "src" / "train.py")
+    (folder / "run.sh").write_text("accelerate launch src/train.py --bf16 True\n")
+    monkeypatch.chdir(folder / "src")
+    read = read_workload([Path("train.py")], model=None, scenario=NOTHING, beside=True)
+    assert read.launched_by == ("../run.sh",)
+    assert read_workload([folder / "src"], model=None, scenario=NOTHING, beside=True).launched_by == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "own", "script"),
+    [
+        ("accelerate launch --num_processes 2 train.py --bf16 True", ("--num_processes", "2"), ("--bf16", "True")),
+        ("X=1 torchrun --standalone src/train.py", ("--standalone",), ()),
+        ("python -u train.py --a 'b c'", (), ("--a", "b c")),
+        ("python -m torch.distributed.run --nproc-per-node 2 train.py", ("--nproc-per-node", "2"), ()),
+    ],
+)
+def test_a_whole_launch_command_is_understood(
+    words: str, own: tuple[str, ...], script: tuple[str, ...], folder: Path
+) -> None:
+    read = read_workload([folder / "train.py"], model=None, scenario=NOTHING, arguments=shlex.split(words))
+    (launched, line) = read.scripts
+    assert (launched.path, launched.arguments, launched.places) == (str(folder / "train.py"), script, ())
+    assert [one.words for one in line.launches] == [own] and line.path == COMMAND_LINE
+
+
+@pytest.mark.parametrize("words", ["--run accelerate launch", "--note 'train.py'", "it's", "accelerate launch"])
+def test_what_is_no_launch_command_is_the_command_line(words: str, folder: Path) -> None:
+    (read,) = read_workload([folder / "train.py"], model=None, scenario=NOTHING, arguments=words.split()).scripts
+    assert read.arguments == tuple(words.split())
+
+
+def test_a_launch_command_of_another_script_is_refused(folder: Path) -> None:
+    with pytest.raises(WorkloadError, match=r"starts other\.py, not"):
+        read_workload([folder / "train.py"], model=None, scenario=NOTHING, arguments=["torchrun", "other.py"])

@@ -46,10 +46,11 @@ def tell(
     module = f"__{where.path}__"
     machine.scripts[module] = where.path
     node = ast.Name(setting.name, ast.Load())
-    node.lineno, node.col_offset = where.line or 1, (where.column or 1) - 1
-    node.end_lineno, node.end_col_offset = where.end_line, (where.end_column or 1) - 1
+    if where.line is not None:  # else it stands in no file: a command line that was said
+        node.lineno, node.col_offset = where.line, (where.column or 1) - 1
+        node.end_lineno, node.end_col_offset = where.end_line, (where.end_column or 1) - 1
     event = describe.event(kind, exception, message, setting.keys[-1], None, node, doubt, callee, detail)
-    event.caller = Site(module, "", where.path, where.line or 1)
+    event.caller = Site(module, "", where.path, where.line or 0)
     machine.note(Raised(None, message, event))
     return event
 
