@@ -143,7 +143,7 @@ def _shell_files(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
             for entry in itertools.islice(entries, MOST_ENTRIES):
-                if entry.name.endswith(SHELL) and entry.is_file() and entry.stat().st_size <= shell.LIMIT:
+                if entry.name.endswith(SHELL) and entry.is_file() and Path(entry.path).stat().st_size <= shell.LIMIT:
                     found.append(Path(folder, entry.name))
     except OSError:
         return []
