@@ -18,20 +18,23 @@ class Places:
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self._lines = text.split("\n")
+        self._known: dict[tuple[int, int, int, int], Location] = {}
 
     def of(self, node: ast.AST | None) -> Location | None:
         """Where a node stands, counted in characters from 1."""
         line = getattr(node, "lineno", None)
         if node is None or line is None:
             return None
-        end_line, end_offset = getattr(node, "end_lineno", line), getattr(node, "end_col_offset", 0)
-        return Location(
-            self.path,
+        span = (
             line,
-            self._column(line, getattr(node, "col_offset", 0)),
-            end_line,
-            self._column(end_line, end_offset),
+            getattr(node, "col_offset", 0),
+            getattr(node, "end_lineno", line),
+            getattr(node, "end_col_offset", 0),
         )
+        if span not in self._known:  # half a hundred facts of a trainer stand at the same call
+            start, end = self._column(*span[:2]), self._column(*span[2:])
+            self._known[span] = Location(self.path, line, start, span[2], end)
+        return self._known[span]
 
     def _column(self, line: int, offset: int) -> int:
         """The syntax tree counts UTF-8 bytes from 0."""
