@@ -215,10 +215,12 @@ def next_steps(report: Report, given: Sequence[str] = ()) -> list[tuple[str, str
     arguments = "".join(f" {shlex.quote(word)}" for word in given)
     installed = report.environment.target.kind is TargetKind.INTERPRETER
     steps = []
-    repairs = _repairs(report)
-    if repairs:
-        steps.append((f"sftdoctor fix{arguments}", say("show the plan: {repairs}", repairs=repairs)))
-        if installed:
+    repairs = _repairs(report, "--unsafe" in given)
+    risky = "" if repairs else _repairs(report, True)
+    if repairs or risky:
+        taken = f"sftdoctor fix{arguments}" + (" --unsafe" if risky else "")
+        steps.append((taken, say("show the plan: {repairs}", repairs=repairs or risky)))
+        if installed and repairs:
             what = say("carry it out and prove it; `sftdoctor undo` takes it back")
             steps.append((f"sftdoctor fix{arguments} --apply", what))
     serious = [finding for finding in report.findings if finding.severity is not Severity.INFO]
@@ -257,10 +259,11 @@ def _option(given: Sequence[str], name: str) -> str:
     return "".join(f" {shlex.quote(word)}" for word in given[at : at + 2]) if at >= 0 else ""
 
 
-def _repairs(report: Report) -> str:
-    """ "1 package, 2 edits": the first fix of each finding that is more than a note and not left to the user."""
+def _repairs(report: Report, unsafe: bool) -> str:
+    """ "1 package, 2 edits": the first fix that a plan may take of each finding that is more than a note."""
+    may = (Safety.SAFE, Safety.UNSAFE) if unsafe else (Safety.SAFE,)
     first = [
-        next((fix for fix in finding.fixes if fix.safety is not Safety.MANUAL), None)
+        next((fix for fix in finding.fixes if fix.safety in may), None)
         for finding in report.findings
         if finding.severity is not Severity.INFO
     ]
