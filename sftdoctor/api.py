@@ -152,6 +152,7 @@ def prove(
     model: PathLike | None = None,
     quantization: Iterable[str] = (),
     nproc: int = 1,
+    accelerate_config: PathLike | None = None,
     script: PathLike | None = None,
     arguments: Iterable[str] = (),
     settings: Mapping[str, object] = MappingProxyType({}),
@@ -168,6 +169,7 @@ def prove(
             a tiny Llama. Nothing is downloaded.
         quantization: nf4, fp4, int8 or none; nothing for nf4 on a GPU, nf4 and int8 on a CPU.
         nproc: Processes that train together, started by torchrun.
+        accelerate_config: Started by `accelerate launch` with this config instead.
         script: A script of your own to run instead, made small. It is executed.
         arguments: Its command line.
         settings: As the libraries name them: {"use_dora": True, "optim": "adamw_8bit"}.

@@ -63,6 +63,7 @@ COMMAND_EXAMPLES = {
   sftdoctor prove --matrix          which settings work here, as a table
   sftdoctor prove --script train.py -- --bf16   run your own script, made small
   sftdoctor prove --nproc 2         two processes, as torchrun starts them
+  sftdoctor prove --nproc 2 --accelerate-config fsdp.yaml --script train.py
 """,
     "explain": """\
   sftdoctor explain train.log
@@ -308,6 +309,8 @@ def _quantization(parser: argparse.ArgumentParser) -> None:
 def _script(parser: argparse.ArgumentParser) -> None:
     text = "processes that train together, started by torchrun (default: 1)"
     parser.add_argument("--nproc", metavar="N", type=int, help=text)
+    text = "started by `accelerate launch` with this config of yours instead (DDP, FSDP, DeepSpeed)"
+    parser.add_argument("--accelerate-config", metavar="FILE", help=text)
     text = "run this script of yours instead, for a step or two on a tiny model and a few rows; its arguments after --"
     parser.add_argument("--script", metavar="FILE", help=text)
 

@@ -252,8 +252,8 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     """Train a real LoRA SFT step in the target.
 
     Args:
-        settings: python, model, trust_remote_code, quantization, set, matrix, nproc, script with its arguments, timeout
-            and rules are looked at.
+        settings: python, model, trust_remote_code, quantization, set, matrix, nproc, accelerate_config, script with its
+            arguments, timeout and rules are looked at.
         progress: Told what is being done.
 
     Returns:
@@ -279,6 +279,7 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
             f"--set sharding={chosen['sharding']}: one process has nobody to share a model with", "Add --nproc 2."
         )
     runs = options.matrix(settings.quantization) if settings.matrix else options.specs(settings.quantization, chosen)
+    config = Path(settings.accelerate_config) if settings.accelerate_config else None
     model = _asked_model(settings)
     rules, _ = read_rules(settings)
     environment = read_target(replace(settings, pins=None, snapshot=None, gpu=None), progress)
@@ -299,6 +300,7 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
             script,
             script_arguments(settings),
             ranks=settings.nproc,
+            config=config,
             timeout=settings.timeout,
             memory_limit=memory_limit(),
             on_event=listen,
@@ -310,6 +312,7 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
         settings=chosen,
         model=model,
         ranks=settings.nproc,
+        config=config,
         timeout=settings.timeout,
         memory_limit=memory_limit(),
         on_event=listen,

@@ -61,6 +61,8 @@ class Settings:
     quantization: tuple[str, ...] = ()
     nproc: int = 1
     """Processes that a proof trains in together."""
+    accelerate_config: str | None = None
+    """File with which `accelerate launch` starts them."""
     share: str | None = None
     """Folder that all nodes of a fleet share."""
     wait: float = 60.0
@@ -135,6 +137,13 @@ def make_settings(options: Mapping[str, Any], arguments: tuple[str, ...], folder
         raise UsageError(f"--timeout {merged.timeout:g} makes no sense", "Give a number of seconds above 0.")
     if not 1 <= merged.nproc <= 64:
         raise UsageError(f"--nproc {merged.nproc} makes no sense", "Give a number of processes from 1 to 64.")
+    if merged.accelerate_config is not None and merged.nproc < 2:
+        raise UsageError("--accelerate-config is for several processes", "Say how many: --nproc 2.")
+    if merged.accelerate_config is not None and not Path(merged.accelerate_config).is_file():
+        raise UsageError(
+            f"{merged.accelerate_config} is no config of accelerate that could be read",
+            "`accelerate config` writes one.",
+        )
     if not merged.wait > 0:
         raise UsageError(f"--wait {merged.wait:g} makes no sense", "Give a number of seconds above 0.")
     if merged.write_baseline and not merged.baseline:

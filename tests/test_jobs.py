@@ -114,6 +114,11 @@ def test_the_certificate_tells_the_step_before() -> None:
     assert jobs._with_before(None, before) is None
 
 
+def test_one_process_shares_a_model_with_nobody() -> None:
+    with pytest.raises(UsageError, match="nobody to share a model with"):
+        jobs.prove(Settings(set=("sharding=fsdp2",)))
+
+
 @pytest.mark.parametrize("more", [{"set": ("use_dora=true",)}, {"matrix": True}, {"trust_remote_code": True}])
 def test_a_script_says_itself_what_it_trains(more: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="--script goes with"):

@@ -202,3 +202,25 @@ def test_a_configured_format_holds_where_the_command_has_it(tmp_path: Path) -> N
 def test_python_version_needs_pins(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="belongs to --pins"):
         settings(tmp_path, "check", "--python-version", "3.11")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"nproc": 0}, "makes no sense"),
+        ({"nproc": 65}, "makes no sense"),
+        ({"accelerate_config": "there.yaml"}, "for several processes"),
+        ({"accelerate_config": "nowhere.yaml", "nproc": 2}, "no config of accelerate"),
+        ({"accelerate_config": "there.yaml", "nproc": 2}, ""),
+    ],
+)
+def test_how_many_processes_and_who_launches_them(
+    options: dict[str, object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("there.yaml").touch()
+    if not said:
+        assert make_settings(options, (), tmp_path).accelerate_config == "there.yaml"
+        return
+    with pytest.raises(UsageError, match=said):
+        make_settings(options, (), tmp_path)

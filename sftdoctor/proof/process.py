@@ -83,6 +83,16 @@ def _shared_pipes(folder: Path) -> _Channels:
     return _Channels(events, lifeline, paths)
 
 
+def _launcher(ranks: int, config: Path | None) -> list[str]:
+    """The module that starts the ranks, with its options; nothing for one alone."""
+    if ranks == 1:
+        return []
+    if config is None:
+        return ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
+    here = ["--num_processes", str(ranks), "--num_machines", "1", "--machine_rank", "0", "--main_process_port", "0"]
+    return ["-m", "accelerate.commands.launch", "--config_file", str(config.absolute()), *here]
+
+
 class WorkerProcess:
     """One worker in the target interpreter.
 
@@ -92,7 +102,8 @@ class WorkerProcess:
         folder: A folder of its own, where it works and which the caller removes.
         worker: The file that is run.
         launched: Whether it is one rank of a launcher's job, and gets the variables that say so.
-        ranks: How many of it torchrun starts; 1 without it.
+        ranks: How many of it are started together; 1 without a launcher.
+        config: Of accelerate, which then launches them; None for torchrun.
 
     Raises:
         ProofError: The interpreter cannot be started.
@@ -107,17 +118,17 @@ class WorkerProcess:
         *,
         launched: bool = False,
         ranks: int = 1,
+        config: Path | None = None,
     ) -> None:
         self.end: End | None = None
         self._tail = bytearray()
         self._partial = bytearray()
         channels = _shared_pipes(folder) if ranks > 1 else _pipes()
         self._events, self._lifeline = channels.events, channels.lifeline
-        asked = {**request, **channels.said, "folder": str(folder)}
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)] if ranks > 1 else []
+        asked = {**request, **channels.said, "folder": str(folder), "ranks": ranks}
         try:
             self._process = subprocess.Popen(
-                [python, *launcher, str(worker.absolute()), json.dumps(asked)],
+                [python, *_launcher(ranks, config), str(worker.absolute()), json.dumps(asked)],
                 cwd=folder,
                 env=worker_variables(folder, launched=launched, one_device=ranks == 1),
                 stdin=subprocess.DEVNULL,

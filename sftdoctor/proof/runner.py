@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ def prove(
     model: Mapping[str, Any] | None = None,
     device: str | None = None,
     ranks: int = 1,
+    config: Path | None = None,
     timeout: float = 600.0,
     memory_limit: int | None = None,
     on_event: Callable[[Event], None] | None = None,
@@ -43,7 +45,8 @@ def prove(
         settings: For those runs where none are named; see options.OPTIONS.
         model: {"name", "path", "trust_remote_code"} of the architecture to train; None for a tiny Llama.
         device: cpu or cuda; None for the GPU where torch sees one.
-        ranks: Processes that train together, started by torchrun; 1 without it.
+        ranks: Processes that train together; 1 without a launcher.
+        config: Of accelerate, which then launches them; None for torchrun.
         timeout: Seconds for all of it.
         memory_limit: Bytes of resident memory at which the run is killed; None for no limit.
         on_event: Called with every event as it comes, for progress.
@@ -64,7 +67,13 @@ def prove(
     request: dict[str, Any] = {"device": device, "settings": dict(settings or {}), "model": model}
     while True:
         end = _follow(
-            environment, {**request, "runs": asked}, story, begun + timeout, memory_limit, on_event, worker, ranks
+            environment,
+            {**request, "runs": asked},
+            story,
+            begun + timeout,
+            memory_limit,
+            on_event,
+            functools.partial(WorkerProcess, worker=worker, ranks=ranks, config=config),
         )
         if not story.finished:
             story.bury(end, timeout)
@@ -118,12 +127,11 @@ def _follow(
     deadline: float,
     memory_limit: int | None,
     on_event: Callable[[Event], None] | None,
-    worker: Path,
-    ranks: int,
+    start: Callable[[str, Mapping[str, Any], Path], WorkerProcess],
 ) -> End:
     """Runs one worker to its end and notes what it says."""
     with tempfile.TemporaryDirectory(prefix="sftdoctor-proof-", ignore_cleanup_errors=True) as folder:
-        with WorkerProcess(environment.target.path, request, Path(folder), worker, ranks=ranks) as process:
+        with start(environment.target.path, request, Path(folder)) as process:
             clock = time.monotonic()
             for event in process.listen(deadline, memory_limit):
                 run = story.runs.get(str(event.get("run")))
@@ -212,8 +220,8 @@ def _not_settled(story: Story, runs: Sequence[Proof]) -> tuple[str, ...]:
         )
     if any(run.figures.get("cpus_told_to_shard") for run in story.runs.values()):
         found.append(
-            "FSDP as it starts on GPUs: on CPUs accelerate trains without it, in silence. Here it was told that CPUs "
-            "can shard, so that all the rest of FSDP ran, with gloo in place of NCCL"
+            "sharding as it starts on GPUs: on CPUs accelerate trains without it, in silence. Here it was told that "
+            "CPUs can shard, so that all the rest of it ran, with gloo in place of NCCL"
         )
     devices, processes = story.stack.get("devices"), story.stack.get("processes", 1)
     if isinstance(devices, int) and isinstance(processes, int) and devices > processes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import tempfile
@@ -59,6 +60,7 @@ def prove_script(
     *,
     device: str | None = None,
     ranks: int = 1,
+    config: Path | None = None,
     timeout: float = 600.0,
     memory_limit: int | None = None,
     on_event: Callable[[Event], None] | None = None,
@@ -71,7 +73,8 @@ def prove_script(
         script: The script, a .py file; it is executed.
         arguments: Its command line.
         device: cpu or cuda; None for the GPU where torch sees one.
-        ranks: Processes that run it together, started by torchrun; 1 without it.
+        ranks: Processes that run it together; 1 without a launcher.
+        config: Of accelerate, which then launches them; None for torchrun.
         timeout: Seconds for all of it.
         memory_limit: Bytes of resident memory at which it is killed; None for no limit.
         on_event: Called with every event as it comes, for progress.
@@ -91,7 +94,8 @@ def prove_script(
     made: dict[str, list[str]] = {"columns": [], "splits": []}
     for _ in range(TRIES):
         request = {"arguments": list(arguments), "device": device, **made}
-        story, copy = _run(environment, script, request, ranks, begun + timeout, memory_limit, on_event)
+        start = functools.partial(WorkerProcess, ranks=ranks, config=config)
+        story, copy = _run(environment, script, request, start, begun + timeout, memory_limit, on_event)
         kind, missing = _missing(story)
         if missing is None or missing in made[kind]:
             break
@@ -104,7 +108,7 @@ def _run(
     environment: Environment,
     script: Path,
     asked: Mapping[str, Any],
-    ranks: int,
+    start: Callable[[str, Mapping[str, Any], Path], WorkerProcess],
     deadline: float,
     memory_limit: int | None,
     on_event: Callable[[Event], None] | None,
@@ -119,7 +123,7 @@ def _run(
         where = {"root": str(root), "script": copy.script, "working": copy.working, "cache": _hub_cache()}
         request = {"job": "script", **where, **asked}
         begun = time.monotonic()
-        with WorkerProcess(environment.target.path, request, folder, ranks=ranks) as process:
+        with start(environment.target.path, request, folder) as process:
             for event in process.listen(deadline, memory_limit):
                 story.note(event["event"], event)
                 if on_event is not None:

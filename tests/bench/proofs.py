@@ -22,24 +22,33 @@ from typing import Any
 Row = dict[str, Any]
 NAMES = re.compile(r"'([^']+)'")
 FREE = ("torch", "numpy")
-"""Not pinned: torch is given, and numpy's release goes with the Python that runs this."""
+"""Not pinned: torch is given, and numpy's release goes with the Python that runs this, from 2 on."""
+THIRD = {"fschat": ("deepspeed", "requests"), "fms-hf-tuning": ("fms-acceleration", "simpleeval", "requests")}
+"""Distribution of a script → what it imports beside the libraries; the table's runs had a stand-in for each."""
+WITH_THEIR_OWN = ("deepspeed", "requests")
+"""Those whose requirements are small and are none of the libraries."""
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def build(folder: Path, row: Row, torch: str) -> Path:
-    """The environment of a row's stack; it stays for the next run."""
-    venv = folder / str(row["stack"])
-    if venv.exists():
+    """The environment of a row's stack, with what its script is part of; it stays for the next run."""
+    requirement = row["source"].partition(":")[0]
+    distribution = requirement.partition("==")[0]
+    own = distribution not in row["pins"]
+    venv = folder / (f"{row['stack']}-{requirement}" if own else str(row["stack"]))
+    if (venv / "whole").exists():
         return venv
     overrides = folder / f"{row['stack']}.txt"
     overrides.write_text(f"torch @ file://{torch}\n" if Path(torch).exists() else f"torch=={torch}\n")
-    pins = [f"{name}=={version}" for name, version in row["pins"].items() if name not in FREE]
-    install = ["uv", "pip", "install", "--quiet", "--python", str(venv), "--overrides", str(overrides), "torch"]
-    subprocess.run(["uv", "venv", "--quiet", "--python", PYTHON, str(venv)], check=True)
-    if row["pins"].get("numpy", "2").startswith("1."):  # what asks for numpy 1 gets the last pyarrow that takes it
-        pins.append("pyarrow<22")
-    # rich: what trl's own scripts import, and older trl did not require
-    subprocess.run([*install, *pins, "rich"], check=True)
+    pins = [f"{name}=={version}" for name, version in row["pins"].items() if name not in FREE or version < "2"]
+    install = ["uv", "pip", "install", "--quiet", "--python", str(venv), "--overrides", str(overrides)]
+    subprocess.run(["uv", "venv", "--quiet", "--clear", "--python", PYTHON, str(venv)], check=True)
+    subprocess.run([*install, "torch"], check=True)
+    # rich: what trl's own scripts import, and older trl did not require; the rest as it was at the stack's date
+    subprocess.run([*install, "--exclude-newer", f"{row['stack_date']}-28", *pins, "rich"], check=True)
+    for name in (requirement, *THIRD.get(distribution, ())) if own else ():
+        subprocess.run([*install, *([] if name in WITH_THEIR_OWN else ["--no-deps"]), name], check=True)
+    (venv / "whole").touch()
     return venv
 
 
@@ -51,14 +60,6 @@ def script_of(folder: Path, row: Row) -> Path:
         command = ["uv", "pip", "install", "--quiet", "--no-deps", "--target", str(target), requirement]
         subprocess.run(command, check=True)
     return target / path
-
-
-def beside(venv: Path, row: Row) -> None:
-    """Install what a script is part of, alone: it imports its own package."""
-    requirement = row["source"].partition(":")[0]
-    if requirement.partition("==")[0] not in row["pins"]:
-        command = ["uv", "pip", "install", "--quiet", "--python", str(venv), "--no-deps", requirement]
-        subprocess.run(command, check=True)
 
 
 def is_same(row: Row, failure: Row) -> bool:
@@ -85,7 +86,6 @@ def main() -> None:
     for row in rows:
         venv = build(given.stacks, row, given.torch)
         script = script_of(given.stacks, row)
-        beside(venv, row)
         command = [sys.executable, "-m", "sftdoctor", "prove", "--python", str(venv), "--script", str(script)]
         command += ["--format", "json", "--timeout", "300", "--", *row["argv"]]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=given.stacks)

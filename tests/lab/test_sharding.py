@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from sftdoctor.model import Proof
 from sftdoctor.proof import prove
 from sftdoctor.proof.options import RunSpec
 from sftdoctor.proof.process import WORKER
+from sftdoctor.proof.script import prove_script
 from sftdoctor.target import read_interpreter
 from tests.lab.builds import Stacks
 from tests.lab.test_prove import PLANTED
@@ -102,3 +104,93 @@ def test_a_run_that_is_not_shared_out_is_named(newest: Path, tmp_path: Path) -> 
     proof = prove(read_interpreter(str(newest)), worker=folder / WORKER.name, runs=runs, ranks=2, timeout=300)
     assert proof.verdict == "failed"
     assert {"sharded", "settings_hold"} <= {check.name for check in proof.checks if not check.passed}
+
+
+CONFIG = """
+compute_environment: LOCAL_MACHINE
+distributed_type: {kind}
+mixed_precision: 'no'
+num_machines: 1
+num_processes: 8
+use_cpu: {cpu}
+fsdp_config:
+  fsdp_version: 2
+  fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP
+  fsdp_cpu_ram_efficient_loading: true
+  fsdp_state_dict_type: {saved}
+"""
+"""As `accelerate config` writes it."""
+ZERO3 = """
+compute_environment: LOCAL_MACHINE
+distributed_type: DEEPSPEED
+mixed_precision: 'no'
+num_machines: 1
+num_processes: 8
+use_cpu: false
+deepspeed_config:
+  gradient_accumulation_steps: 1
+  zero3_init_flag: true
+  zero3_save_16bit_model: true
+  zero_stage: 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "verdict", "said"),
+    [
+        (CONFIG.format(kind="MULTI_GPU", cpu="false", saved="FULL_STATE_DICT"), "passed", ""),
+        (
+            CONFIG.format(kind="FSDP", cpu="false", saved="FULL_STATE_DICT"),
+            "passed",
+            "fsdp2: each of 2 processes holds",
+        ),
+        (
+            CONFIG.format(kind="FSDP", cpu="false", saved="SHARDED_STATE_DICT"),
+            "failed",
+            "adapter's files are not there",
+        ),
+        (CONFIG.format(kind="MULTI_CPU", cpu="true", saved="FULL_STATE_DICT"), "not-possible", "started 1 of 2"),
+        (ZERO3, "passed", "zero3: each of 2 processes holds"),
+    ],
+    ids=["ddp", "fsdp", "fsdp that saves nothing", "cpu", "zero3"],
+)
+def test_a_config_of_accelerate(config: str, verdict: str, said: str, with_deepspeed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "accelerate.yaml"
+    path.write_text(config)
+    environment = read_interpreter(str(with_deepspeed))
+    proof = prove(environment, runs=[RunSpec("none")], ranks=2, config=path, timeout=400)
+    told = [proof.reason, str(proof.failure), str(values(proof).get("sharded", ""))]
+    assert (proof.verdict, said in " ".join(told)) == (verdict, True), told
+
+
+SCRIPT = """
+import sys
+from datasets import load_dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM
+from trl import SFTConfig, SFTTrainer
+
+more = {"fsdp": {"fsdp": "full_shard auto_wrap", "gradient_checkpointing": False}, "zero3": {"deepspeed": "ds.json"}}
+trainer = SFTTrainer(
+    args=SFTConfig(output_dir="out", **more[sys.argv[1]]),
+    model=AutoModelForCausalLM.from_pretrained("Qwen/Qwen3-0.6B"),
+    peft_config=LoraConfig(),
+    train_dataset=load_dataset("trl-lib/Capybara", split="train"),
+)
+trainer.train()
+trainer.save_model("final")
+"""
+
+
+@pytest.mark.parametrize("kind", ["fsdp", "zero3"])
+def test_a_script_that_shares_its_model_out(
+    kind: str, with_deepspeed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").write_text(SCRIPT)
+    settings = {"zero_optimization": {"stage": 3}, "train_micro_batch_size_per_gpu": "auto", "train_batch_size": "auto"}
+    Path("ds.json").write_text(json.dumps({**settings, "gradient_accumulation_steps": "auto"}))
+    proof = prove_script(read_interpreter(str(with_deepspeed)), Path("train.py"), [kind], ranks=2, timeout=400)
+    assert proof.verdict == "passed", (proof.failure, proof.reason)
+    assert values(proof)["ranks_agree"] == "2 processes"
+    assert not any(kind[:4] in line or "deepspeed" in line for line in proof.replaced)

@@ -86,6 +86,7 @@ def test_the_word_of_argparse_is_kept(environment: Environment, home: Path) -> N
         "import urllib.request; urllib.request.urlopen('http://example.invalid')",
         "import os; os.system('pip install nothing-at-all')",
         "import os; os.system('rm -r {outside}')",
+        "import subprocess; subprocess.run(['numactl', '--cpunodebind=0', 'rm', '-r', '{outside}'])",
         "import subprocess; subprocess.run(['/bin/rm', '-r', '{outside}'])",
         "import subprocess; subprocess.run('rm -r {outside}', shell=True)",
         "import os; os.execvp('rm', ['rm', '-r', '{outside}'])",

@@ -136,7 +136,7 @@ class Checks:
             self.trained = self.remember()
         if self.emit.rank:
             return
-        files = sorted(path.name for path in Path(self.saved).iterdir())
+        files = sorted(path.name for path in Path(self.saved).glob("*"))
         weights = [name for name in files if name.startswith("adapter_model.")]
         self.check("adapter_saved", "adapter_config.json" in files and weights, ", ".join(weights))
 
@@ -149,11 +149,11 @@ class Checks:
         trained, adapter = self.trained or self.remember()
         del self.trainer, self.model, self.trainer_arguments
         gc.collect()
-        sharding.end(self.stack)
-        bare = self.logits(self.load_base())
-        # on a fresh base: on a CPU bitsandbytes repacks the weights of one that has run
-        reloaded = self.stack.peft.PeftModel.from_pretrained(self.load_base(), self.saved)
-        again = self.logits(reloaded)
+        with sharding.alone():
+            bare = self.logits(self.load_base())
+            # on a fresh base: on a CPU bitsandbytes repacks the weights of one that has run
+            reloaded = self.stack.peft.PeftModel.from_pretrained(self.load_base(), self.saved)
+            again = self.logits(reloaded)
         back = self.lora_parameters(reloaded)
         equal = self.torch.equal
         lost = [

@@ -12,6 +12,13 @@ import traceback
 TOLD_BY_ALL = ("failure", "not_possible")
 
 
+def open_pipe(path, flags):
+    """Opens a pipe with a name; does not wait for its other end, which a parent that has ended will never open."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
 class Events:
     """Writes events, one JSON line each, to a descriptor that nobody else knows.
 
@@ -22,7 +29,7 @@ class Events:
 
     def __init__(self, channel):
         self._shared = channel if isinstance(channel, str) else None
-        self._descriptor = os.open(channel, os.O_WRONLY) if self._shared else channel
+        self._descriptor = open_pipe(channel, os.O_WRONLY) if self._shared else channel
         os.set_inheritable(self._descriptor, False)
         self._lock = threading.Lock()
         self.rank = int(os.environ.get("RANK", "0")) if self._shared else 0
@@ -117,7 +124,7 @@ def die_with_parent(lifeline):
     Args:
         lifeline: Its descriptor, or its path where it is shared.
     """
-    lifeline = os.open(lifeline, os.O_RDONLY) if isinstance(lifeline, str) else lifeline
+    lifeline = open_pipe(lifeline, os.O_RDONLY) if isinstance(lifeline, str) else lifeline
     os.set_inheritable(lifeline, False)
 
     def wait():

@@ -18,7 +18,8 @@ class Loading:
     def load(self):
         if self.quantization != "none":
             require_backend(self.stack, self.quantization, self.dtype)
-            self.check_computing()
+            if not (self.plan.sharding and self.emit.rank):  # whose weights may come from the first rank, later
+                self.check_computing()
         if self.plan.sharding:
             told = sharding.begin(self.stack, self.plan.sharding)
             self.emit("figure", name="cpus_told_to_shard", value=told)
@@ -28,7 +29,8 @@ class Loading:
         transformers = self.stack.transformers
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(self.subject.folder, **self.subject.options())
         self.check_storage("base_is_quantized", self.model)
-        self.loaded = {} if self.quantization == "none" else self.stored_weights(self.model)
+        kept = self.quantization != "none" and not (self.plan.sharding and self.emit.rank)
+        self.loaded = self.stored_weights(self.model) if kept else {}
 
     def check_computing(self):
         """Compares every quantised layer of a freshly loaded base with the layer that it was made of.

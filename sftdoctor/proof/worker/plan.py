@@ -32,8 +32,8 @@ class Plan:
 
     @property
     def sharding(self):
-        """How the processes share the model out; None where each has all of it."""
-        return self.settings.get("sharding")
+        """How the processes share the model out, as was asked for here or to the launcher; None where they do not."""
+        return self.settings.get("sharding") or sharding.launched()
 
     def dtype(self, stack):
         """What the model is loaded and computes in: as asked for, else what this device is good at."""
@@ -109,7 +109,7 @@ class Plan:
             "seed": 0,
         }
         wanted.update({name: self.settings[name] for name in TO_CONFIG if name in self.settings})
-        if self.sharding:
+        if "sharding" in self.settings:
             wanted.update(sharding.arguments(self.sharding))
         if "use_reentrant" in self.settings:
             wanted["gradient_checkpointing_kwargs"] = {"use_reentrant": self.settings["use_reentrant"]}
@@ -128,7 +128,7 @@ class Plan:
         """
         names = [name for name in TO_CONFIG if name in self.settings]
         names += ["gradient_checkpointing_kwargs"] if "use_reentrant" in self.settings else []
-        names += list(sharding.arguments(self.sharding)) if self.sharding else []
+        names += list(sharding.arguments(self.sharding)) if "sharding" in self.settings else []
         for name in names:
             if name not in config and name not in trainer:
                 raise NotPossibleError(f"trl {stack.trl.__version__} has no {name}")

@@ -15,7 +15,7 @@ from .errors import NotPossibleError, UnknownModelError
 from .events import begin
 from .model import make_model, make_small
 from .plan import Plan
-from .ranks import world_size
+from .ranks import expect, world_size
 from .stack import Stack
 from .training import Run
 
@@ -87,6 +87,7 @@ def main(request):
     place.mkdir(exist_ok=True)
     emit("stage", stage="import")
     try:
+        expect(request.get("ranks", 1))
         stack.load(emit)
         plans = plans_of(request, stack)
         emit("plan", runs=[plan.name for plan in plans])

@@ -64,7 +64,7 @@ def try_layer(stack, quantization, dtype):
 
 def refusal(stack, plan, stage, error):
     """Why a failure says no more than that a machine without a GPU cannot do this; empty where it says more."""
-    if plan.settings:
+    if plan.settings or plan.sharding:
         reason = _unsupported(error)
         if reason:
             return reason

@@ -3,10 +3,28 @@
 import hashlib
 import os
 
+from .errors import NotPossibleError
+
 
 def world_size():
     """How many processes the launcher started; 1 where there is none."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def expect(ranks):
+    """Makes sure that the launcher started as many processes as it was asked for.
+
+    Args:
+        ranks: How many.
+
+    Raises:
+        NotPossibleError: It did not.
+    """
+    if world_size() != ranks:
+        raise NotPossibleError(
+            f"the launcher started {world_size()} of {ranks} processes: accelerate starts several for CPUs "
+            "(distributed_type: MULTI_CPU, NO) through MPI alone"
+        )
 
 
 def compare(torch, parameters):

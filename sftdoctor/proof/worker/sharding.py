@@ -1,7 +1,12 @@
 """Several processes that share one model out among them, by FSDP or DeepSpeed's ZeRO: how it is asked for, what ran."""
 
 import contextlib
+import functools
 import importlib
+import json
+import os
+import sys
+from pathlib import Path
 
 from .errors import NotPossibleError
 from .events import some
@@ -23,6 +28,23 @@ DEEPSPEED = {
     "zero_allow_untested_optimizer": True,
 }
 """What `accelerate config` writes too, with Trainer's own values for "auto"."""
+
+
+def launched():
+    """How the launcher says that the model is shared out: fsdp1, fsdp2, zero1 to zero3; None where it does not.
+
+    Sources: accelerate/utils/launch.py of accelerate 1.15 writes these variables.
+    """
+    said = os.environ
+    if said.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        return "fsdp" + said.get("FSDP_VERSION", "1")
+    if said.get("ACCELERATE_USE_DEEPSPEED", "").lower() != "true":
+        return None
+    stage = said.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "2")
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        config = json.loads(Path(said.get("ACCELERATE_DEEPSPEED_CONFIG_FILE", "")).read_text(encoding="utf-8"))
+        stage = config.get("zero_optimization", {}).get("stage", 0)
+    return f"zero{stage}" if str(stage) in "123" else None
 
 
 def arguments(kind):
@@ -55,46 +77,71 @@ def begin(stack, kind):
     """
     if world_size() < 2:
         raise NotPossibleError("one process alone has nobody to share a model with: start two with --nproc 2")
-    if kind in FSDP:
-        return not stack.cuda and _let_cpus_shard(stack)
+    if kind not in FSDP:
+        begin_deepspeed(stack.cuda)
+    if stack.cuda or (kind not in FSDP and launched() != kind):
+        return False
+    let_cpus_shard()
+    return True
+
+
+def begin_deepspeed(cuda):
+    """Makes DeepSpeed ready for this machine.
+
+    Args:
+        cuda: Whether there is a GPU.
+
+    Raises:
+        NotPossibleError: It is not installed.
+    """
     try:
         deepspeed = importlib.import_module("deepspeed")
     except ModuleNotFoundError as error:
         if error.name != "deepspeed":
             raise
         raise NotPossibleError("deepspeed is not installed") from error
-    if not stack.cuda:
+    if not cuda:
         # accelerate starts DeepSpeed's own communication on GPUs alone. What it would compile for CPUs (half a
         # minute, with a compiler) only makes it faster there.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
         deepspeed.init_distributed("gloo")
-    return False
 
 
-def _let_cpus_shard(stack):
-    """accelerate looks at FSDP for GPUs and their like alone, and trains on CPUs without it, in silence."""
+def let_cpus_shard():
+    """accelerate looks at FSDP, and at a launcher's DeepSpeed, for GPUs alone; on CPUs it trains without, silently."""
     state = importlib.import_module("accelerate.state")
-    kinds = stack.accelerate.utils.DistributedType
     original = state.AcceleratorState.__init__
-    if not hasattr(kinds, "FSDP") or getattr(original, "lets_cpus_shard", False):
-        return hasattr(kinds, "FSDP")
+    if getattr(original, "lets_cpus_shard", False):
+        return
 
+    @functools.wraps(original)
     def init(self, *args, **kwargs):
+        zero = str(launched()).startswith("zero")
+        if zero:  # what it does for processes on GPUs
+            kwargs["cpu"] = False
+            os.environ.pop("ACCELERATE_USE_CPU", None)
         original(self, *args, **kwargs)
         plugin = kwargs.get("fsdp_plugin")
-        if plugin is not None and self.distributed_type == kinds.MULTI_CPU:
+        if plugin is not None and self.distributed_type == state.DistributedType.MULTI_CPU:
             self.fsdp_plugin = plugin
-            self.distributed_type = state.PartialState._shared_state["distributed_type"] = kinds.FSDP
+            self.distributed_type = state.PartialState._shared_state["distributed_type"] = state.DistributedType.FSDP
 
     init.lets_cpus_shard = True
     state.AcceleratorState.__init__ = init
-    return True
 
 
-def end(stack):
-    """Lets models be loaded by one process alone again."""
-    with contextlib.suppress(ImportError, AttributeError):
-        importlib.import_module("transformers.integrations.deepspeed").unset_hf_deepspeed_config()
+@contextlib.contextmanager
+def alone():
+    """Within it, models are made and loaded whole by each process, whatever DeepSpeed's config says."""
+    module, name = sys.modules.get("transformers.integrations.deepspeed"), "_hf_deepspeed_config_weak_ref"
+    kept = getattr(module, name, None)
+    if kept is not None:
+        setattr(module, name, None)
+    try:
+        yield
+    finally:
+        if kept is not None:
+            setattr(module, name, kept)
 
 
 def ran(trainer):
@@ -135,7 +182,7 @@ def share(trainer, kind):
         (whether it is a part alone, words).
     """
     undivided = []
-    if kind == "zero2":  # the model stays whole; of the optimizer each has a part
+    if kind in ("zero1", "zero2"):  # the model stays whole; of the optimizer each has a part
         inner = _inner(trainer.optimizer)
         own = sum(group.numel() for group in getattr(inner, "single_partition_of_fp32_groups", ()))
         every = sum(p.numel() for group in getattr(inner, "bit16_groups", ()) for p in group)

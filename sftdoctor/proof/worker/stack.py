@@ -97,6 +97,8 @@ class Stack:
         self.index = int(os.environ.get("LOCAL_RANK", "0")) if self.cuda else "cpu"
         if self.cuda and self.index >= cuda.device_count():
             raise NotPossibleError(f"each process wants a GPU of its own, and torch sees {cuda.device_count()}")
+        if not self.cuda and world_size() > 1:
+            os.environ["ACCELERATE_USE_CPU"] = "true"  # else each process would train alone, whoever launched it
         self.device = f"cuda:{self.index}" if self.cuda else "cpu"
         if self.cuda:
             cuda.set_device(self.index)

@@ -1,9 +1,12 @@
 """TrainingArguments: the script's own, but for a step or two, to a temporary folder, and without what is not here."""
 
 import functools
+import os
 import re
 import sys
 
+from .. import sharding
+from ..ranks import world_size
 from ..stack import version
 from .world import is_installed
 
@@ -24,6 +27,15 @@ def install(hooks, world):
         world: The run.
     """
     hooks.after("transformers.training_args", functools.partial(_wrap, world))
+    if world_size() > 1:
+        hooks.after("accelerate.state", functools.partial(_let_cpus_take_part, world))
+
+
+def _let_cpus_take_part(world, _):
+    """Processes on CPUs train together, and share a model out, as those on GPUs do."""
+    if not world.cuda:
+        os.environ["ACCELERATE_USE_CPU"] = "true"
+        sharding.let_cpus_shard()
 
 
 def _wrap(world, module):
@@ -60,7 +72,11 @@ def make_small(args, world):
         if getattr(args, name, None) is not None:
             change(name, world.inside(getattr(args, name)))
     _leave_services(args, change)
-    _leave_launchers(args, change)
+    if world_size() == 1:
+        _leave_launchers(args, change)
+    elif getattr(args, "deepspeed", None) or str(sharding.launched()).startswith("zero"):
+        sharding.begin_deepspeed(world.cuda)
+    _leave_workers(args, change)
     if not world.cuda:
         _leave_gpu(args, change)
 
@@ -97,6 +113,10 @@ def _leave_launchers(args, change):
     if getattr(args, "fsdp", None):
         change("fsdp", "", "fsdp by one process without it")
         change("fsdp_config", None)
+
+
+def _leave_workers(args, change):
+    """No processes besides, and no compiler."""
     change("dataloader_num_workers", 0)
     change("dataloader_prefetch_factor", None)
     change("dataset_num_proc", None)

@@ -13,6 +13,7 @@ import traceback
 from ..errors import NotPossibleError
 from ..events import begin, chain
 from ..quantization import WANTS_GPU
+from ..ranks import expect
 from ..stack import REPORTED
 from . import arguments, data, leaving, models, outside, tokenizers, training
 from .hooks import Hooks
@@ -42,7 +43,11 @@ def main(request):
     arguments.install(hooks, world)
     leaving.install(hooks, world)
     emit("stage", stage="import")
-    error = run(request)
+    try:
+        expect(request.get("ranks", 1))
+        error = run(request)
+    except NotPossibleError as refused:
+        error = refused
     _report_stack(emit)
     watched.report()
     _judge(error, world, watched)

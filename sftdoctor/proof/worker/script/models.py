@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
+from .. import sharding
 from ..shrink import shrink
 from ..tokenizer import chat_template
 from .tokenizers import TOKENIZER_FILES, make_tokenizer
@@ -15,6 +16,7 @@ from .tokenizers import TOKENIZER_FILES, make_tokenizer
 DROPPED = ("subfolder", "variant", "use_safetensors", "revision")
 """Arguments that name a part of the real repository."""
 FLASH = re.compile(r"flash|kernels|flex", re.IGNORECASE)
+SEED = 0
 GENERIC = "llama"
 """Architecture of a model whose name tells nothing."""
 FILE_LIMIT = 64 * 1024 * 1024
@@ -159,11 +161,15 @@ class Models:
             return
         from transformers import AutoConfig
 
+        torch = self.world.torch
         trust = {"trust_remote_code": True} if kwargs.get("trust_remote_code") else {}
         config = AutoConfig.from_pretrained(str(folder), **trust)
         build = getattr(cls, "from_config", None) if hasattr(cls, "_model_mapping") else cls
         try:
-            model = build(config, **(trust if build is not cls else {}))
+            # the same on every rank, as one checkpoint is
+            with sharding.alone(), torch.random.fork_rng(devices=[]):
+                torch.manual_seed(SEED)
+                model = build(config, **(trust if build is not cls else {}))
         except ValueError:
             return  # no model of that kind for this config: the script's own call will say so
         if hasattr(model, "should_save_on_this_rank"):

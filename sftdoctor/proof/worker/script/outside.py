@@ -24,7 +24,19 @@ STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn")
 SHELLS = ("sh", "bash", "dash", "zsh")
 ALWAYS = ("/dev/", "/proc/self/")
 PROGRAMS = (
-    *("cat", "file", "hostname", "ldconfig", "lscpu", "uname", "which", "nvidia-smi", "rocm-smi", "rocminfo"),
+    *(
+        "cat",
+        "file",
+        "hostname",
+        "ldconfig",
+        "lscpu",
+        "uname",
+        "which",
+        "nvidia-smi",
+        "rocm-smi",
+        "rocminfo",
+        "numactl",
+    ),
     *("cc", "c++", "gcc", "g++", "clang", "clang++", "ld", "ninja", "nvcc", "ptxas"),
 )
 """What the libraries start to look about themselves or to compile; any other program could do anything."""
@@ -135,4 +147,6 @@ def _program(executable, arguments):
         first = words[words.index("-c") + 1]
     if name in SHELLS or not words:  # os.system has a command alone
         first = (first.split() or [""])[0]
+    if name == "numactl":  # it tells of the machine, or starts what stands after its options
+        first = next((word for word in words[1:] if not word.startswith("-")), first)
     return os.path.basename(first)

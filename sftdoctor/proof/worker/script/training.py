@@ -5,6 +5,7 @@ import math
 import statistics
 import time
 
+from .. import sharding
 from ..events import number, some
 from ..figures import peak_memory
 from ..ranks import compare, world_size
@@ -72,7 +73,10 @@ class Watched:
         self.trainable.update(name for name, p in named if p.requires_grad)
         kept = [(n, p) for n, p in named if p.requires_grad][-SAMPLES:]
         kept += [(n, p) for n, p in named if not p.requires_grad][:SAMPLES] if self._is_peft(trainer.model) else []
-        self._before = {name: p.detach().clone() for name, p in kept if p.device.type != "meta"}
+        self._before = {name: sharding.whole(p) for name, p in kept if p.device.type != "meta"}
+        for name, p in named:
+            if p.requires_grad and world_size() > 1:  # DeepSpeed keeps gradients to itself
+                p.register_hook(functools.partial(self._saw_gradient, name))
 
     @staticmethod
     def _is_peft(model):
@@ -82,6 +86,10 @@ class Watched:
         labels = inputs.get("labels") if hasattr(inputs, "get") else None
         if labels is not None and hasattr(labels, "ne"):
             self.labels = max(self.labels or 0, int(labels.ne(-100).sum()))
+
+    def _saw_gradient(self, name, gradient):
+        if bool(gradient.detach().abs().max() > 0):
+            self.with_gradient.add(name)
 
     def _step(self, model, loss):
         self.losses.append(number(loss.detach().float().mean()) if hasattr(loss, "detach") else None)
@@ -94,13 +102,14 @@ class Watched:
         rates = [entry["learning_rate"] for entry in trainer.state.log_history if "learning_rate" in entry]
         self.rate = max([self.rate, *(float(rate) for rate in rates)])
         now = dict(trainer.model.named_parameters())
+        after = {name: sharding.whole(now[name]).to(p.device) for name, p in self._before.items() if name in now}
         moved = {
             name
-            for name, before in self._before.items()
-            if name in now and before.shape == now[name].shape and not bool((before == now[name].detach()).all())
+            for name, p in after.items()
+            if p.shape == self._before[name].shape and not bool((self._before[name] == p).all())
         }
         if world_size() > 1:
-            trained = [p for _, p in sorted(now.items()) if p.requires_grad]
+            trained = [sharding.whole(p) for _, p in sorted(now.items()) if p.requires_grad]
             self.together = compare(self.world.torch, trained)
         self._models.append((trainer.args, trainer.model, moved, set(self._before)))
 
