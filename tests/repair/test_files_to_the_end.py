@@ -146,3 +146,20 @@ def test_applied_clean_and_undone(
     assert Path(name).stat().st_mode & 0o777 == 0o755
     sftdoctor.undo(result.journal)
     assert Path(name).read_bytes() == old
+
+
+def test_modules_beside_a_script_are_mended(snapshot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two files that break alike, at the same line and column, both are."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SFTDOCTOR_STATE", str(tmp_path / "state"))
+    old = "from trl import SFTConfig\nconfig = SFTConfig(max_seq_length=3)  # short\n"
+    Path("train.py").write_text(
+        f"{old}from settings import config\nfrom trl import SFTTrainer\nSFTTrainer(args=config)\n"
+    )
+    Path("settings.py").write_text(old)
+    result = sftdoctor.fix("train.py", snapshot=snapshot, apply=True)
+    assert result.outcome == "applied", result
+    assert Path("settings.py").read_text() == old.replace("max_seq_length", "max_length")
+    assert "max_seq_length" not in Path("train.py").read_text()
+    sftdoctor.undo(result.journal)
+    assert Path("settings.py").read_text() == old
