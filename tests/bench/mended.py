@@ -187,7 +187,7 @@ def mend(row: Row, stacks: Path, torch: str) -> Outcome:
     """
     names = sorted({str(error["name"]) for error in row["errors"]})
     outcome = Outcome(row["id"], row["stack"], names, [name for name in names if _is_hopeless(name, row)])
-    venv = build(stacks, row, torch)
+    venv = stack_of(stacks, row, torch)
     script = script_of(stacks, row)
     complete(venv, stacks / "scripts" / row["source"].split(":")[0], row)
     with tempfile.TemporaryDirectory() as name:
@@ -207,7 +207,7 @@ def prove(row: Row, stacks: Path, torch: str) -> str:
         stacks: Folder of the environments and scripts.
         torch: Version or wheel.
     """
-    venv = build(stacks, row, torch)
+    venv = stack_of(stacks, row, torch)
     complete(venv, stacks / "scripts" / row["source"].split(":")[0], row)
     with tempfile.TemporaryDirectory() as name:
         root, copy = _copied(Path(name), row, script_of(stacks, row))
@@ -267,6 +267,13 @@ def _ending(proof: dict[str, Any]) -> str:
 def _is_hopeless(name: str, row: Row) -> bool:
     """Whether a name has no equivalent on the stack of a row: an older one than the script was written for."""
     return name in NO_EQUIVALENT and row["direction"] == "older_stack"
+
+
+def stack_of(stacks: Path, row: Row, torch: str) -> Path:
+    """The environment of a row's stack; a package with scripts has one of its own, with what it asks for besides."""
+    name = row["source"].partition("==")[0]
+    own = row if name in row["pins"] else {**row, "stack": f"{row['stack']}-{name}"}
+    return build(stacks, own, torch)
 
 
 def package_of(script: Path) -> Path:
