@@ -122,7 +122,8 @@ def _upon(machine: Machine, library: Library, environment: Environment, program:
     if any("." not in name and (found := beside.find(name)) and found.own for name in machine.modules):
         return _alone(library, environment, program)
     machine.start(beside, program.script.arguments)
-    machine.would_hold, machine.places = dict(program.script.would_hold), program.script.places
+    machine.suppose(dict(program.script.would_hold))
+    machine.places = program.script.places
     return _follow(machine, environment, program)
 
 
@@ -131,7 +132,8 @@ def _alone(library: Library, environment: Environment, program: Program) -> Foll
     machine = library.machine(Path(program.path) if program.path and not program.is_data else None)
     machine.arguments = program.script.arguments if program.script else ()
     if program.script:
-        machine.would_hold, machine.places = dict(program.script.would_hold), program.script.places
+        machine.suppose(dict(program.script.would_hold))
+        machine.places = program.script.places
     followed = _follow(machine, environment, program)
     machine.release()
     return followed

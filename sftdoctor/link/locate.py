@@ -250,6 +250,15 @@ def read_source(path: Path) -> str:
         data = file.read(MAX_SOURCE + 1)
     if len(data) > MAX_SOURCE:
         raise ValueError(f"larger than {MAX_SOURCE // 1_000_000} MB")
+    return decode_source(data)
+
+
+def decode_source(data: bytes) -> str:
+    """The same for what a file holds, or would hold.
+
+    Raises:
+        ValueError: It is not text in its declared encoding.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -340,6 +340,11 @@ class Machine:
         module.state = "done"
         return module
 
+    def suppose(self, thought: dict[str, bytes]) -> None:
+        """Take some files, by their real path, for what an edit that is only thought of would make of them."""
+        self.would_hold = thought
+        self.trees.suppose(thought)
+
     def start(self, locator: Locator, arguments: Sequence[str]) -> None:
         """Make ready for another program that finds imported what was followed so far."""
         self.locator, self.arguments = locator, tuple(arguments)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,12 +62,20 @@ class Beside(Locator):
             above = [*above, first]  # part of a package is started with -m, and sees the modules beside it as its own
         elif (own := self._in(first, top)) and (own.path is not None or self._target.find(top) is None):
             return self._in(first, name)
-        if self._target.find(top) is not None or self.is_stdlib(top):
-            return self._target.find(name)
+        there = self._target.find(top)
+        if there is not None or self.is_stdlib(top):
+            home = self._editable_home(there.root, above) if there is not None else None
+            return self._target.find(name) if home is None else self._in(home, name)
         for folder in above:
             if self._in(folder, top) is not None:
                 return self._in(folder, name)
         return None
+
+    def _editable_home(self, root: str, above: Sequence[Path]) -> Path | None:
+        """The folder above the script that an import root is, where the project itself is installed editable."""
+        real = os.path.realpath(root)
+        home = next((folder for folder in above if os.path.realpath(folder) == real), None)
+        return None if home is not None and any(home.glob("*.dist-info")) else home  # that is a site-packages
 
     def _in(self, folder: Path, name: str) -> Found | None:
         if folder not in self._own:

@@ -7,15 +7,16 @@ the text before it is parsed, and a function that is followed is parsed on its o
 from __future__ import annotations
 
 import ast
+import os
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from sftdoctor import nodes
-from sftdoctor.link.locate import parse, read_source
+from sftdoctor.link.locate import decode_source, parse, read_source
 
 DEF = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]", re.MULTILINE)
 MARK = re.compile(r"""(\"{3}|'{3})|^([ \t]*)(?:async[ \t]+)?def[ \t]""", re.MULTILINE)
@@ -63,6 +64,24 @@ class Trees:
         self._texts: dict[str, str] = {}
         self._starts: dict[str, array[int]] = {}
         self._whole: dict[str, dict[int, ast.AST]] = {}
+        self._thought: Mapping[str, bytes] = {}
+
+    def suppose(self, thought: Mapping[str, bytes]) -> None:
+        """Read some modules as they would be after edits that are only thought of.
+
+        Args:
+            thought: Real path → what the file would hold.
+        """
+        if thought == self._thought:
+            return
+        changed, self._thought = {*thought, *self._thought}, thought
+        for kept in (self._ends, self._texts, self._starts, self._whole):
+            for path in [path for path in kept if os.path.realpath(path) in changed]:
+                del kept[path]
+
+    def _read(self, path: Path) -> str:
+        thought = self._thought.get(os.path.realpath(path)) if self._thought else None
+        return read_source(path) if thought is None else decode_source(thought)
 
     def load(self, path: Path) -> ast.Module:
         """The tree of a module, its function bodies left out.
@@ -71,7 +90,7 @@ class Trees:
             OSError: It cannot be read.
             ValueError: It is no Python, too large or no text.
         """
-        source = read_source(path)
+        source = self._read(path)
         self.parsed += 1
         try:
             text, spans = without_bodies(source)
@@ -114,7 +133,7 @@ class Trees:
             ValueError: It is too large or no text.
         """
         if path not in self._texts:
-            self._texts[path] = read_source(Path(path))
+            self._texts[path] = self._read(Path(path))
         return self._texts[path]
 
     def forget(self) -> None:

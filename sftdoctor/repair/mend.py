@@ -200,7 +200,7 @@ class Mender:
             return len(same) >= compare.count(self.now.findings)[key]
         place = _moved(finding.location, fresh)
         found = [one.location for one in same if one.location is not None]
-        return any((one.line, one.column) == (place.line, place.column) for one in found)
+        return any((one.path, one.line, one.column) == (place.path, place.line, place.column) for one in found)
 
 
 def replace_edit(wish: _Wish, edit: Edit) -> _Wish:

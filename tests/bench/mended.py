@@ -33,6 +33,14 @@ from packaging.utils import canonicalize_name
 from tests.bench.proofs import Row, build, script_of
 from tests.bench.repairs import ROOT
 
+UNPROVED = """
+import sys
+from sftdoctor import cli, jobs
+from sftdoctor.model import Proof
+jobs.prove = lambda settings, progress: Proof("not-possible", "cpu", "none", (), 0.0, reason="left out")
+sys.exit(cli.main(sys.argv[1:]))
+"""
+"""A fix without the default proof at its end: the script's own proof follows, and says more."""
 INSTEAD = re.compile(r"start it with (--[\w-]+)(?: (\S+))? instead of (--[\w-]+)")
 WITHOUT = re.compile(r"leave (--[\w-]+) out")
 STAND_INS = {
@@ -48,7 +56,9 @@ STAND_INS = {
         "aim/hugging_face.py": "from transformers import TrainerCallback as AimCallback\n",
     },
     "fms_acceleration": {
-        "fms_acceleration/__init__.py": "class AccelerationFramework: ...\n",
+        "fms_acceleration/__init__.py": "class AccelerationFramework:\n    def __init__(self, *args): ...\n\n"
+        "    requires_custom_loading = requires_agumentation = False\n\n"
+        "    def get_callbacks_and_ready_for_train(self, *args):\n        return []\n",
         "fms_acceleration/framework.py": "KEY_PLUGINS = 'plugins'\n",
     },
     "flash_attn": {
@@ -177,7 +187,7 @@ def mend(row: Row, stacks: Path, torch: str) -> Outcome:
     """
     names = sorted({str(error["name"]) for error in row["errors"]})
     outcome = Outcome(row["id"], row["stack"], names, [name for name in names if _is_hopeless(name, row)])
-    venv = build(stacks, row, torch)
+    venv = stack_of(stacks, row, torch)
     script = script_of(stacks, row)
     complete(venv, stacks / "scripts" / row["source"].split(":")[0], row)
     with tempfile.TemporaryDirectory() as name:
@@ -197,7 +207,7 @@ def prove(row: Row, stacks: Path, torch: str) -> str:
         stacks: Folder of the environments and scripts.
         torch: Version or wheel.
     """
-    venv = build(stacks, row, torch)
+    venv = stack_of(stacks, row, torch)
     complete(venv, stacks / "scripts" / row["source"].split(":")[0], row)
     with tempfile.TemporaryDirectory() as name:
         root, copy = _copied(Path(name), row, script_of(stacks, row))
@@ -223,7 +233,7 @@ def _copied(folder: Path, row: Row, script: Path) -> tuple[Path, Path]:
 
 def _mended(outcome: Outcome, script: Path, root: Path, argv: Sequence[str], target: Sequence[str], keep: Path) -> None:
     before = sources_in(root)
-    fixed = _asked(["fix", str(script), "--apply", "--keep", str(keep), *target], argv, root)
+    fixed = _asked(["fix", str(script), "--apply", "--keep", str(keep), *target], argv, root, ["-c", UNPROVED])
     outcome.outcome = f"{fixed.get('outcome')} {fixed.get('reason') or ''}".strip()
     outcome.found = [_named(one) for one in _errors(fixed.get("before"))]
     outcome.edits = [one["name"] for one in fixed.get("actions", []) if one["kind"] == "edit"]
@@ -237,6 +247,8 @@ def _mended(outcome: Outcome, script: Path, root: Path, argv: Sequence[str], tar
     outcome.idempotent = not any(one["kind"] == "edit" for one in again.get("actions", []))
     checked = _asked(["check", str(script), *target], arguments, root)
     outcome.remains = [_named(one) for one in _errors(checked)]
+    if outcome.hopeless:
+        return
     proof = _proved(script, root, arguments, target)
     outcome.verdict, outcome.failure = str(proof.get("verdict")), _ending(proof)
     checks = proof.get("checks") or []
@@ -255,6 +267,13 @@ def _ending(proof: dict[str, Any]) -> str:
 def _is_hopeless(name: str, row: Row) -> bool:
     """Whether a name has no equivalent on the stack of a row: an older one than the script was written for."""
     return name in NO_EQUIVALENT and row["direction"] == "older_stack"
+
+
+def stack_of(stacks: Path, row: Row, torch: str) -> Path:
+    """The environment of a row's stack; a package with scripts has one of its own, with what it asks for besides."""
+    name = row["source"].partition("==")[0]
+    own = row if name in row["pins"] else {**row, "stack": f"{row['stack']}-{name}"}
+    return build(stacks, own, torch)
 
 
 def package_of(script: Path) -> Path:
@@ -355,8 +374,10 @@ def _named(finding: Row) -> str:
     return f"{finding['id']} {(finding.get('cause') or {}).get('name') or finding['title']}"
 
 
-def _asked(command: Sequence[str], arguments: Sequence[str], folder: Path) -> dict[str, Any]:
-    whole = [sys.executable, "-m", "sftdoctor", *command, "--format", "json", "--", *arguments]
+def _asked(
+    command: Sequence[str], arguments: Sequence[str], folder: Path, program: Sequence[str] = ("-m", "sftdoctor")
+) -> dict[str, Any]:
+    whole = [sys.executable, *program, *command, "--format", "json", "--", *arguments]
     done = _ran(whole, folder)
     try:
         answer: dict[str, Any] = json.loads(done.stdout)

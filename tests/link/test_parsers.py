@@ -96,6 +96,14 @@ LINES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("API005 mine certain",),
     ),
     "a field that the class has no more": (PARSE + "args.old", ("--output_dir", "x"), ("API005 old certain",)),
+    "whatever the constructor does with what it is given": (
+        HEAD
+        + "import os\nclass P(HfArgumentParser):\n    def __init__(self, dataclass_types):\n"
+        + "        super().__init__(dataclass_types)\n        os.x(dataclass_types)\n"
+        + "args, = P([TrainingArguments]).parse_args_into_dataclasses()\nargs.old",
+        (),
+        ("API005 old certain",),
+    ),
     "a value decides a branch": (PARSE + BRANCH, ("--eval_strategy", "no"), ()),
     "and the other way": (PARSE + BRANCH, ("--eval_strategy", "steps"), ("API002 tokenizer certain",)),
     "a value that is not known": (PARSE + BRANCH, (), ("API002 tokenizer possible",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,20 @@ BESIDE = {
 def test_modules_beside(files: dict[str, str], wanted: list[str], tmp_path: Path) -> None:
     script = next(name for name in files if name.endswith("train.py"))
     assert link_files(tmp_path, files, script) == wanted
+
+
+def test_an_editable_install_of_the_project_is_the_users_own(tmp_path: Path) -> None:
+    package = tmp_path / "clone" / "pkg"
+    package.mkdir(parents=True)
+    for name in ("__init__.py", "data.py", "train.py"):
+        (package / name).write_text("")
+    target = LIB.environment(tmp_path / "target")
+    installed = replace(target, paths=(*target.paths, str(package.parent)))
+    found = Beside(Locator(installed), package).find("pkg.data")
+    assert found and found.own and found.path == package / "data.py"
+    (package.parent / "lib-1.0.dist-info").mkdir()  # the script itself lies in a site-packages
+    found = Beside(Locator(installed), package).find("pkg.data")
+    assert found and not found.own
 
 
 def test_a_module_that_comes_beside_is_seen(tmp_path: Path) -> None:
