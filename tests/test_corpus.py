@@ -2,6 +2,10 @@
 
 Taken once, before anything was mended by it: of the third that was held back the first answer was right for 50 of 51,
 and no answer was wrong (2026-11-25; the one that was missed passes an ImportError's text on without its name).
+
+Taken again on 72 threads that were sampled by library and by stage, whatever the rules know, and labelled before any
+rule was tried (2026-11-26, fixtures/tracebacks/unseen.toml): 18 are nobody's business here, and none of them was
+answered; of the 54 that are, 24 were answered rightly, 30 with "not known", none wrongly. What was lacking came after.
 """
 
 from __future__ import annotations

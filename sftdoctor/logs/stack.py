@@ -45,7 +45,9 @@ _CLASS = re.compile(
     r"|DataCollator\w{0,60}|PreTrained\w{0,40}|\w{1,40}For(?:CausalLM|ConditionalGeneration|SequenceClassification"
     r"|TokenClassification|QuestionAnswering|MaskedLM)|\w{1,40}(?:Tokenizer|TokenizerFast)|GenerationConfig|DynamicCache"
     r"|HybridCache|StaticCache|EncoderDecoderCache|Linear4bit|Linear8bitLt|Params4bit|Int8Params|Dataset|DatasetDict"
-    r"|FastLanguageModel|FastModel|HfArgumentParser|TrlParser|Adam8bit|PagedAdam\w{0,20})"
+    r"|FastLanguageModel|FastModel|HfArgumentParser|TrlParser|Adam8bit|PagedAdam\w{0,20}"
+    r"|(?:Llama|Mi[sx]tral|Qwen\d|Gemma|Phi|Falcon|Olmo|Granite|Cohere|GPTNeoX|Bloom|Deepseek|GptOss|Glm)\w{0,20}"
+    r"(?:Attention|FlashAttention2|DecoderLayer|RotaryEmbedding|RMSNorm|MLP|Experts|Model))"
 )
 _FUNCTIONS = frozenset(
     (
