@@ -209,7 +209,7 @@ class Symptoms:
         asked = asked_by(raised)
         words = str(raised)
         flat = " ".join(words.split())
-        ids = self.in_text(words) or self.in_text(flat)
+        ids = self.in_text(words) or self.in_text(flat) or self.in_text(_raising_line(raised))
         ids = [id_ for id_ in ids if asked is None or fits(asked, self.by_id[id_].fails, named=True)]
         if not ids and raised.frames:
             ids = self.by_frames(raised)
@@ -222,6 +222,12 @@ class Symptoms:
     def shares_symptom(self, id_: str, hits: Hits) -> bool:
         """Whether a rule is known by the same words as one of those that were found."""
         return any(self.by_id[id_].symptom == self.by_id[other].symptom for other in hits)
+
+
+def _raising_line(raised: Raised) -> str:
+    """The source line that raised an exception, where it holds the words that the log may have cut off."""
+    code = raised.frames[-1].code if raised.frames else ""
+    return code if code.startswith("raise ") else ""
 
 
 def is_page(rule: Rule) -> bool:

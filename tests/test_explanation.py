@@ -93,6 +93,23 @@ def test_where_frames_are_missing_it_is_said_what_they_would_settle() -> None:
     assert explain(TOLD.splitlines(), (framed("/peft/"),)).notes == ()
 
 
+def test_a_message_that_is_cut_off_is_read_where_it_was_raised() -> None:
+    log = """Traceback (most recent call last):
+  File "/e/lib/site-packages/transformers/trainer.py", line 944, in get_eval_dataloader
+    raise ValueError("evaluation requires an eval_dataset.")
+ValueError: evaluation req
+"""
+    known = (rule("evaluation requires an eval_dataset"),)
+    assert [finding.id for finding in explain(log.splitlines(), known).findings] == ["CFG001"]
+    assert explain(log.replace("raise ", "log(").splitlines(), known).findings == ()
+
+
+def test_a_notice_that_a_program_goes_on_after_is_no_error(rules: tuple[Rule, ...]) -> None:
+    notice = ["A matching Triton is not available", "Error caught was: No module named 'triton'"]
+    assert explain(notice, rules).exception is None
+    assert explain([*TRACEBACK.splitlines(), *notice], rules).findings[0].id == "API021"
+
+
 def test_the_frames_that_matter_are_kept() -> None:
     found = explain(TRACEBACK.splitlines(), ())
     assert found.findings == ()

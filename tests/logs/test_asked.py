@@ -33,6 +33,8 @@ USER = Frame("/app/train.py", 3, "<module>", "args = TrainingArguments(")
         ("module 'torch' has no attribute 'x'", (USER,), ("missing-attribute", "x", "torch", True)),
         ("module transformers.models has no attribute x", (), ("missing-attribute", "x", "transformers.models", True)),
         ("'LlamaAttention' object has no attribute 'x'", (), ("missing-attribute", "x", "LlamaAttention", True)),
+        ("'MyGRPOTrainer' object has no attribute 'x'", (), ("missing-attribute", "x", "MyGRPOTrainer", True)),
+        ("'MyTrainer' object has no attribute 'x'", (), ("missing-attribute", "x", "MyTrainer", False)),
         ("'MyAttention' object has no attribute 'x'", (), ("missing-attribute", "x", "MyAttention", False)),
         ("'NoneType' object has no attribute 'x'", (TRL,), ("missing-attribute", "x", "NoneType", False)),
         ("name 'nn' is not defined", (TRL,), ("unbound-name", "nn", "nn", True)),
