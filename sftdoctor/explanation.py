@@ -19,6 +19,8 @@ from sftdoctor.symptoms import anchors
 
 LOGS_ALONE = "log"
 """Probe of a rule that nothing but a log shows."""
+INNERMOST = 6
+"""Frames of an exception that a rule may ask for: further out everything is below the Trainer."""
 Hits = dict[str, str]
 """Ids of rules, each with the words that showed it."""
 
@@ -64,7 +66,6 @@ def _explanation(told: Sequence[Raised], seen: Hits, known: Symptoms, lines: int
     asked = asked_by(root) if root is not None and root.kind else None
     findings = tuple(_told(known.by_id[id_], text, asked) for id_, text in hits.items())
     named = root if root is not None and root.kind else None
-    vague = known.vaguely(named) if named is not None and not hits else []
     return Explanation(
         findings=findings,
         pages=tuple(known.by_id[id_] for id_ in hits),
@@ -75,13 +76,20 @@ def _explanation(told: Sequence[Raised], seen: Hits, known: Symptoms, lines: int
         chain=chain,
         others=_others(told, chain),
         also=tuple(finding_of(known.by_id[id_], text) for id_, text in also.items()),
-        notes=(_note(vague),) if vague else (),
+        notes=_notes(known, named) if named is not None and not hits else (),
     )
 
 
-def _note(vague: Sequence[str]) -> str:
-    number = "one of them" if len(vague) == 1 else "some of them"
-    return f"Many errors have these words, {', '.join(vague)} {number}: `sftdoctor check YOUR_SCRIPT.py` judges that."
+def _notes(known: Symptoms, raised: Raised) -> tuple[str, ...]:
+    """Which rules have the words of an exception that none answers for, and what would settle it."""
+    vague = known.vaguely(raised)
+    framed = known.by_frames(raised) if not raised.frames else []
+    said = ((vague, "`sftdoctor check YOUR_SCRIPT.py` judges that"), (framed, "its frames tell, give them too"))
+    return tuple(
+        f"Many errors have these words, {', '.join(ids)} {'one' if len(ids) == 1 else 'some'} of them: {how}."
+        for ids, how in said
+        if ids
+    )
 
 
 def _told(rule: Rule, symptom: str, asked: Asked | None) -> Finding:
@@ -117,6 +125,8 @@ class _Pattern:
         symptom = rule.symptom.strip()
         self.id = rule.id
         self.logs_alone = rule.fails.get("probe") == LOGS_ALONE
+        frame = rule.fails.get("frame") if self.logs_alone else None
+        self.in_frame = re.compile(frame).search if isinstance(frame, str) else None
         self.search = re.compile(symptom).search
         self.anchors = anchors(symptom)
 
@@ -146,7 +156,9 @@ class Symptoms:
         self._pages = {_kind(rule): rule.id for rule in rules if is_page(rule)}
         self._links = [rule for rule in rules if rule.fails.get("probe") == "link" and not is_page(rule)]
         # the page of a kind of link speaks of any program's error: what was asked of whom decides, not its words
-        patterns = [_Pattern(rule) for rule in rules if rule.symptom and not is_page(rule)]
+        every = [_Pattern(rule) for rule in rules if rule.symptom and not is_page(rule)]
+        self._framed = [pattern for pattern in every if pattern.in_frame]
+        patterns = [pattern for pattern in every if not pattern.in_frame]
         self._vague = [pattern for pattern in patterns if any(map(pattern.search, COMMON))]
         self._patterns = [pattern for pattern in patterns if pattern not in self._vague]
         self._by_word: dict[str, list[_Pattern]] = {}
@@ -180,13 +192,27 @@ class Symptoms:
         words = str(raised)
         return [pattern.id for pattern in self._vague if pattern.could_match(words) and pattern.search(words)]
 
+    def by_frames(self, raised: Raised) -> list[str]:
+        """Rules whose words an exception has, and whose frame too; one without frames has any."""
+        words = str(raised)
+        frames = [f"{frame.path} in {frame.function}".replace("\\", "/") for frame in raised.frames[-INNERMOST:]]
+        return [
+            pattern.id
+            for pattern in self._framed
+            if pattern.could_match(words)
+            and pattern.search(words)
+            and (not frames or any(pattern.in_frame and pattern.in_frame(frame) for frame in frames))
+        ]
+
     def of(self, raised: Raised) -> Hits:
-        """What may have caused an exception: the rules for its words, then those for the link that it tells of."""
+        """What may have caused an exception: the rules for its words, for its frames, for the link that it tells of."""
         asked = asked_by(raised)
         words = str(raised)
         flat = " ".join(words.split())
-        ids = self.in_text(words) or self.in_text(flat)
+        ids = self.in_text(words) or self.in_text(flat) or self.in_text(_raising_line(raised))
         ids = [id_ for id_ in ids if asked is None or fits(asked, self.by_id[id_].fails, named=True)]
+        if not ids and raised.frames:
+            ids = self.by_frames(raised)
         if asked is not None and not ids:
             ids = [rule.id for rule in self._links if fits(asked, rule.fails)]
         if asked is not None and not ids and asked.of_stack and asked.kind in self._pages:
@@ -196,6 +222,12 @@ class Symptoms:
     def shares_symptom(self, id_: str, hits: Hits) -> bool:
         """Whether a rule is known by the same words as one of those that were found."""
         return any(self.by_id[id_].symptom == self.by_id[other].symptom for other in hits)
+
+
+def _raising_line(raised: Raised) -> str:
+    """The source line that raised an exception, where it holds the words that the log may have cut off."""
+    code = raised.frames[-1].code if raised.frames else ""
+    return code if code.startswith("raise ") else ""
 
 
 def is_page(rule: Rule) -> bool:

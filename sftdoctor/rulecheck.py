@@ -56,12 +56,14 @@ def check_rule(source: Source, stem: str) -> Mapping[str, Any]:
     _check_choice(source, data, "severity", [severity.value for severity in Severity])
     _check_choice(source, data, "confidence", [confidence.value for confidence in Confidence])
     _check_explain(source, data["explain"])
-    _check_symptom(source, data.get("symptom"))
+    _check_pattern(source, data.get("symptom"), "symptom")
     _check_applies(source, table(source, data, "applies"))
     probe = table(source, data, "fails")
     _check_probe(source, probe, "fails")
     if probe["probe"] == OUTSIDE and not data.get("symptom"):
         raise source.error("a rule that logs alone show needs a symptom", "symptom")
+    if probe["probe"] == OUTSIDE:
+        _check_pattern(source, probe.get("frame"), "frame", "fails")
     fixes = _tables(source, data, "fix")
     for index, fix in enumerate(fixes):
         _check_fix(source, fix, index)
@@ -128,15 +130,15 @@ def _check_explain(source: Source, explain: str) -> None:
             raise source.error(f"nothing is said under {heading!r}", "explain")
 
 
-def _check_symptom(source: Source, symptom: Any) -> None:
-    if symptom is None:
+def _check_pattern(source: Source, pattern: Any, key: str, table: str = "") -> None:
+    if pattern is None:
         return
-    if not isinstance(symptom, str):
-        raise source.error("must be a text", "symptom")
+    if not isinstance(pattern, str):
+        raise source.error("must be a text", key, table)
     try:
-        compile_symptom(symptom)
+        compile_symptom(pattern)
     except ValueError as error:
-        raise source.error(str(error), "symptom") from error
+        raise source.error(str(error), key, table) from error
 
 
 def _check_applies(source: Source, applies: Mapping[str, Any]) -> None:

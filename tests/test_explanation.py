@@ -58,6 +58,58 @@ def test_an_error_of_many_causes_names_them_all(rules: tuple[Rule, ...]) -> None
     assert {"MDL004", "MDL006", "MDL007", "MDL008", "MDL010", "MDL011"} <= {finding.id for finding in found.findings}
 
 
+def framed(frame: str) -> Rule:
+    return replace(rule("KeyError: 'x'"), fails={"probe": "log", "frame": frame})
+
+
+TOLD = """Traceback (most recent call last):
+  File "/app/train.py", line 12, in <module>
+    trainer = SFTTrainer(model=model)
+  File "C:\\e\\Lib\\site-packages\\trl\\trainer\\sft_trainer.py", line 335, in tokenize
+    row[name]
+KeyError: 'x'
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "frame", "found"),
+    [
+        (TOLD, r"/trl/trainer/sft_trainer\.py in tokenize$", True),
+        (TOLD, r"/peft/", False),
+        (TOLD.replace("SFTTrainer", "x\n" + '  File "/a.py", line 1, in f\n    f()\n' * 9), r"/app/train\.py", False),
+        ("KeyError: 'x'\n", r"/trl/", False),
+        ("a line of a log, KeyError: 'x'\n", r"/trl/", False),
+    ],
+)
+def test_words_of_any_program_count_where_the_frames_say_whose_they_are(log: str, frame: str, found: bool) -> None:
+    assert bool(explain(log.splitlines(), (framed(frame),)).findings) is found
+
+
+def test_where_frames_are_missing_it_is_said_what_they_would_settle() -> None:
+    told = explain(["KeyError: 'x'"], (framed("/trl/"),))
+    assert told.findings == ()
+    assert "CFG001" in told.notes[0]
+    assert "its frames tell" in told.notes[0]
+    assert explain(TOLD.splitlines(), (framed("/peft/"),)).notes == ()
+
+
+def test_a_message_that_is_cut_off_is_read_where_it_was_raised() -> None:
+    log = """Traceback (most recent call last):
+  File "/e/lib/site-packages/transformers/trainer.py", line 944, in get_eval_dataloader
+    raise ValueError("evaluation requires an eval_dataset.")
+ValueError: evaluation req
+"""
+    known = (rule("evaluation requires an eval_dataset"),)
+    assert [finding.id for finding in explain(log.splitlines(), known).findings] == ["CFG001"]
+    assert explain(log.replace("raise ", "log(").splitlines(), known).findings == ()
+
+
+def test_a_notice_that_a_program_goes_on_after_is_no_error(rules: tuple[Rule, ...]) -> None:
+    notice = ["A matching Triton is not available", "Error caught was: No module named 'triton'"]
+    assert explain(notice, rules).exception is None
+    assert explain([*TRACEBACK.splitlines(), *notice], rules).findings[0].id == "API021"
+
+
 def test_the_frames_that_matter_are_kept() -> None:
     found = explain(TRACEBACK.splitlines(), ())
     assert found.findings == ()

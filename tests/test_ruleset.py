@@ -45,6 +45,12 @@ OWN_FACTS = {"peft"}
         ('in = "*"', 'In = "*"', 25, "version has no argument 'In'"),
         ('in = "*"', "", 22, "version needs in"),
         ('in = "*"', 'in = "old"', 25, "fails.in: version: must be a PEP 440"),
+        (
+            'probe = "version"\ndistribution = "peft"\nin = "*"',
+            'probe = "log"\nframe = "(a+)+"',
+            24,
+            "frame: repeats a group",
+        ),
         ('kind = "package"', 'kind = "magic"', 28, "'magic' is none of package"),
         ('require = "peft>=0.8.0"', 'require = "peft>>1"', 29, "is no requirement"),
         ('require = "peft>=0.8.0"\n', "", 27, "must be a requirement"),

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 _PYTHON = re.compile(r'File "([^"]{1,500})", line (\d{1,9})(?:, in (.{1,200}))?')
-_CUT = re.compile(r'\s{0,8}([^"\s][^"]{0,500}\.py)", line (\d{1,9}), in (.{1,200})')
+_CUT = re.compile(r'\s{0,8}"?([^"\s][^"]{0,500}\.py)", line (\d{1,9}), in (.{1,200})')
 _IPYTHON = re.compile(r"File (\S.{0,400}?\.(?:py|pyx|pyi)):(\d{1,9})(?:, in (.{1,200}))?\s*$")
 _CELL = re.compile(r"(Cell In ?\[\d{1,6}\]),? line:? ?(\d{1,9})")
 _OLD = re.compile(

@@ -33,6 +33,8 @@ _BARE = (
     ("has no attribute '", "AttributeError"),
 )
 """Messages that people, and programs, pass on without the exception's name."""
+_NOTICES = ("Error caught was: ",)
+"""How a program says an error that it goes on after (xformers, of a triton that is not there)."""
 _HEAD = re.compile(r"([A-Za-z_][\w.]{0,120})\s{3,80}Traceback \(most recent call last")
 _TRACEBACK = "Traceback (most recent call last"
 _CAUSE = "The above exception was the direct cause of"
@@ -180,6 +182,8 @@ class LogParser:
 
     def _exception(self, state: _Open, line: Line, number: int) -> bool:
         text = line.text.strip()
+        if text.startswith(_NOTICES):
+            return False
         if not line.text[:1].isspace() or not state.frames:
             found = _EXCEPTION.match(text)
             if found:

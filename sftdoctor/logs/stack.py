@@ -39,13 +39,15 @@ OVERRIDDEN = frozenset(
 
 _CLASS = re.compile(
     r"(?:\w{0,60}TrainingArguments|(?:SFT|DPO|ORPO|KTO|GRPO|PPO|CPO|RLOO|Reward|IterativeSFT|Online\w{0,10}|BCO|XPO|GKD)(?:v2)?"
-    r"(?:Config|Trainer)|Trainer|Seq2SeqTrainer|(?:Lora|AdaLora|IA3|PromptTuning|PrefixTuning|LoHa|LoKr|VeRA|Peft)Config"
+    r"(?:Config|Trainer)|\w{1,20}(?:SFT|DPO|ORPO|KTO|GRPO)Trainer|(?:SFT|DPO|ORPO|KTO|GRPO)\w{1,20}Trainer|Trainer|Seq2SeqTrainer|(?:Lora|AdaLora|IA3|PromptTuning|PrefixTuning|LoHa|LoKr|VeRA|Peft)Config"
     r"|Peft\w{0,60}|BitsAndBytesConfig|GPTQConfig|Accelerator|\w{0,20}DistributedDataParallelPlugin"
     r"|(?:FullyShardedDataParallel|DeepSpeed|GradientAccumulation)Plugin|Auto(?:Model|Tokenizer|Config|Processor)\w{0,60}"
     r"|DataCollator\w{0,60}|PreTrained\w{0,40}|\w{1,40}For(?:CausalLM|ConditionalGeneration|SequenceClassification"
     r"|TokenClassification|QuestionAnswering|MaskedLM)|\w{1,40}(?:Tokenizer|TokenizerFast)|GenerationConfig|DynamicCache"
     r"|HybridCache|StaticCache|EncoderDecoderCache|Linear4bit|Linear8bitLt|Params4bit|Int8Params|Dataset|DatasetDict"
-    r"|FastLanguageModel|FastModel|HfArgumentParser|TrlParser|Adam8bit|PagedAdam\w{0,20})"
+    r"|FastLanguageModel|FastModel|HfArgumentParser|TrlParser|Adam8bit|PagedAdam\w{0,20}"
+    r"|(?:Llama|Mi[sx]tral|Qwen\d|Gemma|Phi|Falcon|Olmo|Granite|Cohere|GPTNeoX|Bloom|Deepseek|GptOss|Glm)\w{0,20}"
+    r"(?:Attention|FlashAttention2|DecoderLayer|RotaryEmbedding|RMSNorm|MLP|Experts|Model))"
 )
 _FUNCTIONS = frozenset(
     (

@@ -8,9 +8,15 @@ from typing import Any
 from sftdoctor.predicates.core import HOLDS, Argument, Context, Judgement, predicate
 
 
-@predicate("log", {})
+@predicate(
+    "log",
+    {"frame": Argument("text", "pattern that one of the innermost frames, as path in function, must match")},
+)
 def log(context: Context, arguments: Mapping[str, Any]) -> Judgement:
-    """Only a log shows it, by the rule's symptom: explain finds it, and judging an environment never does."""
+    """Only a log shows it, by the rule's symptom: explain finds it, and judging an environment never does.
+
+    Where the words of the symptom may be any program's, frame says whose they are.
+    """
     return HOLDS
 
 
