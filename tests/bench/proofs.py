@@ -45,11 +45,17 @@ def build(folder: Path, row: Row, torch: str) -> Path:
     subprocess.run(["uv", "venv", "--quiet", "--clear", "--python", PYTHON, str(venv)], check=True)
     subprocess.run([*install, "torch"], check=True)
     # rich: what trl's own scripts import, and older trl did not require; the rest as it was at the stack's date
-    subprocess.run([*install, "--exclude-newer", f"{row['stack_date']}-28", *pins, "rich"], check=True)
+    subprocess.run([*install, "--exclude-newer", _month_after(row["stack_date"]), *pins, "rich"], check=True)
     for name in (requirement, *THIRD.get(distribution, ())) if own else ():
         subprocess.run([*install, *([] if name in WITH_THEIR_OWN else ["--no-deps"]), name], check=True)
     (venv / "whole").touch()
     return venv
+
+
+def _month_after(month: str) -> str:
+    """ "2023-12" → "2024-01-01"."""
+    year, number = map(int, month.split("-"))
+    return f"{year + number // 12}-{number % 12 + 1:02}-01"
 
 
 def script_of(folder: Path, row: Row) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,18 @@ import os
 if os.environ["RANK"] == "1":
     raise ValueError("of rank 1 alone")
 """
+
+
+def test_a_notebook_trains(newest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = SCRIPT.split("# here")
+    sources = ["!pip install -q trl peft", f"%%time\n{first}", second + "\ntrainer.model"]
+    cells = [{"cell_type": "code", "source": source} for source in sources]
+    Path("train.ipynb").write_text(json.dumps({"nbformat": 4, "cells": cells}))
+    proof = prove_script(read_interpreter(str(newest)), Path("train.ipynb"), timeout=300)
+    assert proof.verdict == "passed", (proof.failure, proof.reason)
+    assert proof.quantization == "nf4"
+    assert proof.replaced[0].startswith("magics and shell lines by nothing: !pip install -q trl peft")
 
 
 def test_two_processes_train_together(newest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
