@@ -69,6 +69,13 @@ def test_modules_beside_the_script_are_searched_where_it_imports_them(part: Any,
 def test_rows_fit_their_columns(part: Any) -> None:
     rows = part("columns").made_rows(("messages", "text", "label", "score_chosen"), 4)
     assert [message["role"] for message in rows["messages"][0]] == ["user", "assistant"]
+    assert {key for message in rows["messages"][0] for key in message} == {"role", "content"}
+    assert set(part("columns").made_rows(("conversations",), 1)["conversations"][0][0]) == {
+        "role",
+        "content",
+        "from",
+        "value",
+    }
     assert [type(rows[name][1]) for name in ("text", "label", "score_chosen")] == [str, int, int]
     assert {len(values) for values in rows.values()} == {4}
 
