@@ -17,7 +17,7 @@ from sftdoctor.model import Environment, Failure, Proof
 from sftdoctor.proof.cells import Cells, read_cells
 from sftdoctor.proof.certificate import certify, subject_of
 from sftdoctor.proof.copying import Copy, copy_folder
-from sftdoctor.proof.process import End, WorkerProcess
+from sftdoctor.proof.process import End, WorkerProcess, launched_by
 from sftdoctor.proof.runner import Match, require_runnable
 from sftdoctor.proof.story import Event, RunStory, obituary
 
@@ -106,6 +106,7 @@ def prove_script(
             break
         made[kind].append(missing)
     proof = _proof(story, copy, script, time.monotonic() - begun, match)
+    proof = replace(proof, notes=launched_by(ranks, config))
     if cells is not None:
         failure = proof.failure and cells.placed(proof.failure, script)
         proof = replace(proof, failure=failure, replaced=(*cells.replaced, *proof.replaced))

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from sftdoctor import jobs
 from sftdoctor.model import Proof
 from sftdoctor.proof.script import prove_script
+from sftdoctor.settings import Settings
 from sftdoctor.target import read_interpreter
 
 pytestmark = pytest.mark.lab
@@ -219,3 +221,14 @@ def test_the_traps_of_several_processes(
     assert proof.verdict == "failed"
     assert proof.failure is not None
     assert said in proof.failure.message
+
+
+UNUSED = SCRIPT.replace("# here", "trainer.model.extra = torch.nn.Linear(4, 4)")
+
+
+def test_a_parameter_that_takes_no_part_is_named(newest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").write_text(UNUSED)
+    proof = jobs.prove(Settings(python=str(newest), script="train.py", nproc=2, timeout=300))
+    assert proof.failure is not None
+    assert [finding.id for finding in proof.failure.findings] == ["DST208"]

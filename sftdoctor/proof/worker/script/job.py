@@ -14,7 +14,7 @@ import traceback
 from ..errors import EnoughError, NotPossibleError
 from ..events import begin, chain
 from ..quantization import WANTS_GPU
-from ..ranks import expect
+from ..ranks import expect, world_size
 from ..stack import REPORTED
 from . import arguments, data, leaving, loops, models, outside, tokenizers, training
 from .hooks import Hooks
@@ -86,6 +86,7 @@ def _report_stack(emit):
         device="cuda:0" if cuda else "cpu",
         device_name=torch.cuda.get_device_name(0) if cuda else None,
         devices=torch.cuda.device_count() if cuda else 0,
+        processes=world_size(),
         versions=versions,
     )
 
