@@ -27,6 +27,12 @@ THIRD = {"fschat": ("deepspeed", "requests"), "fms-hf-tuning": ("fms-acceleratio
 """Distribution of a script → what it imports beside the libraries; the table's runs had a stand-in for each."""
 WITH_THEIR_OWN = ("deepspeed", "requests")
 """Those whose requirements are small and are none of the libraries."""
+SAID = [{"from": "human", "value": "what does it do"}, {"from": "gpt", "value": "it looks on"}]
+DATA: dict[str, Row] = {
+    "data.json": {"conversations": SAID},
+    "train.json": {"input": "what does it do", "output": "what does it do\n### Label: it looks on"},
+}
+"""File that command lines of the table name → a row of it."""
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -88,6 +94,8 @@ def main() -> None:
     rows = [row for row in rows if not given.stack or row["stack"] in given.stack]
     rows = [row for row in rows if not given.only or row["id"] in given.only]
     given.stacks.mkdir(parents=True, exist_ok=True)
+    for name, row in DATA.items():
+        (given.stacks / name).write_text(json.dumps([{**row, "id": str(number)} for number in range(32)]))
     counts: Counter[str] = Counter()
     for row in rows:
         venv = build(given.stacks, row, given.torch)
