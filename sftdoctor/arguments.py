@@ -311,7 +311,7 @@ def _script(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nproc", metavar="N", type=int, help=text)
     text = "started by `accelerate launch` with this config of yours instead (DDP, FSDP, DeepSpeed)"
     parser.add_argument("--accelerate-config", metavar="FILE", help=text)
-    text = "run this script of yours instead, for a step or two on a tiny model and a few rows; its arguments after --"
+    text = "run your own script or notebook for a step or two, on a tiny model and a few rows; its arguments after --"
     parser.add_argument("--script", metavar="FILE", help=text)
 
 

@@ -278,6 +278,10 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
         raise UsageError(
             f"--set sharding={chosen['sharding']}: one process has nobody to share a model with", "Add --nproc 2."
         )
+    if "sharding" in chosen and settings.accelerate_config:
+        raise UsageError(
+            "--set sharding and --accelerate-config do not go together", "The config says how the model is shared."
+        )
     runs = options.matrix(settings.quantization) if settings.matrix else options.specs(settings.quantization, chosen)
     config = Path(settings.accelerate_config) if settings.accelerate_config else None
     model = _asked_model(settings)

@@ -47,7 +47,7 @@ KNOWS: dict[str, set[str]] = {
     "fix_cases": {"rulefile", "testing"},
     "tiny_elf": {"target"},
     "repair": {"configs", "engine", "flow", "link", "operations", "target", "workload"},
-    "proof": {"target"},
+    "proof": {"flow", "target"},
     "fleet": {"proof", "target"},
     "live": {"engine", "predicates", "report", "ruleset", "showing"},
     # what shows one

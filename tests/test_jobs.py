@@ -117,6 +117,8 @@ def test_the_certificate_tells_the_step_before() -> None:
 def test_one_process_shares_a_model_with_nobody() -> None:
     with pytest.raises(UsageError, match="nobody to share a model with"):
         jobs.prove(Settings(set=("sharding=fsdp2",)))
+    with pytest.raises(UsageError, match="do not go together"):
+        jobs.prove(Settings(set=("sharding=fsdp2",), nproc=2, accelerate_config="fsdp.yaml"))
 
 
 @pytest.mark.parametrize("more", [{"set": ("use_dora=true",)}, {"matrix": True}, {"trust_remote_code": True}])

@@ -102,6 +102,7 @@ def certify(
         "versions": dict(stack.get("versions") or {}),
         "model": proof.model,
         "device": stack.get("device_name") or proof.device,
+        "processes": stack.get("processes", 1),
         "compute_dtype": stack.get("compute_dtype"),
         "verdict": proof.verdict,
         "runs": [

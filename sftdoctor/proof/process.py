@@ -93,6 +93,12 @@ def _launcher(ranks: int, config: Path | None) -> list[str]:
     return ["-m", "accelerate.commands.launch", "--config_file", str(config.absolute()), *here]
 
 
+def launched_by(ranks: int, config: Path | None) -> tuple[str, ...]:
+    """Who starts how many processes, for people; nothing for one alone."""
+    who = "torchrun" if config is None else f"accelerate launch with {config}"
+    return (f"{ranks} processes, started by {who}",) if ranks > 1 else ()
+
+
 class WorkerProcess:
     """One worker in the target interpreter.
 

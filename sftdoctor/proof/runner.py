@@ -14,7 +14,7 @@ from sftdoctor.errors import ProofError
 from sftdoctor.model import Environment, Failure, Finding, Proof, TargetKind
 from sftdoctor.proof.certificate import certify, subject_of
 from sftdoctor.proof.options import FOUR_BIT, RunSpec
-from sftdoctor.proof.process import WORKER, End, WorkerProcess
+from sftdoctor.proof.process import WORKER, End, WorkerProcess, launched_by
 from sftdoctor.proof.story import Event, RunStory, Story
 
 NEEDED = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
@@ -85,6 +85,7 @@ def prove(
         own = {"settings": request["settings"]}  # where no runs were named, each has the name of its quantization
         asked = [known.get(name, {"name": name, "quantization": name, **own}) for name in left]
     proof = _combine(story, time.monotonic() - begun, match)
+    proof = replace(proof, notes=(*launched_by(ranks, config), *proof.notes))
     return replace(proof, certificate=certify(proof, environment, story.stack, _subject(model)))
 
 

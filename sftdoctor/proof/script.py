@@ -14,12 +14,15 @@ from typing import Any
 
 from sftdoctor.errors import UsageError
 from sftdoctor.model import Environment, Failure, Proof
+from sftdoctor.proof.cells import Cells, read_cells
 from sftdoctor.proof.certificate import certify, subject_of
 from sftdoctor.proof.copying import Copy, copy_folder
-from sftdoctor.proof.process import End, WorkerProcess
+from sftdoctor.proof.process import End, WorkerProcess, launched_by
 from sftdoctor.proof.runner import Match, require_runnable
 from sftdoctor.proof.story import Event, RunStory, obituary
 
+AS_SCRIPT = ".ipynb.py"
+"""What the copy of a notebook's code is called."""
 TRIES = 4
 """Runs at most; one that lacked a column or split of a made-up data set is followed by one that has it."""
 _COLUMN = re.compile(r"^'?(?:Column )?'?\[?'?([A-Za-z_]\w*)'?\]?'?(?: not in the dataset.*)?$")
@@ -70,7 +73,7 @@ def prove_script(
 
     Args:
         environment: The target; it must be an interpreter.
-        script: The script, a .py file; it is executed.
+        script: The script, a .py file, or a notebook; it is executed.
         arguments: Its command line.
         device: cpu or cuda; None for the GPU where torch sees one.
         ranks: Processes that run it together; 1 without a launcher.
@@ -85,28 +88,35 @@ def prove_script(
 
     Raises:
         UsageError: The script is none.
+        WorkloadError: The notebook cannot be read.
         ProofError: There is nothing that could be run.
     """
     require_runnable(environment)
-    if script.suffix != ".py" or not script.is_file():
-        raise UsageError(f"{script} is no Python script that could be run", "Give a .py file with --script.")
+    if script.suffix not in (".py", ".ipynb") or not script.is_file():
+        raise UsageError(f"{script} is no Python script that could be run", "Give a .py or .ipynb file with --script.")
+    cells = read_cells(script) if script.suffix == ".ipynb" else None
     begun = time.monotonic()
     made: dict[str, list[str]] = {"columns": [], "splits": []}
     for _ in range(TRIES):
         request = {"arguments": list(arguments), "device": device, **made}
         start = functools.partial(WorkerProcess, ranks=ranks, config=config)
-        story, copy = _run(environment, script, request, start, begun + timeout, memory_limit, on_event)
+        story, copy = _run(environment, script, cells, request, start, begun + timeout, memory_limit, on_event)
         kind, missing = _missing(story)
         if missing is None or missing in made[kind]:
             break
         made[kind].append(missing)
     proof = _proof(story, copy, script, time.monotonic() - begun, match)
+    proof = replace(proof, notes=launched_by(ranks, config))
+    if cells is not None:
+        failure = proof.failure and cells.placed(proof.failure, script)
+        proof = replace(proof, failure=failure, replaced=(*cells.replaced, *proof.replaced))
     return replace(proof, certificate=certify(proof, environment, story.stack, subject_of(script=script)))
 
 
 def _run(
     environment: Environment,
     script: Path,
+    cells: Cells | None,
     asked: Mapping[str, Any],
     start: Callable[[str, Mapping[str, Any], Path], WorkerProcess],
     deadline: float,
@@ -120,6 +130,9 @@ def _run(
         root = folder / "copy"
         root.mkdir()
         copy = copy_folder(script, root)
+        if cells is not None:
+            (root / copy.script).with_suffix(AS_SCRIPT).write_text(cells.text, encoding="utf-8")
+            copy = replace(copy, script=str(Path(copy.script).with_suffix(AS_SCRIPT)))
         where = {"root": str(root), "script": copy.script, "working": copy.working, "cache": _hub_cache()}
         request = {"job": "script", **where, **asked}
         begun = time.monotonic()
@@ -196,7 +209,7 @@ def _at_home(failure: Failure, copied: Path, root: Path) -> Failure:
     """A failure that names the user's own files instead of the copies."""
 
     def told(text: str) -> str:
-        return text.replace(str(copied), str(root))
+        return text.replace(str(copied), str(root)).replace(f'{AS_SCRIPT}"', '.ipynb"')
 
     return replace(failure, message=told(failure.message), traceback=told(failure.traceback))
 

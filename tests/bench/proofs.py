@@ -27,6 +27,12 @@ THIRD = {"fschat": ("deepspeed", "requests"), "fms-hf-tuning": ("fms-acceleratio
 """Distribution of a script → what it imports beside the libraries; the table's runs had a stand-in for each."""
 WITH_THEIR_OWN = ("deepspeed", "requests")
 """Those whose requirements are small and are none of the libraries."""
+SAID = [{"from": "human", "value": "what does it do"}, {"from": "gpt", "value": "it looks on"}]
+DATA: dict[str, Row] = {
+    "data.json": {"conversations": SAID},
+    "train.json": {"input": "what does it do", "output": "what does it do\n### Label: it looks on"},
+}
+"""File that command lines of the table name → a row of it."""
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -45,11 +51,17 @@ def build(folder: Path, row: Row, torch: str) -> Path:
     subprocess.run(["uv", "venv", "--quiet", "--clear", "--python", PYTHON, str(venv)], check=True)
     subprocess.run([*install, "torch"], check=True)
     # rich: what trl's own scripts import, and older trl did not require; the rest as it was at the stack's date
-    subprocess.run([*install, "--exclude-newer", f"{row['stack_date']}-28", *pins, "rich"], check=True)
+    subprocess.run([*install, "--exclude-newer", _month_after(row["stack_date"]), *pins, "rich"], check=True)
     for name in (requirement, *THIRD.get(distribution, ())) if own else ():
         subprocess.run([*install, *([] if name in WITH_THEIR_OWN else ["--no-deps"]), name], check=True)
     (venv / "whole").touch()
     return venv
+
+
+def _month_after(month: str) -> str:
+    """ "2023-12" → "2024-01-01"."""
+    year, number = map(int, month.split("-"))
+    return f"{year + number // 12}-{number % 12 + 1:02}-01"
 
 
 def script_of(folder: Path, row: Row) -> Path:
@@ -82,6 +94,8 @@ def main() -> None:
     rows = [row for row in rows if not given.stack or row["stack"] in given.stack]
     rows = [row for row in rows if not given.only or row["id"] in given.only]
     given.stacks.mkdir(parents=True, exist_ok=True)
+    for name, row in DATA.items():
+        (given.stacks / name).write_text(json.dumps([{**row, "id": str(number)} for number in range(32)]))
     counts: Counter[str] = Counter()
     for row in rows:
         venv = build(given.stacks, row, given.torch)

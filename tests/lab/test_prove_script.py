@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from sftdoctor import jobs
 from sftdoctor.model import Proof
 from sftdoctor.proof.script import prove_script
+from sftdoctor.settings import Settings
 from sftdoctor.target import read_interpreter
 
 pytestmark = pytest.mark.lab
@@ -185,6 +188,18 @@ if os.environ["RANK"] == "1":
 """
 
 
+def test_a_notebook_trains(newest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = SCRIPT.split("# here")
+    sources = ["!pip install -q trl peft", f"%%time\n{first}", second + "\ntrainer.model"]
+    cells = [{"cell_type": "code", "source": source} for source in sources]
+    Path("train.ipynb").write_text(json.dumps({"nbformat": 4, "cells": cells}))
+    proof = prove_script(read_interpreter(str(newest)), Path("train.ipynb"), timeout=300)
+    assert proof.verdict == "passed", (proof.failure, proof.reason)
+    assert proof.quantization == "nf4"
+    assert proof.replaced[0].startswith("magics and shell lines by nothing: !pip install -q trl peft")
+
+
 def test_two_processes_train_together(newest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     proof = run(newest, tmp_path, SCRIPT, monkeypatch, ranks=2)
     assert proof.verdict == "passed", (proof.failure, proof.reason)
@@ -206,3 +221,14 @@ def test_the_traps_of_several_processes(
     assert proof.verdict == "failed"
     assert proof.failure is not None
     assert said in proof.failure.message
+
+
+UNUSED = SCRIPT.replace("# here", "trainer.model.extra = torch.nn.Linear(4, 4)")
+
+
+def test_a_parameter_that_takes_no_part_is_named(newest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").write_text(UNUSED)
+    proof = jobs.prove(Settings(python=str(newest), script="train.py", nproc=2, timeout=300))
+    assert proof.failure is not None
+    assert [finding.id for finding in proof.failure.findings] == ["DST213"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sftdoctor.proof.process import WORKER, _launcher
+from sftdoctor.proof.process import WORKER, _launcher, launched_by
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,9 @@ def unlaunched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_who_launches() -> None:
     assert _launcher(1, None) == []
+    assert launched_by(1, None) == ()
+    assert launched_by(2, None) == ("2 processes, started by torchrun",)
+    assert launched_by(2, Path("a.yaml")) == ("2 processes, started by accelerate launch with a.yaml",)
     assert _launcher(2, None)[:2] == ["-m", "torch.distributed.run"]
     words = _launcher(2, Path("fsdp.yaml"))
     assert words[:4] == ["-m", "accelerate.commands.launch", "--config_file", str(Path("fsdp.yaml").absolute())]

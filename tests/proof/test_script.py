@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from sftdoctor.errors import UsageError
+from sftdoctor.errors import UsageError, WorkloadError
 from sftdoctor.model import Distribution, Environment, Proof, Target, TargetKind
 from sftdoctor.proof.runner import NEEDED
 from sftdoctor.proof.script import prove_script
@@ -120,8 +121,41 @@ def test_what_it_writes_beside_itself_stays_in_the_copy(environment: Environment
     assert [path.name for path in Path.cwd().iterdir()] == ["train.py"]
 
 
-@pytest.mark.parametrize("name", ["nowhere.py", "train.ipynb", "."])
+def notebook(*cells: str) -> None:
+    """Writes train.ipynb, with a cell of text before the first."""
+    told = [{"cell_type": "markdown", "source": "# hello"}]
+    code = [{"cell_type": "code", "source": cell.splitlines(keepends=True)} for cell in cells]
+    Path("train.ipynb").write_text(json.dumps({"nbformat": 4, "cells": told + code}))
+
+
+def test_a_notebook_runs_cell_after_cell_without_magics(environment: Environment, home: Path) -> None:
+    Path("rows.py").write_text("ROWS = 3\n")
+    notebook(
+        "!pip install -U transformers\n%matplotlib inline\nimport rows",
+        "%%bash\nrm -r /",
+        "%%time\nif rows.ROWS:\n    !nvidia-smi\nlisted = !ls\ndisplay(rows)",
+        "x = 1\n\nraise ValueError(rows.ROWS, listed)",
+    )
+    proof = prove_script(environment, Path("train.ipynb"), timeout=60)
+    failure = proof.failure
+    assert failure is not None
+    assert (failure.exception, failure.message) == ("ValueError", "(3, None) (cell 5, line 3)")
+    assert f'File "{Path.cwd()}/train.ipynb", line ' in failure.traceback
+    assert proof.replaced[0] == (
+        "magics and shell lines by nothing: !pip install -U transformers, %matplotlib inline, %%time and 1 more"
+    )
+    assert sorted(path.name for path in Path.cwd().iterdir()) == ["rows.py", "train.ipynb"]
+
+
+@pytest.mark.parametrize("text", ["{", json.dumps({"cells": [{"cell_type": "code", "source": "def ("}]})])
+def test_what_is_no_notebook(text: str, environment: Environment, home: Path) -> None:
+    Path("train.ipynb").write_text(text)
+    with pytest.raises(WorkloadError):
+        prove_script(environment, Path("train.ipynb"))
+
+
+@pytest.mark.parametrize("name", ["nowhere.py", "train.txt", "."])
 def test_what_is_no_script(name: str, environment: Environment, home: Path) -> None:
-    Path("train.ipynb").write_text("{}")
+    Path("train.txt").write_text("{}")
     with pytest.raises(UsageError, match="no Python script"):
         prove_script(environment, Path(name))

@@ -69,6 +69,13 @@ def test_modules_beside_the_script_are_searched_where_it_imports_them(part: Any,
 def test_rows_fit_their_columns(part: Any) -> None:
     rows = part("columns").made_rows(("messages", "text", "label", "score_chosen"), 4)
     assert [message["role"] for message in rows["messages"][0]] == ["user", "assistant"]
+    assert {key for message in rows["messages"][0] for key in message} == {"role", "content"}
+    assert set(part("columns").made_rows(("conversations",), 1)["conversations"][0][0]) == {
+        "role",
+        "content",
+        "from",
+        "value",
+    }
     assert [type(rows[name][1]) for name in ("text", "label", "score_chosen")] == [str, int, int]
     assert {len(values) for values in rows.values()} == {4}
 
@@ -162,3 +169,54 @@ def test_stage_of(part: Any, monkeypatch: pytest.MonkeyPatch, frames: list[tuple
     found = [SimpleNamespace(name=name, filename=path) for name, path in frames]
     monkeypatch.setattr(job.traceback, "extract_tb", lambda _: found)
     assert job.stage_of(ValueError()) == stage
+
+
+class Loader:
+    """Ten batches."""
+
+    def __iter__(self) -> Any:
+        return iter(range(10))
+
+
+@pytest.fixture
+def loop(part: Any) -> Any:
+    """What looks on at a loop, with loaders of data that it knows."""
+
+    class DataLoader(Loader):
+        pass
+
+    world = World()
+    found = part("loops").Loop(world)
+    found._shorten(SimpleNamespace(DataLoader=DataLoader))
+    found.loader, found.told = DataLoader(), world.told
+    return found
+
+
+@pytest.mark.parametrize(
+    ("steps", "by_trainer", "batches"), [(0, False, 10), (1, False, 10), (2, False, 1), (9, False, 1), (9, True, 10)]
+)
+def test_passes_over_the_data_are_short_once_there_were_steps(
+    loop: Any, steps: int, by_trainer: bool, batches: int
+) -> None:
+    loop.steps, loop.by_trainer = steps, by_trainer
+    assert list(loop.loader) == list(range(batches))
+    assert bool(loop.told) == (batches == 1)
+
+
+def test_a_pass_ends_when_the_steps_were_made_in_it(loop: Any) -> None:
+    seen = []
+    for batch in loop.loader:
+        seen.append(batch)
+        loop.steps += batch % 2  # every other batch
+    assert seen == [0, 1, 2, 3]
+
+
+def test_a_loop_that_goes_on_is_ended(part: Any, loop: Any) -> None:
+    for _ in range(part("loops").MOST - 1):
+        loop._after_step()
+    assert loop.told == []
+    enough = sys.modules[part("loops").EnoughError.__module__].EnoughError
+    assert not issubclass(enough, Exception)
+    with pytest.raises(enough):
+        loop._after_step()
+    assert "after its first 64 steps" in loop.told[0]

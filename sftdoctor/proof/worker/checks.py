@@ -150,9 +150,9 @@ class Checks:
         del self.trainer, self.model, self.trainer_arguments
         gc.collect()
         with sharding.alone():
-            bare = self.logits(self.load_base())
+            bare = self.logits(self.load_base(alone=True))
             # on a fresh base: on a CPU bitsandbytes repacks the weights of one that has run
-            reloaded = self.stack.peft.PeftModel.from_pretrained(self.load_base(), self.saved)
+            reloaded = self.stack.peft.PeftModel.from_pretrained(self.load_base(alone=True), self.saved)
             again = self.logits(reloaded)
         back = self.lora_parameters(reloaded)
         equal = self.torch.equal

@@ -9,6 +9,10 @@ class CheckError(Exception):
     """The libraries raised nothing, but a check of ours did not hold."""
 
 
+class EnoughError(BaseException):
+    """Enough was seen of a script, which would go on; not what an `except Exception` of its own is for."""
+
+
 class UnknownModelError(Exception):
     """What was named as a model is none.
 

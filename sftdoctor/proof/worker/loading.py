@@ -60,8 +60,12 @@ class Loading:
             )
         self.check("quantized_layers_compute", worst <= QUANTIZATION_ERROR, f"off by {worst:.2g} at most")
 
-    def load_base(self):
-        """The base model, quantised, on the device."""
+    def load_base(self, alone=False):
+        """The base model, quantised, on the device; where it is to be shared out, Trainer takes it there.
+
+        Args:
+            alone: Whether this process keeps all of it in any case.
+        """
         options = {"dtype" if version(self.stack.transformers) >= (4, 56) else "torch_dtype": self.dtype}
         options.update(self.plan.load_options(self.stack), **self.subject.options())
         if self.quantization != "none":
@@ -69,7 +73,8 @@ class Loading:
             if not self.plan.sharding:  # from_pretrained then finds the device itself: ZeRO 3 refuses a device_map
                 options["device_map"] = {"": self.stack.index}
         model = self.subject.loader.from_pretrained(self.subject.folder, **options)
-        return model.to(self.stack.device) if self.quantization == "none" and not self.plan.sharding else model
+        keeps = alone or not self.plan.sharding
+        return model.to(self.stack.device) if self.quantization == "none" and keeps else model
 
     def quantization_config(self):
         return self.plan.quantization_config(self.stack)

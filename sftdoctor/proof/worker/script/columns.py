@@ -69,7 +69,9 @@ def _value(column, number):
     text = TEXT.format(number)
     if column in CONVERSATIONS:
         pairs = (("user", "human", f"what does number {number} do"), ("assistant", "gpt", text))
-        return [{"role": role, "content": said, "from": who, "value": said} for role, who, said in pairs]
+        both = [{"role": role, "content": said, "from": who, "value": said} for role, who, said in pairs]
+        # trl compares the keys of messages with those of the form that it knows; the other names have either form
+        return [{key: each[key] for key in ("role", "content")} for each in both] if column == "messages" else both
     if column in ("label", "labels"):
         return number % 2
     if column == "tags":

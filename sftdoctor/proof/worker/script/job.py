@@ -5,17 +5,18 @@ Its request: {"root": DIR, "script": "train.py", "working": ".", "arguments": [â
 (where it is started) are below it.
 """
 
+import builtins
 import os
 import runpy
 import sys
 import traceback
 
-from ..errors import NotPossibleError
+from ..errors import EnoughError, NotPossibleError
 from ..events import begin, chain
 from ..quantization import WANTS_GPU
-from ..ranks import expect
+from ..ranks import expect, world_size
 from ..stack import REPORTED
-from . import arguments, data, leaving, models, outside, tokenizers, training
+from . import arguments, data, leaving, loops, models, outside, tokenizers, training
 from .hooks import Hooks
 from .world import World
 
@@ -37,8 +38,8 @@ def main(request):
     world = World(request, emit)
     outside.close(world)
     hooks = Hooks()
-    watched = training.Watched(world)
-    for part in (models.Models(world), tokenizers.Tokenizers(world), data.Data(world), watched):
+    watched, loop = training.Watched(world), loops.Loop(world)
+    for part in (models.Models(world), tokenizers.Tokenizers(world), data.Data(world), watched, loop):
         part.install(hooks)
     arguments.install(hooks, world)
     leaving.install(hooks, world)
@@ -50,7 +51,8 @@ def main(request):
         error = refused
     _report_stack(emit)
     watched.report()
-    _judge(error, world, watched)
+    loop.report()
+    _judge(error, world, watched.steps or loop.steps, len(loop.losses))
     emit("finished")
     return 1 if emit.broken else 0
 
@@ -61,8 +63,12 @@ def run(request):
     os.chdir(os.path.join(request["root"], request["working"]))
     sys.argv[:] = [script, *request["arguments"]]
     sys.path.insert(0, os.path.dirname(script))
+    if script.endswith(".ipynb.py"):
+        builtins.display = lambda *things, **more: None  # what a kernel gives to every cell
     try:
         runpy.run_path(script, run_name="__main__")
+    except EnoughError:
+        return None
     except SystemExit as end:
         return None if end.code in ENDED_BY_ITSELF else end
     except BaseException as error:
@@ -80,18 +86,19 @@ def _report_stack(emit):
         device="cuda:0" if cuda else "cpu",
         device_name=torch.cuda.get_device_name(0) if cuda else None,
         devices=torch.cuda.device_count() if cuda else 0,
+        processes=world_size(),
         versions=versions,
     )
 
 
-def _judge(error, world, watched):
+def _judge(error, world, steps, losses):
     """Tells how the script ended."""
     emit = world.emit
     if error is None:
-        if watched.steps:
+        if steps:
             emit("passed")
         else:
-            emit("not_possible", stage="train", reason="the script ended and no training step of a Trainer was seen")
+            emit("not_possible", stage="train", reason=_without_step(losses))
         return
     reason = _reason(error, world)
     stage = stage_of(error)
@@ -103,6 +110,16 @@ def _judge(error, world, watched):
     else:
         _without_ours(error)
         emit.failure(stage, error)
+
+
+def _without_step(losses):
+    """Why a script that ended proves nothing."""
+    if losses:
+        return (
+            f"no optimizer took a step after {losses} losses: gradients are gathered over more batches than the few "
+            "rows of a proof make"
+        )
+    return "the script ended and no training step was seen"
 
 
 def _reason(error, world):
