@@ -2,6 +2,7 @@
 
 Taken once, before anything was mended by it: of the third that was held back the first answer was right for 50 of 51,
 and no answer was wrong (2026-11-25; the one that was missed passes an ImportError's text on without its name).
+X
 """
 
 from __future__ import annotations
