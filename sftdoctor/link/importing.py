@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import calls, lazy, static
@@ -62,12 +63,24 @@ def absolute(module: Module, node: ast.ImportFrom) -> str | None:
     """The absolute name of what a from-import imports from; None where it leads out of the package."""
     if not node.level:
         return node.module
-    parts = module.name.split(".")
+    parts = _dotted(module)
     drop = node.level - 1 if module.package else node.level
     if drop >= len(parts) + (1 if module.package else 0) or (drop and drop >= len(parts)):
         return None
     base = parts[: len(parts) - drop]
     return ".".join([*base, node.module] if node.module else base)
+
+
+def _dotted(module: Module) -> list[str]:
+    """The parts of a module's name; of a script those that it has where it is part of a package (`python -m`)."""
+    if not module.name.startswith("__") or module.path is None:
+        return module.name.split(".")
+    path = Path(module.path).absolute()
+    parts, folder = [path.stem], path.parent
+    while (folder / "__init__.py").exists() and folder != folder.parent:
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return parts
 
 
 def from_import(machine: Machine, frame: Frame, module: Value, name: str, node: ast.stmt) -> Value:

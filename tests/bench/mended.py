@@ -79,8 +79,11 @@ NO_EQUIVALENT = {
 }
 """Names that an older release has nothing for, and why (read in the wheels)."""
 DIALOGUE = [{"from": "human", "value": "What is one and one?"}, {"from": "gpt", "value": "It is two."}]
-DATA = [{"id": str(n), "conversations": DIALOGUE, "output": f"Sum {n} and {n}.\n### Label: {2 * n}"} for n in range(8)]
-"""Rows for the data files that the command lines name and nobody publishes: what the scripts of the table read."""
+DATA = {
+    "--data_path": [{"id": str(n), "conversations": DIALOGUE} for n in range(8)],
+    "--training_data_path": [{"output": f"Sum {n} and {n}.\n### Label: {2 * n}"} for n in range(8)],
+}
+"""Option → rows for its data file, which nobody publishes: what the scripts of the table read."""
 
 
 @dataclass
@@ -225,9 +228,9 @@ def _copied(folder: Path, row: Row, script: Path) -> tuple[Path, Path]:
     else:
         shutil.copytree(package_of(script), root / package_of(script).name)
         copy = root / script.relative_to(package_of(script).parent)
-    for word in row["argv"]:
-        if word.endswith(".json") and not word.startswith("--"):
-            (root / word).write_text(json.dumps(DATA))
+    for option, word in zip(row["argv"], row["argv"][1:], strict=False):
+        if option in DATA:
+            (root / word).write_text(json.dumps(DATA[option]))
     return root, copy
 
 

@@ -71,6 +71,15 @@ BESIDE = {
         {"pkg/__init__.py": "", "pkg/lib.py": "", "pkg/train.py": "from pkg import lib as own\nimport lib\nlib.f(y=1)"},
         ["API002 y pkg/train.py:3"],
     ),
+    "part of a package imports relatively": (
+        {"pkg/__init__.py": "", "pkg/sub/__init__.py": "", "pkg/sub/train.py": "from ..helper import go\ngo()",
+         "pkg/helper.py": "import lib\ndef go():\n    lib.f(1, y=2)"},
+        ["API002 y pkg/helper.py:3"],
+    ),
+    "what is relative to no package is left open": (
+        {"v1.0/train.py": "from ...helper import go\ngo()", "helper.py": ""},
+        [],
+    ),
     "a folder of the package that the script lies in": (
         {"pkg/__init__.py": "", "pkg/lib/__init__.py": "", "pkg/lib/train.py": "import lib\nlib.f(1, y=2)"},
         ["API002 y pkg/lib/train.py:2"],
