@@ -29,7 +29,7 @@ _WITHIN = re.compile(r"(?<![\w.])((?:[A-Za-z_]\w{0,80}\.){0,12}[A-Z]\w{0,80}(?:E
 _BARE = (
     ("annot import name '", "ImportError"),
     ("got an unexpected keyword argument '", "TypeError"),
-    ("No module named '", "ModuleNotFoundError"),
+    ("No module named ", "ModuleNotFoundError"),
     ("has no attribute '", "AttributeError"),
 )
 """Messages that people, and programs, pass on without the exception's name."""
