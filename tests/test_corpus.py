@@ -13,8 +13,8 @@ was tried (2026-11-26):
 - 22 others, fixtures/tracebacks/unseen-third.toml, with those too. None of the 8 that are nobody's business was
   answered; of the 14 that are, 7 were answered rightly, 7 with "not known", none wrongly.
 
-Of 31 more threads (30 in third-look.toml, one in unseen-third.toml), found by what they say, 27 were right at first sight, 3 not known and 1 wrong
-(2026-11-26: a circular import was taken for a hidden module).
+Of 31 more threads (30 in third-look.toml, one in unseen-third.toml), found by what they say, 27 were right at first
+sight, 3 not known and 1 wrong (2026-11-26: a circular import was taken for a hidden module).
 All of them were then learned from: another figure needs another sample.
 """
 
