@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from sftdoctor.logs import LogParser, blocks, lines_of, undecorated
 from sftdoctor.logs.asked import Asked, asked_by, in_words
-from sftdoctor.logs.choice import chain_of, follows, frames_that_matter, last_error
+from sftdoctor.logs.choice import chain_of, follows, frames_that_matter, joined, last_error
 from sftdoctor.logs.common import COMMON
 from sftdoctor.logs.parser import SIGNS
 from sftdoctor.model import Explanation, Finding, Fix, Raised, Rule, RuleFix, without_placeholders
@@ -58,6 +58,8 @@ def _explanation(told: Sequence[Raised], seen: Hits, known: Symptoms, lines: int
     error = last_error(told)
     chain = chain_of(error, told) if error else ()
     root, hits = _recognised(error, chain, known) if error else (None, {})
+    if not hits and (spoken_of := joined(told)) is not None and (hits := known.of(spoken_of)):
+        root = spoken_of
     whole = error is not None and error.line and error.whole and not follows(error)
     if not whole and (seen or not hits):
         # no error stands there whole: what its other lines show is all there is

@@ -12,6 +12,9 @@ was tried (2026-11-26):
   known", none wrongly. Four rules and three ways of reading came of it.
 - 22 others, fixtures/tracebacks/unseen-third.toml, with those too. None of the 8 that are nobody's business was
   answered; of the 14 that are, 7 were answered rightly, 7 with "not known", none wrongly.
+- 12 others, mostly titles and broken off, fixtures/tracebacks/unseen-fourth.toml, with 25 rules more. None of the 4
+  that are nobody's business was answered; of the 8 that are, 2 were answered rightly, 5 with "not known", 1 wrongly
+  (two shapes, of which one is that of packed 4-bit weights: ENV031 named one cause of several).
 
 Of 31 more threads (30 in third-look.toml, one in unseen-third.toml), found by what they say, 27 were right at first
 sight, 3 not known and 1 wrong (2026-11-26: a circular import was taken for a hidden module).

@@ -104,6 +104,14 @@ ValueError: evaluation req
     assert explain(log.replace("raise ", "log(").splitlines(), known).findings == ()
 
 
+def test_a_title_and_a_traceback_that_breaks_off_are_read_together() -> None:
+    broken_off = TOLD[: TOLD.index("KeyError")]
+    assert [one.id for one in explain(["KeyError: 'x'", *broken_off.splitlines()], (framed("/trl/"),)).findings] == [
+        "CFG001"
+    ]
+    assert explain(["KeyError: 'x'", *broken_off.splitlines()], (framed("/peft/"),)).findings == ()
+
+
 def test_a_notice_that_a_program_goes_on_after_is_no_error(rules: tuple[Rule, ...]) -> None:
     notice = ["A matching Triton is not available", "Error caught was: No module named 'triton'"]
     assert explain(notice, rules).exception is None

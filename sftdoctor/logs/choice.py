@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sftdoctor.logs.stack import package_of
 from sftdoctor.model import Frame, Raised
@@ -76,6 +77,23 @@ def chain_of(error: Raised, told: Sequence[Raised]) -> tuple[Raised, ...]:
     while len(causes) < len(chain) and causes[-1].relation == "cause":
         causes.append(chain[len(causes)])
     return (*reversed(causes), *chain[len(causes) :])
+
+
+def joined(told: Sequence[Raised]) -> Raised | None:
+    """An exception that is only spoken of, with the frames of a traceback that breaks off: so a thread tells an error.
+
+    Args:
+        told: The exceptions of a log, in its order.
+
+    Returns:
+        The last of those that may belong together; None where there are none.
+    """
+    broken_off = [one for one in told if one.frames and not one.message and (not one.line or follows(one))]
+    spoken_of = [one for one in told if one.kind and one.message and not one.frames]
+    for one in reversed(spoken_of):
+        if broken_off and (broken_off[-1].kind in ("", one.kind) or follows(broken_off[-1])):
+            return replace(one, frames=broken_off[-1].frames)
+    return None
 
 
 def frames_that_matter(frames: Sequence[Frame]) -> tuple[Frame, ...]:
