@@ -55,8 +55,9 @@ def build(folder: Path, row: Row, torch: str) -> Path:
     install = ["uv", "pip", "install", "--quiet", "--python", str(venv), "--overrides", str(overrides)]
     subprocess.run(["uv", "venv", "--quiet", "--clear", "--python", PYTHON, str(venv)], check=True)
     subprocess.run([*install, "torch"], check=True)
-    # rich: what trl's own scripts import, and older trl did not require; the rest as it was at the stack's date
-    subprocess.run([*install, "--exclude-newer", _month_after(row["stack_date"]), *pins, "rich"], check=True)
+    # rich: what trl's own scripts import, and older trl did not require; scipy: the same of bitsandbytes; the rest as
+    # it was at the stack's date
+    subprocess.run([*install, "--exclude-newer", _month_after(row["stack_date"]), *pins, "rich", "scipy"], check=True)
     for name in (requirement, *THIRD.get(distribution, ())) if own else ():
         subprocess.run([*install, *([] if name in WITH_THEIR_OWN else ["--no-deps"]), name], check=True)
     stand_in = venv / "lib" / f"python{PYTHON}" / "site-packages" / "flash_attn"
