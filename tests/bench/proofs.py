@@ -23,9 +23,12 @@ Row = dict[str, Any]
 NAMES = re.compile(r"'([^']+)'")
 FREE = ("torch", "numpy")
 """Not pinned: torch is given, and numpy's release goes with the Python that runs this, from 2 on."""
-THIRD = {"fschat": ("deepspeed", "requests"), "fms-hf-tuning": ("fms-acceleration", "simpleeval", "requests")}
+THIRD = {
+    "fschat": ("deepspeed", "requests"),
+    "fms-hf-tuning": ("fms-acceleration", "simpleeval", "requests", "fire"),
+}
 """Distribution of a script → what it imports beside the libraries; the table's runs had a stand-in for each."""
-WITH_THEIR_OWN = ("deepspeed", "requests")
+WITH_THEIR_OWN = ("deepspeed", "requests", "fire")
 """Those whose requirements are small and are none of the libraries."""
 SAID = [{"from": "human", "value": "what does it do"}, {"from": "gpt", "value": "it looks on"}]
 DATA: dict[str, Row] = {
@@ -33,6 +36,8 @@ DATA: dict[str, Row] = {
     "train.json": {"input": "what does it do", "output": "what does it do\n### Label: it looks on"},
 }
 """File that command lines of the table name → a row of it."""
+STAND_IN = "__version__ = '2.5.0'\n\n\ndef __getattr__(name):\n    return lambda *args, **more: None\n"
+"""flash_attn, which cannot be built without a GPU's compiler; scripts import it, and replace attention by it."""
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -50,10 +55,16 @@ def build(folder: Path, row: Row, torch: str) -> Path:
     install = ["uv", "pip", "install", "--quiet", "--python", str(venv), "--overrides", str(overrides)]
     subprocess.run(["uv", "venv", "--quiet", "--clear", "--python", PYTHON, str(venv)], check=True)
     subprocess.run([*install, "torch"], check=True)
-    # rich: what trl's own scripts import, and older trl did not require; the rest as it was at the stack's date
-    subprocess.run([*install, "--exclude-newer", _month_after(row["stack_date"]), *pins, "rich"], check=True)
+    # rich: what trl's own scripts import, and older trl did not require; scipy: the same of bitsandbytes; the rest as
+    # it was at the stack's date
+    subprocess.run([*install, "--exclude-newer", _month_after(row["stack_date"]), *pins, "rich", "scipy"], check=True)
     for name in (requirement, *THIRD.get(distribution, ())) if own else ():
         subprocess.run([*install, *([] if name in WITH_THEIR_OWN else ["--no-deps"]), name], check=True)
+    stand_in = venv / "lib" / f"python{PYTHON}" / "site-packages" / "flash_attn"
+    if own and not stand_in.exists():
+        stand_in.mkdir()
+        for name in ("__init__", "bert_padding", "flash_attn_interface"):
+            (stand_in / f"{name}.py").write_text(STAND_IN)
     (venv / "whole").touch()
     return venv
 

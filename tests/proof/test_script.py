@@ -42,6 +42,8 @@ def run(environment: Environment, source: str, arguments: Sequence[str] = (), **
         ("import nowhere", "failed", "ModuleNotFoundError: No module named 'nowhere'"),
         ("x = {}\nx['a']", "failed", "KeyError: 'a'"),
         ("raise SystemExit(3)", "failed", "SystemExit: the script left with 3"),
+        ("try:\n    {}['a']\nexcept KeyError:\n    raise SystemExit(1)", "failed", "KeyError: 'a'"),
+        ("try:\n    {}['a']\nexcept KeyError:\n    raise SystemExit(0)", "not-possible", "no training step"),
         ("import os\nos._exit(7)", "failed", "Exit: the process ended by itself with exit status 7"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "failed", "SIGSEGV"),
         ("import time\ntime.sleep(60)", "failed", "Timeout"),

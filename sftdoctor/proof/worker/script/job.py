@@ -100,6 +100,8 @@ def _judge(error, world, steps, losses):
         else:
             emit("not_possible", stage="train", reason=_without_step(losses))
         return
+    if isinstance(error, SystemExit):  # a script that catches an error, tells it and leaves, has failed of it
+        error = next((cause for cause in chain(error)[1:] if isinstance(cause, Exception)), error)
     reason = _reason(error, world)
     stage = stage_of(error)
     if reason:
