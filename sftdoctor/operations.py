@@ -13,6 +13,7 @@ OPERATIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("name", "argument", "class"),
         ("module", "new", "base", "keep", "position", "first", "switch", "drop", "options", "unsaid"),
     ),
+    "nest_keyword": (("name", "argument", "into"), ()),
     "insert_before": (("code",), ()),
     "insert_after": (("code",), ()),
     "add_parameter": (("name", "default"), ()),

@@ -170,7 +170,8 @@ def _made(tree: Tree, giver: cst.Call, given: Given, move: _Move) -> tuple[Splic
     value = given.text(tree)
     depends = move.switch and value != "True"
     inner = ", ".join(filter(None, (move.first, f"{move.new}={'True' if depends else value}")))
-    text = f"{move.argument}={move.kind}({inner})" + (f" if {value} else None" if depends else "")
+    condition = value if value.replace(".", "").isidentifier() else f"({value})"
+    text = f"{move.argument}={move.kind}({inner})" + (f" if {condition} else None" if depends else "")
     if isinstance(given.element, cst.DictElement):
         raise _unclear(tree, giver, f"{move.name} is given by a dictionary")
     start, end = given.key(tree)[0], given.value(tree)[1]

@@ -9,6 +9,7 @@ from sftdoctor.repair.attributes import call_object, move_attribute, rename_attr
 from sftdoctor.repair.imports import define_import, redirect_imports, remove_import, replace_import
 from sftdoctor.repair.keywords import remove_keyword, rename_keyword, set_keyword, translate_keyword
 from sftdoctor.repair.moving import move_keyword
+from sftdoctor.repair.nested import nest_keyword
 from sftdoctor.repair.statements import add_parameter, insert_after, insert_before
 from sftdoctor.repair.tree import Splice, Tree
 
@@ -20,6 +21,7 @@ FUNCTIONS: Mapping[str, Operation] = {
     "remove_keyword": remove_keyword,
     "set_keyword": set_keyword,
     "move_keyword": move_keyword,
+    "nest_keyword": nest_keyword,
     "insert_before": insert_before,
     "insert_after": insert_after,
     "add_parameter": add_parameter,

@@ -157,6 +157,16 @@ CASES = {
         edit("move_keyword", 2, 5, **MOVE, name="y", switch="yes"),
         "from trl import Config\nt = B(m, args=Config(y=True) if a.y else None)\n",
     ),
+    "move a switch that depends on a condition": (
+        "from trl import Config\nt = B(m, y=True if a.y else None)\n",
+        edit("move_keyword", 2, 5, **MOVE, name="y", switch="yes"),
+        "from trl import Config\nt = B(m, args=Config(y=True) if (True if a.y else None) else None)\n",
+    ),
+    "into a dictionary of an object": (
+        "if x:\n    t = B(\n        m,\n        args=a,\n        q=f(c),\n    )\n",
+        edit("nest_keyword", 2, 9, name="q", argument="args", into="kwargs"),
+        'if x:\n    a.kwargs = {**(a.kwargs or {}), "q": f(c)}\n    t = B(\n        m,\n        args=a,\n    )\n',
+    ),
     "move a switch that is on": (
         "from trl import Config\nt = B(m, y=True)\n",
         edit("move_keyword", 2, 5, **MOVE, name="y", switch="yes"),
