@@ -103,6 +103,7 @@ def begin_deepspeed(cuda):
     if not cuda:
         # accelerate starts DeepSpeed's own communication on GPUs alone. What it would compile for CPUs (half a
         # minute, with a compiler) only makes it faster there.
+        os.environ.pop("ACCELERATE_USE_CPU", None)  # with it accelerate trains without DeepSpeed
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
         deepspeed.init_distributed("gloo")
 
