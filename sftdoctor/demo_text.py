@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from sftdoctor.model import Action, FixResult, Proof, Report, Severity, Verdict
+from sftdoctor.model import Action, FixResult, Proof, Report, Severity
+from sftdoctor.report import words
 from sftdoctor.report.language import count
 from sftdoctor.report.plain import clean, clean_lines
 from sftdoctor.report.style import rows
+from sftdoctor.report.text import SIGN_STYLES
 
 if TYPE_CHECKING:
     from sftdoctor.demo import Case, Outcome, Story
@@ -75,8 +77,8 @@ def run_text(command: str, outcome: Outcome) -> Text:
 
 def check_text(report: Report) -> Text:
     """A verdict and its errors."""
-    good = report.verdict is Verdict.CLEAN
-    text = Text.assemble(("✓ " if good else "✗ ", "green" if good else "bold red"), report.verdict.value)
+    sign = words.VERDICTS[report.verdict][0]
+    text = Text.assemble((f"{sign} ", SIGN_STYLES[sign]), report.verdict.value)
     for finding in report.findings:
         if finding.severity is Severity.ERROR:
             text.append(f"\n{finding.id}  {clean(finding.title)}")
@@ -127,8 +129,8 @@ def conclude(console: Console, stories: Sequence[Story]) -> None:
     console.print()
     cured = sum(story.cured for story in stories)
     good = cured == len(stories)
-    words = f"{cured} of {len(stories)} runs repaired"
-    console.print(Text(f"{'✓' if good else '✗'} {words}", "bold green" if good else "bold red"))
+    said = f"{cured} of {len(stories)} runs repaired"
+    console.print(Text(f"{'✓' if good else '✗'} {said}", "bold green" if good else "bold red"))
     for story in stories:
         changes = ", ".join(_action_text(action).splitlines()[0] for action in story.fix.plan.actions)
         console.print(rows([(story.case.folder, f"{changes or 'nothing changed'}: {clean(story.after.line, 120)}")]))
