@@ -14,7 +14,7 @@ from sftdoctor.model import SHELL, NotJudged, Script
 from sftdoctor.workload.config_files import find_config, read_config_file
 from sftdoctor.workload.launch_files import Started, read_launch_file
 
-FOLDER_LIMIT = 2000
+FOLDER_LIMIT = 10_000
 """At most so many files of a folder are read."""
 DEPTH_LIMIT = 12
 SUFFIXES = (".py", ".ipynb")
