@@ -90,6 +90,8 @@ def has(machine: Machine, owner: Value, name: str) -> bool | None:
 
 def of_module(machine: Machine, frame: Frame, module: Module, name: str, node: ast.expr) -> Value:
     """What `module.name` stands for."""
+    if name == "__dict__" and module.state != "opaque" and module.lazy is None:
+        return module.names()
     found = importing.member(machine, module, name, frame)
     if found is not None:
         return Likely(found.value) if isinstance(found, MaybeUnbound) else found

@@ -100,7 +100,15 @@ class Module(Value):
     lazy: Lazy | None = None
     """How it finds names that are not in its namespace (transformers' _LazyModule and its copies)."""
     view: Dict | None = None
-    """What globals() gave, sharing the namespace: what is written to it is bound."""
+    """What names() gave, sharing the namespace: what is written to it is bound."""
+
+    def names(self) -> Dict:
+        """Its namespace as globals() and `__dict__` give it."""
+        if self.view is None:
+            self.view = Dict()
+            self.view.items = self.ns
+        self.view.open |= self.open
+        return self.view
 
     @property
     def unsure(self) -> bool:

@@ -65,6 +65,10 @@ def build(folder: Path, row: Row, torch: str) -> Path:
         stand_in.mkdir()
         for name in ("__init__", "bert_padding", "flash_attn_interface"):
             (stand_in / f"{name}.py").write_text(STAND_IN)
+        record = stand_in.with_name("flash_attn-2.8.3.dist-info")  # transformers asks which distribution a module is of
+        record.mkdir()
+        (record / "METADATA").write_text("Metadata-Version: 2.1\nName: flash_attn\nVersion: 2.8.3\n")
+        (record / "top_level.txt").write_text("flash_attn\n")
     (venv / "whole").touch()
     return venv
 

@@ -274,11 +274,7 @@ def _sorted(machine: Machine, args: Arguments) -> Value:
 
 
 def _globals(machine: Machine, _args: Arguments) -> Value:
-    module = machine.frame.module
-    if module.view is None:
-        module.view = Dict()
-        module.view.items = module.ns
-    return module.view
+    return machine.frame.module.names()
 
 
 def _vars(machine: Machine, args: Arguments) -> Value:
@@ -290,6 +286,8 @@ def _vars(machine: Machine, args: Arguments) -> Value:
     value = strip(args.positional[0]) if args.positional else UNKNOWN
     if isinstance(value, Instance) and not value.open:
         return Dict(value.attrs, True)
+    if isinstance(value, Module) and value.state != "opaque":
+        return value.names()
     return Dict({}, True)
 
 
