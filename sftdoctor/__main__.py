@@ -27,6 +27,7 @@ def _said_again(start: float) -> int | None:
     """Say what the same check said before; the exit status, or None where it must be made."""
     gc.disable()  # it follows one run and ends: what it leaves behind is not worth the search
     from sftdoctor import finished, streams
+    from sftdoctor.status import FAILED
 
     kept = finished.recall(sys.argv[1:], lambda: time.perf_counter() - start)
     if kept is None:
@@ -35,7 +36,7 @@ def _said_again(start: float) -> int | None:
         streams.write(kept[0], sys.stdout)
     except OSError as error:
         streams.say([f"sftdoctor: error: {error}"], sys.stderr)
-        return 2
+        return FAILED
     return kept[1]
 
 

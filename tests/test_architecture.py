@@ -95,7 +95,7 @@ KNOWS: dict[str, set[str]] = {
     "status": set(),
     "streams": {"report"},
     "__init__": {"api", "live", "notebook"},
-    "__main__": {"cli", "finished", "streams"},
+    "__main__": {"cli", "finished", "status", "streams"},
 }
 STACK = {"torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets", "numpy", "safetensors"}
 """They may be broken, and they take 10 to 20 seconds."""

@@ -11,7 +11,6 @@ Packages that a script's own package asks for and the stack lacks are installed 
 
 from __future__ import annotations
 
-import argparse
 import ast
 import contextlib
 import json
@@ -30,7 +29,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.bench.proofs import Row, build, script_of
+from tests.bench.proofs import Row, build, command_line, script_of
 from tests.bench.repairs import ROOT
 
 UNPROVED = """
@@ -148,12 +147,7 @@ class Outcome:
 
 def main() -> None:
     """Mend every failing row and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", type=Path)
-    parser.add_argument("--torch", default="2.13.0")
-    parser.add_argument("--stacks", type=Path, required=True)
-    parser.add_argument("--stack", action="append")
-    parser.add_argument("--only", action="append")
+    parser = command_line(__doc__)
     parser.add_argument("--record", type=Path, help="add each outcome to this file, as a line of JSON")
     given = parser.parse_args()
     rows = [json.loads(line) for line in given.table.read_text("utf-8").splitlines()]

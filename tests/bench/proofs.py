@@ -97,14 +97,19 @@ def is_same(row: Row, failure: Row) -> bool:
     return not names or any(name in failure["message"] for name in names)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def command_line(about: str | None) -> argparse.ArgumentParser:
+    """The options of a bench that runs the rows of a table on their stacks."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path)
     parser.add_argument("--torch", default="2.13.0")
     parser.add_argument("--stacks", type=Path, required=True)
     parser.add_argument("--stack", action="append")
     parser.add_argument("--only", action="append")
-    given = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    given = command_line(__doc__).parse_args()
     rows = [json.loads(line) for line in given.table.read_text().splitlines()]
     rows = [row for row in rows if not given.stack or row["stack"] in given.stack]
     rows = [row for row in rows if not given.only or row["id"] in given.only]
