@@ -675,12 +675,11 @@ class Proof(Shown):
     not_settled: tuple[str, ...] = ()
     """What only other hardware would settle."""
     runs: tuple[Proof, ...] = ()
-    """One a quantisation, where several were asked for."""
+    """One a quantisation or setting, where several were asked for."""
     script: str = ""
     """The script that was run; empty where a tiny model was trained by ours."""
     replaced: tuple[str, ...] = ()
     """What of the script's outside world was replaced, and by what."""
-    """One a quantisation or setting, where several were asked for."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What it was given beside the quantisation, as the libraries name it."""
     model: str = ""
@@ -688,6 +687,8 @@ class Proof(Shown):
     notes: tuple[str, ...] = ()
     """What was done to make that model small, a sentence each."""
     certificate: Mapping[str, Any] = field(default_factory=dict)
+    kernels: tuple[str, ...] = ()
+    """Of one step on a GPU, the kernels of quantised layers and of attention; empty on a CPU."""
 
     @property
     def name(self) -> str:

@@ -29,6 +29,8 @@ from transformers import PreTrainedTokenizerFast, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 folder = sys.argv[1]
+cuda = torch.cuda.is_available()
+device, half = (0, torch.bfloat16) if cuda else ("cpu", torch.float32)
 rows = ["the quick brown fox jumps over the lazy dog", "a small test shows what a large run would do",
         "four sentences are enough for an adapter to learn", "nothing is downloaded and nothing leaves this folder"]
 words = sorted({word for row in rows for word in row.split()})
@@ -39,20 +41,24 @@ tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", bos
 config = LlamaConfig(vocab_size=128, hidden_size=64, intermediate_size=128, num_hidden_layers=2,
                      num_attention_heads=4, num_key_value_heads=2, initializer_range=0.15)
 LlamaForCausalLM(config).save_pretrained(folder)
-quantization = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)
+quantization = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+                                  bnb_4bit_compute_dtype=half)
 
 def base():
-    return AutoModelForCausalLM.from_pretrained(folder, quantization_config=quantization, device_map={"": "cpu"})
+    return AutoModelForCausalLM.from_pretrained(folder, quantization_config=quantization, device_map={"": device},
+                                                dtype=half)
 
 took = []
 class Clock(TrainerCallback):
     def on_step_begin(self, args, state, control, **more):
         self.begun = time.perf_counter()
     def on_step_end(self, args, state, control, **more):
+        if cuda:
+            torch.cuda.synchronize()
         took.append(time.perf_counter() - self.begun)
 
 args = SFTConfig(output_dir=folder + "/out", max_steps=30, per_device_train_batch_size=4, learning_rate=1e-2,
-                 max_length=32, logging_steps=1, report_to="none", save_strategy="no", use_cpu=True, bf16=False,
+                 max_length=32, logging_steps=1, report_to="none", save_strategy="no", use_cpu=not cuda, bf16=cuda,
                  gradient_checkpointing=True, gradient_checkpointing_kwargs={"use_reentrant": False})
 lora = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
                                                       "down_proj"], task_type="CAUSAL_LM")
@@ -60,7 +66,7 @@ trainer = SFTTrainer(model=base(), args=args, train_dataset=Dataset.from_dict({"
                      processing_class=tokenizer, peft_config=lora, callbacks=[Clock()])
 trainer.train()
 trainer.save_model(folder + "/adapter")
-ids = torch.tensor([tokenizer(rows[0])["input_ids"]])
+ids = torch.tensor([tokenizer(rows[0])["input_ids"]], device=trainer.model.device)
 with torch.no_grad():
     trained = trainer.model.eval()(input_ids=ids).logits
     again = PeftModel.from_pretrained(base(), folder + "/adapter").eval()(input_ids=ids).logits

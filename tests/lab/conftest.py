@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -26,8 +27,12 @@ def stacks(workshop: Workshop) -> Stacks:
 
 
 @pytest.fixture(scope="session")
-def newest(stacks: Stacks) -> Path:
-    """Python of the newest stack; not to be changed."""
+def newest(request: pytest.FixtureRequest) -> Path:
+    """Python of the newest stack; not to be changed. SFTDOCTOR_LAB_PYTHON names one where none can be built."""
+    given = os.environ.get("SFTDOCTOR_LAB_PYTHON")
+    if given:
+        return Path(given)
+    stacks: Stacks = request.getfixturevalue("stacks")
     return stacks.python("newest")
 
 

@@ -1,8 +1,9 @@
 """Runs in a target: makes every causal language model of its transformers small and trains it, one JSON line each.
 
-    python every_model.py WORKER QUANTIZATION FOLDER [MODEL_TYPE …]
+    python every_model.py WORKER DEVICE QUANTIZATION FOLDER [MODEL_TYPE …]
 
-WORKER is sftdoctor/proof/worker/__main__.py. With no model types, all that the installed transformers registers.
+WORKER is sftdoctor/proof/worker/__main__.py, DEVICE cpu or cuda. With no model types, all that the installed
+transformers registers.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ OTHERWISE = ({"gradient_checkpointing": False},)
 """What is tried where the defaults fail: some models cannot recompute anything."""
 
 
-def main(worker: str, quantization: str, folder: str, *types: str) -> None:
+def main(worker: str, device: str, quantization: str, folder: str, *types: str) -> None:
     started = runpy.run_path(worker)
     started["load"]()
     names = ("model", "plan", "stack", "training", "errors", "events")
     model, plan, stack, training, errors, events = (
         importlib.import_module(f"{started['PACKAGE']}.{name}") for name in names
     )
-    libraries = stack.Stack("cpu")
+    libraries = stack.Stack(device)
     libraries.load(lambda *_, **__: None)
     libraries.transformers.logging.set_verbosity_error()
     auto = importlib.import_module("transformers.models.auto.modeling_auto")

@@ -89,7 +89,7 @@ def test_every_causal_language_model(newest: Path, tmp_path: Path) -> None:
     found: dict[str, dict[str, object]] = {}
     while len(found) < len(known):  # one that kills the process takes none with it
         left = [name for name in known if name not in found]
-        command = [str(newest), str(EVERY), str(WORKER), "none", str(tmp_path / "work"), *left]
+        command = [str(newest), str(EVERY), str(WORKER), "cpu", "none", str(tmp_path / "work"), *left]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=3600, env=worker_variables(tmp_path), check=False
         )

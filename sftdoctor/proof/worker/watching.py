@@ -4,6 +4,7 @@ import time
 
 from . import sharding
 from .events import number
+from .kernels import Kernels
 from .plan import STEPS
 
 WATCHED = 4
@@ -16,12 +17,15 @@ class Watching:
     def observer(self):
         """A callback that watches the steps."""
         run = self
+        kernels = Kernels(self.torch)
 
         class Observer(self.stack.transformers.TrainerCallback):
             def on_train_begin(self, args, state, control, **kwargs):
                 run.watch(kwargs.get("optimizer"))
 
             def on_step_begin(self, args, state, control, **kwargs):
+                if run.stack.cuda and state.global_step == WATCHED:
+                    kernels.begin()
                 run.step_started = time.perf_counter()
 
             def on_pre_optimizer_step(self, args, state, control, **kwargs):
@@ -33,6 +37,9 @@ class Watching:
                 run.step_seconds.append(time.perf_counter() - run.step_started)
                 if state.global_step == WATCHED:
                     run.look_away()
+                if run.stack.cuda and state.global_step == WATCHED + 1:
+                    run.emit("figure", name="kernels", value=kernels.end())
+                    run.step_seconds = []
 
             def on_log(self, args, state, control, logs=None, **kwargs):
                 if logs and "loss" in logs and state.global_step % 10 in (0, 1):
