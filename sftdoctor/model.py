@@ -162,8 +162,8 @@ class Problem:
     """A flaw of the installation itself that reading it showed (a leftover, a duplicate, unreadable metadata)."""
 
     kind: str
-    """leftover, duplicate, unreadable, python-path, user-site or library-path (what lies around an environment and
-    reaches into it); of pins: incompatible (no file of that version fits the
+    """leftover, duplicate, unreadable; python-path, user-site, library-path or library-choice (what lies around an
+    environment and reaches into it); of pins: incompatible (no file of that version fits the
     target's Python or platform), unavailable (the index has no such version) or unresolvable (the pins contradict
     each other)."""
     name: str

@@ -34,6 +34,7 @@ torch-arch                                              torch has no code for a 
 torch-build    lacks* (cuda|hip|xpu|distributed)        torch was built without it
 torch-symbols  distribution*, file*                     a compiled module asks torch for a function that it has not
 bitsandbytes-library                                    bitsandbytes has no library for torch's CUDA or ROCm
+bitsandbytes-choice                                     BNB_CUDA_VERSION chooses a library that bitsandbytes has not
 code-for-gpu   distribution*, file                      its compiled modules have no code for a GPU that is there
 memory         bound* (least|estimate)                  the GPUs have less memory than this training needs
 driver                                                  NVIDIA driver older than torch's CUDA generation

@@ -1,12 +1,14 @@
-"""Compiled files against torch and the GPU: `torch-symbols`, `bitsandbytes-library`, `code-for-gpu`."""
+"""Compiled files against torch and the GPU: `torch-symbols`, `bitsandbytes-library`, `bitsandbytes-choice`,
+`code-for-gpu`."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from sftdoctor.model import Cause, Distribution, Environment, Place, TorchBuild
+from sftdoctor.model import Cause, Distribution, Environment, Place, Problem, TorchBuild
 from sftdoctor.predicates.core import (
     HOLDS,
     Argument,
@@ -61,18 +63,37 @@ def bitsandbytes_library(context: Context, arguments: Mapping[str, Any]) -> Judg
         return HOLDS
     if build is None:
         return unknown("what torch was built for cannot be read")
-    if not (build.hip or build.cuda):
-        return HOLDS
+    if not (build.hip or build.cuda) or _choice(environment, build) is not None:
+        return HOLDS  # one that a variable chooses is bitsandbytes-choice's business
     try:
         libraries = bitsandbytes_libraries(distribution, "rocm" if build.hip else "cuda")
     except UnknownError as why:
         return unknown(str(why))
     if _chosen(libraries, build, distribution.version) is not None:
         return HOLDS
-    shown = ", ".join(f"{one}.{two}" for one, two in libraries) or "none"
     wanted = f"ROCm {build.hip}" if build.hip else f"CUDA {build.cuda}"
     cause = Cause(Place("bitsandbytes", distribution.version), Place("torch", environment.version("torch")), wanted)
-    return fails(Match({"wanted": wanted, "libraries": shown}, cause=cause))
+    return fails(Match({"wanted": wanted, "libraries": _shown(libraries)}, cause=cause))
+
+
+@predicate("bitsandbytes-choice", {}, values=("variable", "value", "libraries"))
+def bitsandbytes_choice(context: Context, arguments: Mapping[str, Any]) -> Judgement:
+    """A variable (BNB_CUDA_VERSION, BNB_ROCM_VERSION) chooses a library that the installed bitsandbytes has not."""
+    environment = context.environment
+    build, distribution = environment.torch_build, environment.distributions.get("bitsandbytes")
+    if distribution is None or build is None or not (build.hip or build.cuda):
+        return HOLDS
+    choice = _choice(environment, build)
+    if choice is None:
+        return HOLDS
+    try:
+        libraries = bitsandbytes_libraries(distribution, "rocm" if build.hip else "cuda")
+    except UnknownError as why:
+        return unknown(str(why))
+    if _named_like(choice.path, libraries) is not None:
+        return HOLDS
+    values = {"variable": choice.name, "value": choice.detail, "libraries": _shown(libraries)}
+    return fails(Match(values, cause=Cause(Place("bitsandbytes", distribution.version), None, choice.name)))
 
 
 @predicate(
@@ -120,8 +141,25 @@ def _architectures(environment: Environment, distribution: Distribution, pattern
         raise UnknownError("what torch was built for cannot be read")
     if not build.cuda:
         return ()
-    path = _chosen(bitsandbytes_libraries(distribution, "cuda"), build, distribution.version)
+    libraries = bitsandbytes_libraries(distribution, "cuda")
+    choice = _choice(environment, build)
+    path = _chosen(libraries, build, distribution.version) if choice is None else _named_like(choice.path, libraries)
     return code_for_gpus(root, os.path.relpath(path, root).replace(os.sep, "/")) if path is not None else ()
+
+
+def _choice(environment: Environment, build: TorchBuild) -> Problem | None:
+    """The variable that chooses bitsandbytes' library for this torch, where one is set."""
+    wanted = "BNB_ROCM_VERSION" if build.hip else "BNB_CUDA_VERSION"
+    chosen = (one for one in environment.problems if one.kind == "library-choice" and one.name == wanted)
+    return next(chosen, None)
+
+
+def _named_like(path: str, libraries: Mapping[tuple[int, int], str]) -> str | None:
+    return next((one for one in libraries.values() if Path(one).name == Path(path).name), None)
+
+
+def _shown(libraries: Mapping[tuple[int, int], str]) -> str:
+    return ", ".join(f"{one}.{two}" for one, two in libraries) or "none"
 
 
 def _chosen(libraries: Mapping[tuple[int, int], str], build: TorchBuild, version: str) -> str | None:

@@ -15,7 +15,12 @@ from sftdoctor.target.facts import Facts, ask_interpreter, checked, from_pyvenv
 from sftdoctor.target.files import read_text
 from sftdoctor.target.scan import scan
 from sftdoctor.target.search import Search, find_roots
-from sftdoctor.target.surroundings import library_path_problems, python_path_problems, user_site_problems
+from sftdoctor.target.surroundings import (
+    library_choice_problems,
+    library_path_problems,
+    python_path_problems,
+    user_site_problems,
+)
 
 _PYTHONS = ("bin/python", "bin/python3", "python.exe", "Scripts/python.exe")
 _USUAL = (".venv", "venv", "env")
@@ -65,6 +70,7 @@ def _environment(place: _Place, facts: Facts, search: Search, extra: tuple[str, 
         *python_path_problems(extra, facts.version, found.distributions),
         *user_site_problems(None if place.venv else facts.user_site, prefix, found.distributions),
         *library_path_problems(os.environ, found.distributions),
+        *library_choice_problems(os.environ, found.distributions),
     )
     return Environment(
         target=target,

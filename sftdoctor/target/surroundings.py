@@ -1,4 +1,5 @@
-"""What lies around an environment and reaches into it: PYTHONPATH, the user's own packages, LD_LIBRARY_PATH."""
+"""What lies around an environment and reaches into it: PYTHONPATH, the user's own packages, LD_LIBRARY_PATH, variables
+that choose a library."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from sftdoctor.model import Distribution, Problem
 
 _CUDA_LIBRARY = re.compile(r"lib(?:cudnn|cublas|cublasLt|cusparse|cusolver|cufft|nccl|nvJitLink|cudart)\.so\.\d{1,3}")
 _OTHER_PYTHON = re.compile(r"[\\/]python(\d\.\d{1,2})[\\/](?:site|dist)-packages")
+_CHOOSES = {"BNB_CUDA_VERSION": "cuda", "BNB_ROCM_VERSION": "rocm"}
+"""Variable → the kind of library that it chooses."""
 _FOLDERS_LIMIT = 64
 _ENTRIES_LIMIT = 20_000
 
@@ -78,6 +81,26 @@ def library_path_problems(variables: Mapping[str, str], distributions: Mapping[s
         if there:
             shown = ", ".join(there[:4]) + (f" and {len(there) - 4} more" if len(there) > 4 else "")
             yield Problem("library-path", folder, folder, f"{shown} lie there.")
+
+
+def library_choice_problems(
+    variables: Mapping[str, str], distributions: Mapping[str, Distribution]
+) -> Iterator[Problem]:
+    """Variables that choose which library bitsandbytes loads, whatever torch was built for (its cextension.py).
+
+    Args:
+        variables: The environment variables.
+        distributions: What is there, by name.
+
+    Yields:
+        "library-choice" for each that is set: its name, and the library.
+    """
+    one = distributions.get("bitsandbytes")
+    for name, kind in _CHOOSES.items() if one is not None and one.root else ():
+        value = variables.get(name, "")
+        if value and one is not None:
+            path = os.path.join(one.root or "", "bitsandbytes", f"libbitsandbytes_{kind}{value[:20]}.so")
+            yield Problem("library-choice", name, path, value[:20])
 
 
 def _libraries(root: str) -> Iterator[str]:

@@ -2,9 +2,8 @@
 
     python -m tests.bench.memory /path/to/python [--folder /dev/shm]
 
-Each row is one process on the first GPU: a model of random weights in the shape of a public one is quantised, gets
-LoRA, and is trained for three steps by SFTTrainer on texts of full length. Measured is what the process holds of the
-device at the peak: what torch reserved, and the rest (CUDA's context, its libraries).
+On the first GPU, a model of random weights in the shape of a public one is quantised, gets LoRA, and is trained for
+three steps on texts of full length, once a row. Measured is what torch reserved at the peak, and CUDA's context.
 """
 
 from __future__ import annotations
@@ -16,48 +15,87 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from sftdoctor.model import Case
+from sftdoctor.link.index import Library
+from sftdoctor.model import Case as RuleCase
 from sftdoctor.predicates.core import Context
 from sftdoctor.predicates.memory import extra_bytes, least_bytes
 from sftdoctor.predicates.sizes import sizes_of_config
-from sftdoctor.testing import build_environment, build_workload
+from sftdoctor.target import read_interpreter
+from sftdoctor.testing import build_workload
 
 TRAIN = """
-import json, sys, torch
+import gc, json, sys, torch
 from datasets import Dataset
-from peft import LoraConfig
+from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from tokenizers import Tokenizer, models
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedTokenizerFast
+from transformers import Trainer, TrainingArguments
 from trl import SFTConfig, SFTTrainer
 
-folder, config, quantization, batch, length, checkpointing, rank = json.loads(sys.argv[1])
-kind = config.pop("model_type")
-with torch.device("cuda"):
-    AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **config), dtype=torch.bfloat16).save_pretrained(folder)
-torch.cuda.empty_cache()
-torch.cuda.reset_peak_memory_stats()
-quantized = {
+folder, shapes, cases = json.loads(sys.argv[1])
+QUANTIZED = {
     "nf4": dict(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16,
                 bnb_4bit_use_double_quant=True),
     "int8": dict(load_in_8bit=True),
-}.get(quantization)
-how = {"quantization_config": BitsAndBytesConfig(**quantized)} if quantized else {}
-model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, device_map={"": 0}, **how)
-loaded = torch.cuda.memory_allocated()
-rows = torch.randint(5, config["vocab_size"], (batch * 3, length)).tolist()
+}
 tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"<pad>": 0, "<eos>": 1}, "<pad>")),
                                     pad_token="<pad>", eos_token="<eos>")
-args = SFTConfig(output_dir=folder + "/out", max_steps=3, per_device_train_batch_size=batch, max_length=length,
-                 gradient_checkpointing=checkpointing, gradient_checkpointing_kwargs={"use_reentrant": False},
-                 bf16=True, report_to="none", save_strategy="no", logging_steps=1)
-trainer = SFTTrainer(model=model, args=args, train_dataset=Dataset.from_dict({"input_ids": rows}),
-                     processing_class=tokenizer,
-                     peft_config=LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM"))
-torch.cuda.reset_peak_memory_stats()
-trainer.train()
-free, total = torch.cuda.mem_get_info()
-print(json.dumps({"loaded": loaded, "allocated": torch.cuda.max_memory_allocated(),
-                  "reserved": torch.cuda.max_memory_reserved(), "other": total - free - torch.cuda.memory_reserved()}))
+made = set()
+
+
+def free():
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+
+
+def load(shape, quantization):
+    config = dict(shapes[shape])
+    if shape not in made:
+        kind = config.pop("model_type")
+        with torch.device("cuda"):
+            model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **config), dtype=torch.bfloat16)
+        model.save_pretrained(folder + "/" + shape)
+        made.add(shape)
+        del model
+    free()
+    how = {"quantization_config": BitsAndBytesConfig(**QUANTIZED[quantization])} if quantization in QUANTIZED else {}
+    return AutoModelForCausalLM.from_pretrained(folder + "/" + shape, dtype=torch.bfloat16, device_map={"": 0}, **how)
+
+
+def train(trainer, shape, quantization, batch, length, checkpointing, rank):
+    model = load(shape, quantization)
+    loaded = torch.cuda.memory_allocated()
+    rows = torch.randint(5, shapes[shape]["vocab_size"], (batch * 3, length)).tolist()
+    lora = LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    options = dict(output_dir=folder + "/out", max_steps=3, per_device_train_batch_size=batch, logging_steps=1,
+                   gradient_checkpointing=checkpointing, gradient_checkpointing_kwargs={"use_reentrant": False},
+                   bf16=True, report_to="none", save_strategy="no")
+    if trainer == "SFTTrainer":
+        made = SFTTrainer(model=model, args=SFTConfig(max_length=length, **options), processing_class=tokenizer,
+                          train_dataset=Dataset.from_dict({"input_ids": rows}), peft_config=lora)
+    else:
+        if quantization in QUANTIZED:
+            model = prepare_model_for_kbit_training(model, checkpointing, {"use_reentrant": False})
+        made = Trainer(model=get_peft_model(model, lora), args=TrainingArguments(**options),
+                       train_dataset=Dataset.from_dict({"input_ids": rows, "labels": rows}))
+    free()
+    made.train()
+    return loaded
+
+
+torch.ones(1, device="cuda") @ torch.ones(1, device="cuda")
+left, total = torch.cuda.mem_get_info()
+print(json.dumps({"context": total - left - torch.cuda.memory_reserved()}), flush=True)
+for case in cases:
+    try:
+        loaded = train(*case)
+        found = {"loaded": loaded, "allocated": torch.cuda.max_memory_allocated(),
+                 "reserved": torch.cuda.max_memory_reserved()}
+    except Exception as error:
+        found = {"failed": repr(error)[:300]}
+    print(json.dumps({"case": case, **found}), flush=True)
+    free()
 """
 SHAPES: dict[str, dict[str, Any]] = {
     "Llama-3.2-1B": {
@@ -68,36 +106,44 @@ SHAPES: dict[str, dict[str, Any]] = {
         **{"model_type": "qwen2", "hidden_size": 2048, "intermediate_size": 11008, "num_hidden_layers": 36},
         **{"num_attention_heads": 16, "num_key_value_heads": 2, "vocab_size": 151936, "tie_word_embeddings": True},
     },
-    "Llama-2-7B": {
-        **{"model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32},
+    "Llama-2-7B, 8 layers": {
+        **{"model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 8},
         **{"num_attention_heads": 32, "num_key_value_heads": 32, "vocab_size": 32000, "tie_word_embeddings": False},
     },
 }
 """Public models' shapes, from their configs."""
-CASES: tuple[tuple[str, str, int, int, bool, int], ...] = (
-    ("Llama-3.2-1B", "nf4", 4, 1024, True, 8),
-    ("Llama-3.2-1B", "nf4", 2, 1024, False, 8),
-    ("Llama-3.2-1B", "int8", 4, 1024, True, 8),
-    ("Llama-3.2-1B", "none", 8, 1024, True, 64),
-    ("Qwen2.5-3B", "nf4", 8, 1024, True, 8),
-    ("Qwen2.5-3B", "nf4", 1, 1024, False, 16),
-    ("Llama-2-7B", "nf4", 1, 512, True, 8),
-    ("Llama-2-7B", "nf4", 4, 2048, True, 64),
+Case = tuple[str, str, str, int, int, bool, int]
+CASES: tuple[Case, ...] = (
+    ("SFTTrainer", "Llama-3.2-1B", "nf4", 4, 1024, True, 8),
+    ("SFTTrainer", "Llama-3.2-1B", "nf4", 2, 1024, False, 8),
+    ("SFTTrainer", "Llama-3.2-1B", "int8", 4, 1024, True, 8),
+    ("SFTTrainer", "Llama-3.2-1B", "int8", 2, 1024, False, 8),
+    ("SFTTrainer", "Llama-3.2-1B", "none", 8, 1024, True, 64),
+    ("SFTTrainer", "Llama-3.2-1B", "none", 2, 1024, False, 64),
+    ("Trainer", "Llama-3.2-1B", "nf4", 4, 1024, True, 8),
+    ("Trainer", "Llama-3.2-1B", "nf4", 2, 1024, False, 8),
+    ("Trainer", "Llama-3.2-1B", "none", 2, 1024, False, 8),
+    ("SFTTrainer", "Llama-2-7B, 8 layers", "nf4", 4, 2048, True, 64),
+    ("SFTTrainer", "Llama-2-7B, 8 layers", "nf4", 1, 512, True, 8),
+    ("SFTTrainer", "Llama-2-7B, 8 layers", "nf4", 2, 1024, False, 8),
+    ("Trainer", "Llama-2-7B, 8 layers", "nf4", 2, 1024, False, 8),
+    ("SFTTrainer", "Qwen2.5-3B", "nf4", 8, 1024, True, 8),
+    ("SFTTrainer", "Qwen2.5-3B", "nf4", 1, 1024, False, 16),
 )
-"""Shape, quantisation, batch, length, checkpointing, LoRA's rank."""
+"""Trainer, shape, quantisation, batch, length, checkpointing, LoRA's rank."""
 
 
-def estimate(config: dict[str, Any], case: tuple[str, str, int, int, bool, int], folder: Path) -> float:
-    """Bytes that the rules reckon with."""
-    _, quantization, batch, length, checkpointing, rank = case
+def estimate(case: Case, python: str, folder: Path) -> float:
+    """Bytes that the rules reckon with, on the stack of an interpreter."""
+    trainer, shape, quantization, batch, length, checkpointing, rank = case
     facts = {
-        **{"trainer_class": "SFTTrainer", "peft_config_passed": True, "quantization": quantization, "lora_r": rank},
+        **{"trainer_class": trainer, "peft_config_passed": True, "quantization": quantization, "lora_r": rank},
         **{"per_device_train_batch_size": batch, "max_length": length, "gradient_checkpointing": checkpointing},
     }
-    scene = Case("", "", facts=facts)
-    workload, environment = build_workload(scene, folder), build_environment(scene, folder)
-    context = Context(environment, workload, None, None, workload.scripts[0])  # type: ignore[arg-type]
-    sizes = sizes_of_config(config)
+    workload = build_workload(RuleCase("", "", facts=facts), folder)
+    environment = read_interpreter(python)
+    context = Context(environment, workload, Library(environment, None), None, workload.scripts[0])  # type: ignore[arg-type]
+    sizes = sizes_of_config(SHAPES[shape])
     assert sizes is not None
     return least_bytes(context, sizes) + extra_bytes(context, sizes)
 
@@ -108,24 +154,29 @@ def main() -> None:
     parser.add_argument("python", help="interpreter of the stack")
     parser.add_argument("--folder", help="where the models are written; a disk in memory is fastest")
     given = parser.parse_args()
-    print(f"{'shape':14}  bits  batch  length  checkpointing  rank  estimate  measured   error  (GiB)")
-    for case in CASES:
-        with tempfile.TemporaryDirectory(dir=given.folder) as name:
-            shape, *numbers = case
-            words = json.dumps([f"{name}/model", SHAPES[shape], *numbers])
-            done = subprocess.run([given.python, "-c", TRAIN, words], capture_output=True, text=True, check=False)
-            if done.returncode:
-                print(f"{shape:14} failed: {done.stderr.strip().splitlines()[-1:]}", flush=True)
-                continue
-            seen = json.loads(done.stdout.splitlines()[-1])
-            measured, wanted = seen["reserved"] + seen["other"], estimate(SHAPES[shape], case, Path(name))
-            print(
-                f"{shape:14}{numbers[0]:>6}{numbers[1]:7}{numbers[2]:8}{numbers[3]!s:>15}{numbers[4]:6}"
-                f"{wanted / 2**30:10.2f}{measured / 2**30:10.2f}{wanted / measured - 1:+8.0%}"
-                f"  ({seen['reserved'] / 2**30:.2f} reserved, {seen['allocated'] / 2**30:.2f} allocated, "
-                f"{seen['loaded'] / 2**30:.2f} loaded, {seen['other'] / 2**30:.2f} other)",
-                flush=True,
-            )
+    print(f"{'':40}bits  batch  length  checkpointing  rank  estimate  measured   error  (GiB)")
+    with tempfile.TemporaryDirectory(dir=given.folder) as name:
+        command = [given.python, "-c", TRAIN, json.dumps([name, SHAPES, CASES])]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdout is not None
+            context = 0
+            for line in running.stdout:
+                seen = json.loads(line) if line.startswith('{"') else {}
+                context = seen.get("context", context)
+                if "case" in seen:
+                    print(row(seen, context, given.python, Path(name)), flush=True)
+
+
+def row(seen: dict[str, Any], context: int, python: str, folder: Path) -> str:
+    """One line of the table."""
+    trainer, shape, *numbers = seen["case"]
+    head = f"{trainer:12}{shape:26}{numbers[0]:>6}{numbers[1]:7}{numbers[2]:8}{numbers[3]!s:>15}{numbers[4]:6}"
+    if "failed" in seen:
+        return f"{head}  {seen['failed']}"
+    measured, wanted = seen["reserved"] + context, estimate(seen["case"], python, folder)
+    parts = ", ".join(f"{seen[part] / 2**30:.2f} {part}" for part in ("loaded", "allocated", "reserved"))
+    figures = f"{wanted / 2**30:10.2f}{measured / 2**30:10.2f}{wanted / measured - 1:+8.0%}"
+    return f"{head}{figures}  ({parts}, {context / 2**30:.2f} context)"
 
 
 if __name__ == "__main__":

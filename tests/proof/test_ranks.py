@@ -29,6 +29,17 @@ def unlaunched(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+def test_each_process_has_a_gpu(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks, errors = worker("ranks"), worker("errors")
+    ranks.require_gpus(1)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    ranks.require_gpus(2)
+    for rank in ("0", "1"):  # both say so: one that went on would wait for the other
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        with pytest.raises(errors.NotPossibleError, match="each of 2 processes wants a GPU of its own"):
+            ranks.require_gpus(1)
+
+
 def test_who_launches() -> None:
     assert _launcher(1, None) == []
     assert launched_by(1, None) == ()

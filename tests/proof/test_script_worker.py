@@ -80,6 +80,17 @@ def test_rows_fit_their_columns(part: Any) -> None:
     assert {len(values) for values in rows.values()} == {4}
 
 
+def test_a_model_that_is_only_on_the_hub_is_found_in_the_cache_or_not_at_all(part: Any, tmp_path: Path) -> None:
+    snapshot = tmp_path / "models--a--b" / "snapshots" / "1"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    world = World()
+    models = part("models").Models(world)
+    for cache, found in ((None, None), (str(tmp_path / "none"), None), (str(tmp_path), snapshot)):
+        world.request = {"cache": cache}
+        assert models._real("a/b") == found
+
+
 class World:
     """Stands where a run's world does; only what arguments ask of it."""
 
@@ -87,6 +98,7 @@ class World:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.request: dict[str, Any] = {}
 
     def replaced(self, what: str) -> None:
         self.told.append(what)

@@ -9,7 +9,12 @@ import pytest
 from sftdoctor.model import Distribution
 from sftdoctor.target.beside import modules_beside
 from sftdoctor.target.gpus import find_gpu, known_gpus
-from sftdoctor.target.surroundings import library_path_problems, python_path_problems, user_site_problems
+from sftdoctor.target.surroundings import (
+    library_choice_problems,
+    library_path_problems,
+    python_path_problems,
+    user_site_problems,
+)
 
 
 def distributions(root: Path, *names: str) -> dict[str, Distribution]:
@@ -83,3 +88,19 @@ def test_the_usual_ones_are_known(name: str) -> None:
 
 def test_every_gpu_is_found_by_its_own_name() -> None:
     assert [find_gpu(gpu.name) for gpu in known_gpus()] == [(gpu,) for gpu in known_gpus()]
+
+
+@pytest.mark.parametrize(
+    ("variables", "names", "found"),
+    [
+        ({"BNB_CUDA_VERSION": "124"}, ["bitsandbytes"], [("BNB_CUDA_VERSION", "libbitsandbytes_cuda124.so", "124")]),
+        ({"BNB_ROCM_VERSION": "64"}, ["bitsandbytes"], [("BNB_ROCM_VERSION", "libbitsandbytes_rocm64.so", "64")]),
+        ({"BNB_CUDA_VERSION": ""}, ["bitsandbytes"], []),
+        ({"BNB_CUDA_VERSION": "124"}, ["peft"], []),
+    ],
+)
+def test_variables_that_choose_a_library(
+    variables: dict[str, str], names: list[str], found: list[tuple[str, str, str]], tmp_path: Path
+) -> None:
+    problems = library_choice_problems(variables, distributions(tmp_path, *names))
+    assert [(one.name, Path(one.path).name, one.detail) for one in problems] == found

@@ -160,6 +160,7 @@ def bomb() -> bytes:
         (wheel("demo", "1.0", {"demo": "x", "demo/a.py": "", "demo.py": ""}).replace(b"demo.py", b"demo/py"), "|"),
         (bomb(), "bytes come out"),
     ],
+    ids=["empty", "no zip", "cut off", "another's", "folders twice", "bomb"],  # the bytes hold the time of day
 )
 def test_broken_and_hostile_wheels(tiny: TinyIndex, index: Index, content: bytes, said: str) -> None:
     tiny.add("demo", "1.0", content)

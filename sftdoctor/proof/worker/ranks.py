@@ -27,6 +27,21 @@ def expect(ranks):
         )
 
 
+def require_gpus(count):
+    """Makes sure that there is a GPU for each process of this machine; every process must come to the same answer,
+    else those that go on wait for the others.
+
+    Args:
+        count: How many GPUs torch sees.
+
+    Raises:
+        NotPossibleError: There are fewer.
+    """
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if here > count:
+        raise NotPossibleError(f"each of {here} processes wants a GPU of its own, and torch sees {count}")
+
+
 def compare(torch, parameters):
     """Compares parameters over all ranks, each of which must call this.
 

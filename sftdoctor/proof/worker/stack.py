@@ -6,7 +6,7 @@ import os
 import re
 
 from .errors import NotPossibleError
-from .ranks import world_size
+from .ranks import require_gpus, world_size
 
 IMPORTS = (
     ("trl", ("SFTTrainer",)),
@@ -95,8 +95,8 @@ class Stack:
         if self.device_wanted == "cuda" and not self.cuda:
             raise NotPossibleError("torch sees no CUDA device")
         self.index = int(os.environ.get("LOCAL_RANK", "0")) if self.cuda else "cpu"
-        if self.cuda and self.index >= cuda.device_count():
-            raise NotPossibleError(f"each process wants a GPU of its own, and torch sees {cuda.device_count()}")
+        if self.cuda:
+            require_gpus(cuda.device_count())
         if not self.cuda and world_size() > 1:
             os.environ["ACCELERATE_USE_CPU"] = "true"  # else each process would train alone, whoever launched it
         self.device = f"cuda:{self.index}" if self.cuda else "cpu"

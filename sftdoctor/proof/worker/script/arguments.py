@@ -6,7 +6,7 @@ import re
 import sys
 
 from .. import sharding
-from ..ranks import world_size
+from ..ranks import require_gpus, world_size
 from ..stack import version
 from .world import is_installed
 
@@ -28,7 +28,14 @@ def install(hooks, world):
     """
     hooks.after("transformers.training_args", functools.partial(_wrap, world))
     if world_size() > 1:
+        hooks.after("torch", functools.partial(_count_gpus, world))
         hooks.after("accelerate.state", functools.partial(_let_cpus_take_part, world))
+
+
+def _count_gpus(world, torch):
+    """Fewer GPUs than processes: some would fail and the others wait for them."""
+    if world.cuda:
+        require_gpus(torch.cuda.device_count())
 
 
 def _let_cpus_take_part(world, _):

@@ -128,8 +128,10 @@ class Models:
         if os.path.isfile(os.path.join(key, "config.json")):
             return Path(key)
         cache = self.world.request.get("cache")
-        snapshots = Path(cache, "models--" + key.replace("/", "--"), "snapshots") if cache else None
-        with contextlib.suppress(OSError, TypeError):
+        if not cache:
+            return None
+        snapshots = Path(cache, "models--" + key.replace("/", "--"), "snapshots")
+        with contextlib.suppress(OSError):
             for found in sorted(snapshots.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):
                 if (found / "config.json").is_file():
                     return found
