@@ -49,7 +49,7 @@ class Loading:
             with torch.no_grad():
                 given = layer(inputs.to(self.stack.device, self.dtype)).float().cpu()
                 wanted = modules[name](inputs)
-            error = float((given - wanted).abs().max() / wanted.abs().max())
+            error = float((given - wanted).abs().max() / (wanted.abs().max() or 1.0))  # a layer may be all zeros
             worst = max(worst, error if math.isfinite(error) else math.inf)
         if worst > QUANTIZATION_ERROR and not self.stack.cuda:
             raise NotPossibleError(
