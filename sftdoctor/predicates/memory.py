@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sftdoctor.model import Accelerator
+from sftdoctor.predicates.activations import activation_bytes, said, step_of
 from sftdoctor.predicates.core import HOLDS, Argument, Context, Judgement, Match, fails, predicate, unknown
 from sftdoctor.predicates.hardware import GIB, NO_HARDWARE
 from sftdoctor.predicates.sizes import Sizes, sizes_of_config, sizes_of_name
@@ -26,8 +27,8 @@ _WEIGHT_BYTES: Mapping[str, tuple[float, float]] = {
 """Bytes of one weight of a replaced matrix: at least, and as a rule (with the scales of 64-weight blocks)."""
 _SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")
 _FEW_STATES = ("8bit", "adafactor", "sgd", "lion", "galore", "lomo", "apollo", "adalomo", "4bit", "schedule_free")
-CUDA_CONTEXT = 600 * 2**20
-"""Bytes that CUDA, cuBLAS and the allocator's slack take on a device."""
+CUDA_CONTEXT = 700 * 2**20
+"""Bytes that CUDA and cuBLAS take on a device (0.67 GiB of an H200 with CUDA 13)."""
 DEFAULT_BATCH, DEFAULT_LENGTH, DEFAULT_RANK = 8, 1024, 8
 """Of TrainingArguments, SFTConfig and LoraConfig."""
 
@@ -68,8 +69,8 @@ def least_bytes(context: Context, sizes: Sizes) -> float:
     weights = each * sizes.linear + 2.0 * sizes.embedding
     if not _trains_everything(context):
         return weights
-    optimizer = str(_said(context, "optim") or "")
-    few = any(word in optimizer for word in _FEW_STATES) or _said(context, "optim") == "unknown"
+    optimizer = str(said(context, "optim") or "")
+    few = any(word in optimizer for word in _FEW_STATES) or said(context, "optim") == "unknown"
     return weights + (2 if few else 6) * sizes.total
 
 
@@ -78,75 +79,47 @@ def extra_bytes(context: Context, sizes: Sizes) -> float:
     low, usual = _WEIGHT_BYTES.get(_quantization(context), (0.5, 0.53))
     batch = _whole(context, "per_device_train_batch_size", DEFAULT_BATCH)
     length = _whole(context, "max_length", 0) or _whole(context, "max_seq_length", DEFAULT_LENGTH)
+    step = step_of(context, batch * length, _quantization(context))
     adapter = 0.0
     if not _trains_everything(context):
         # rank × (in + out) of all linear layers, weight, gradient and two states of 4 bytes
         wide = sizes.layers * (8 * sizes.hidden + 3 * (sizes.hidden + sizes.intermediate))
         adapter = 16.0 * _whole(context, "lora_r", DEFAULT_RANK) * wide
-    return (
-        (usual - low) * sizes.linear
-        + adapter
-        + activation_bytes(sizes, batch * length, checkpointing=_said(context, "gradient_checkpointing") is not False)
-        + CUDA_CONTEXT
-    )
-
-
-def activation_bytes(sizes: Sizes, tokens: int, *, checkpointing: bool) -> float:
-    """Bytes of what a step of LoRA training keeps for backward, in 16 bit, with fused attention and float32 logits.
-
-    The factors were fitted to peaks that torch's profiler measured (tests/lab/test_memory.py holds them to it): a layer
-    keeps about 16 hidden and 7 intermediate vectors a token, the inputs of float32 adapters among them, and four tenths
-    more while its gradients are made; the logits are there in 16 bit and in float32, with their softmax and gradient.
-
-    Args:
-        sizes: The model's.
-        tokens: Batch times sequence length.
-        checkpointing: Whether each layer's input is all that is kept, and one layer at a time is computed again.
-
-    Returns:
-        The sum at its peak.
-    """
-    layer = 2.0 * tokens * (16 * sizes.hidden + 7 * sizes.intermediate)
-    kept = 2.0 * tokens * sizes.hidden * sizes.layers if checkpointing else layer * (sizes.layers - 1)
-    return kept + max(1.4 * layer, 12.0 * tokens * sizes.vocabulary)
+    whole = 2.0 * sizes.embedding if step.float32 else 0.0  # 4 bytes instead of 2
+    return (usual - low) * sizes.linear + adapter + whole + activation_bytes(sizes, step) + CUDA_CONTEXT
 
 
 def _sizes(context: Context) -> Sizes | None:
     folder = context.workload.model
     if folder is not None:
         return sizes_of_config(folder.config)
-    path = _said(context, "model_path")
+    path = said(context, "model_path")
     return sizes_of_name(path) if isinstance(path, str) and path != "unknown" else None
 
 
 def _available(context: Context, gpus: list[Accelerator]) -> int:
     """Bytes that one process can put the model on: one device's, or all where it is spread or sharded."""
-    sharded = any(_said(context, name) not in (None, "unset", "", False) for name in ("deepspeed", "fsdp"))
-    spread = _said(context, "model_device_map") in (*_SPREAD, "unknown")
-    spread = spread or _said(context, "model_loaded_by") in ("trainer", "unknown")
+    sharded = any(said(context, name) not in (None, "unset", "", False) for name in ("deepspeed", "fsdp"))
+    spread = said(context, "model_device_map") in (*_SPREAD, "unknown")
+    spread = spread or said(context, "model_loaded_by") in ("trainer", "unknown")
     memories = [device.memory or 0 for device in gpus]
     return sum(memories) if sharded or spread else max(memories)
 
 
 def _quantization(context: Context) -> str:
     for name in ("quantization", "model_quantization"):
-        said = _said(context, name)
-        if isinstance(said, str) and said not in ("none", "unset"):
-            return said
+        value = said(context, name)
+        if isinstance(value, str) and value not in ("none", "unset"):
+            return value
     return "none"
 
 
 def _trains_everything(context: Context) -> bool:
-    return _said(context, "peft_config_passed") is False and _said(context, "wraps_model") == "none"
-
-
-def _said(context: Context, name: str) -> Any:
-    facts = context.facts.get(name, ())
-    return facts[0].value if facts else None
+    return said(context, "peft_config_passed") is False and said(context, "wraps_model") == "none"
 
 
 def _whole(context: Context, name: str, default: int) -> int:
-    value = _said(context, name)
+    value = said(context, name)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**7 else default
 
 

@@ -138,6 +138,7 @@ def estimate(case: Case, python: str, folder: Path) -> float:
     trainer, shape, quantization, batch, length, checkpointing, rank = case
     facts = {
         **{"trainer_class": trainer, "peft_config_passed": True, "quantization": quantization, "lora_r": rank},
+        "prepare_kbit": "before wrap" if trainer == "Trainer" and quantization != "none" else "never",
         **{"per_device_train_batch_size": batch, "max_length": length, "gradient_checkpointing": checkpointing},
     }
     workload = build_workload(RuleCase("", "", facts=facts), folder)

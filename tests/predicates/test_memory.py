@@ -9,9 +9,10 @@ import pytest
 
 from sftdoctor.model import Case
 from sftdoctor.predicates.core import Context
-from sftdoctor.predicates.memory import activation_bytes, extra_bytes, least_bytes
+from sftdoctor.predicates.memory import extra_bytes, least_bytes
 from sftdoctor.predicates.sizes import Sizes
 from sftdoctor.testing import build_environment, build_workload
+from tests.predicates.contexts import KnownLibrary
 
 SIZES = Sizes(linear=6_500_000_000, embedding=260_000_000, hidden=4096, layers=32, intermediate=11008, vocabulary=32000)
 
@@ -20,7 +21,7 @@ def context(folder: Path, **facts: Any) -> Context:
     case = Case("", "", facts={"trainer_class": "SFTTrainer", **facts})
     workload = build_workload(case, folder)
     environment = build_environment(case, folder)
-    return Context(environment, workload, None, None, workload.scripts[0])  # type: ignore[arg-type]
+    return Context(environment, workload, KnownLibrary({}, {}), None, workload.scripts[0])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -56,8 +57,3 @@ def test_the_estimate_moves_with_the_arguments(more: dict[str, Any], less: dict[
         extra_bytes(context(tmp_path / name, **base, **facts), SIZES) for name, facts in (("a", more), ("b", less))
     )
     assert high > 1.2 * low
-
-
-def test_checkpointing_saves_most_where_there_are_many_layers() -> None:
-    kept, saved = (activation_bytes(SIZES, 2048, checkpointing=on) for on in (False, True))
-    assert kept > 8 * saved
