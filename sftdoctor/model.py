@@ -687,8 +687,8 @@ class Proof(Shown):
     notes: tuple[str, ...] = ()
     """What was done to make that model small, a sentence each."""
     certificate: Mapping[str, Any] = field(default_factory=dict)
-    kernels: tuple[str, ...] = ()
-    """Of one step on a GPU, the kernels of quantised layers and of attention; empty on a CPU."""
+    operators: tuple[str, ...] = ()
+    """Of one step, the operators of quantised layers and of attention."""
 
     @property
     def name(self) -> str:

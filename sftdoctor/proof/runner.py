@@ -191,7 +191,7 @@ def _most_telling(runs: Sequence[Proof]) -> Proof:
 
 def _proof_of(run: RunStory, device: str, match: Match | None) -> Proof:
     per_step, peak = run.figures.get("seconds_per_step"), run.figures.get("peak_memory_bytes")
-    kernels = run.figures.get("kernels")
+    operators = run.figures.get("operators")
     return Proof(
         verdict=run.verdict,
         device=device,
@@ -201,7 +201,7 @@ def _proof_of(run: RunStory, device: str, match: Match | None) -> Proof:
         seconds=run.seconds,
         seconds_per_step=float(per_step) if isinstance(per_step, (int, float)) else None,
         peak_memory_bytes=int(peak) if isinstance(peak, (int, float)) else None,
-        kernels=tuple(map(str, kernels)) if isinstance(kernels, list) else (),
+        operators=tuple(map(str, operators)) if isinstance(operators, list) else (),
         failure=_explained(run.failure, match),
         reason=run.reason,
     )

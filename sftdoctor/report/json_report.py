@@ -179,7 +179,7 @@ def proof_to_dict(proof: Proof) -> JSON:
         "seconds": round(proof.seconds, 3),
         "seconds_per_step": proof.seconds_per_step,
         "peak_memory_bytes": proof.peak_memory_bytes,
-        "kernels": list(proof.kernels),
+        "operators": list(proof.operators),
         "failure": None
         if failure is None
         else {

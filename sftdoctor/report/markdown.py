@@ -193,8 +193,8 @@ def _run(run: Proof) -> list[str]:
         sign = "✓" if check.passed else "✗"
         value = words.value_of(check.value)
         said.append(f"- {sign} {plain(clean(check.name.replace('_', ' ')))}{f': {code(value)}' if value else ''}")
-    if run.kernels:
-        said.append(f"- kernels: {code(clean(', '.join(run.kernels)))}")
+    if run.operators:
+        said.append(f"- ran: {code(clean(', '.join(run.operators)))}")
     if run.failure:
         failure = run.failure
         said += ["", f"Failed at {plain(clean(failure.stage))}:", ""]

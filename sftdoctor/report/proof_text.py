@@ -95,8 +95,8 @@ def _print_run(run: Proof, console: Console) -> None:
     console.print(as_text(Text.assemble((f"  {sign} ", SIGN_STYLES[sign]), clean(" · ".join(figures)))))
     if run.checks:
         console.print(indent(_checks(run), 4))
-    if run.kernels:
-        console.print(indent(Text(clean(f"kernels: {', '.join(run.kernels)}"), "dim"), 4))
+    if run.operators:
+        console.print(indent(Text(clean(f"ran: {', '.join(run.operators)}"), "dim"), 4))
     if run.reason and run.verdict != "passed":
         console.print(indent(as_text(clean(run.reason))))
     if run.failure:

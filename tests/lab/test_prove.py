@@ -168,6 +168,8 @@ def test_newest_stack_passes_in_four_and_eight_bits(newest: Path) -> None:
         assert all(check.passed for check in run.checks)
         assert run.seconds_per_step is not None and 0 < run.seconds_per_step < 10
         assert run.peak_memory_bytes is not None and run.peak_memory_bytes > 10_000_000
+    assert [any("MatMul" in name for name in run.operators) for run in proof.runs] == [True, True]
+    assert any("scaled_dot_product" in name for name in proof.runs[0].operators)
     assert proof.not_settled
     assert {"stage", "stack", "plan", "started", "check", "step", "figure", "passed", "finished"} <= set(events)
     assert not verify(proof.certificate, environment)

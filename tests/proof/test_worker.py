@@ -163,3 +163,12 @@ def test_dies_when_its_parent_does(tmp_path: Path) -> None:
         os.close(reading)
         os.close(writing)
         assert process.wait(10) == 3
+
+
+def test_the_operators_that_are_told(worker: Any) -> None:
+    names = ["aten::add", "MatMul4Bit", "MatMul4BitBackward", "bitsandbytes::dequantize_4bit", "MatMul4Bit"]
+    names += ["aten::_scaled_dot_product_cudnn_attention", "aten::_scaled_dot_product_cudnn_attention_backward"]
+    names += ["aten::scaled_dot_product_attention", *(f"bitsandbytes::op{number}" for number in range(20))]
+    told = worker("operators").told(names)
+    assert told[:3] == ["MatMul4Bit", "bitsandbytes::dequantize_4bit", "aten::_scaled_dot_product_cudnn_attention"]
+    assert len(told) == 12

@@ -4,7 +4,7 @@ import time
 
 from . import sharding
 from .events import number
-from .kernels import Kernels
+from .operators import Operators
 from .plan import STEPS
 
 WATCHED = 4
@@ -17,15 +17,15 @@ class Watching:
     def observer(self):
         """A callback that watches the steps."""
         run = self
-        kernels = Kernels(self.torch)
+        operators = Operators(self.torch)
 
         class Observer(self.stack.transformers.TrainerCallback):
             def on_train_begin(self, args, state, control, **kwargs):
                 run.watch(kwargs.get("optimizer"))
 
             def on_step_begin(self, args, state, control, **kwargs):
-                if run.stack.cuda and state.global_step == WATCHED:
-                    kernels.begin()
+                if state.global_step == WATCHED:
+                    operators.begin()
                 run.step_started = time.perf_counter()
 
             def on_pre_optimizer_step(self, args, state, control, **kwargs):
@@ -37,8 +37,8 @@ class Watching:
                 run.step_seconds.append(time.perf_counter() - run.step_started)
                 if state.global_step == WATCHED:
                     run.look_away()
-                if run.stack.cuda and state.global_step == WATCHED + 1:
-                    run.emit("figure", name="kernels", value=kernels.end())
+                if state.global_step == WATCHED + 1:
+                    run.emit("figure", name="operators", value=operators.end())
                     run.step_seconds = []
 
             def on_log(self, args, state, control, logs=None, **kwargs):
