@@ -8,8 +8,7 @@ LONGEST = 80
 
 
 class Operators:
-    """Watches one step with torch's profiler. It sees the operators and not the GPU: before a GPU's kernels are seen, some
-    seconds go by.
+    """Watches one step with torch's profiler: its view of the operators, so that the GPU's own profiler is not started.
 
     Args:
         torch: The module.
