@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sftdoctor.link import attributes, calls, classes, guards, static
+from sftdoctor.link import attributes, calls, classes, guards, paths, static
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Raised
 from sftdoctor.link.values import (
     UNKNOWN,
@@ -22,7 +22,6 @@ from sftdoctor.link.values import (
     Seq,
     Value,
     strip,
-    text,
     truth,
 )
 
@@ -204,9 +203,7 @@ def _binary(machine: Machine, frame: Frame, node: ast.BinOp) -> Value:
     left = strip(evaluate(machine, frame, node.left))
     right = strip(evaluate(machine, frame, node.right))
     if isinstance(left, Instance) and isinstance(node.op, ast.Div) and left.cls.name == "Path":
-        part = text(right)
-        base = text(left.attrs.get("text"))
-        return Instance(left.cls, {"text": Const(f"{base}/{part}")}, True) if base and part else UNKNOWN
+        return paths.divide(machine, left, right)
     return binary(node.op, left, right)
 
 
