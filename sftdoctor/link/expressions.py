@@ -325,15 +325,18 @@ def _comprehension(
         else:
             found.items.append(evaluate(machine, inner, node.elt))
 
-    if not _rounds(machine, inner, node.generators, collect):
+    outermost = evaluate(machine, frame, node.generators[0].iter)  # the one part that sees the names of a class body
+    if not _rounds(machine, inner, node.generators, outermost, collect):
         found.open = mapping.open = True
     return mapping if isinstance(node, ast.DictComp) else found
 
 
-def _rounds(machine: Machine, frame: Frame, generators: list[ast.comprehension], collect: Callable[[], None]) -> bool:
-    """Run a comprehension's loops; whether every round and every condition was known."""
+def _rounds(
+    machine: Machine, frame: Frame, generators: list[ast.comprehension], over: Value, collect: Callable[[], None]
+) -> bool:
+    """Run a comprehension's loops, the first over `over`; whether every round and every condition was known."""
     first, rest = generators[0], generators[1:]
-    items = iterate(machine, evaluate(machine, frame, first.iter))
+    items = iterate(machine, over)
     if items is None:
         return False
     known = True
@@ -345,7 +348,7 @@ def _rounds(machine: Machine, frame: Frame, generators: list[ast.comprehension],
         if None in answers:
             known = False
         elif rest:
-            known &= _rounds(machine, frame, rest, collect)
+            known &= _rounds(machine, frame, rest, evaluate(machine, frame, rest[0].iter), collect)
         else:
             collect()
     return known
