@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sftdoctor.link import expressions, guards
+from sftdoctor.link import expressions, guards, paths
 from sftdoctor.link.state import POSSIBLE
 from sftdoctor.link.values import (
     NONE,
@@ -38,7 +38,7 @@ VERSION = frozenset(
     {"major", "minor", "micro", "release", "base_version", "public", "local"}
     | {"is_prerelease", "is_devrelease", "is_postrelease"}
 )
-MUTATORS = frozenset({"insert", "remove", "pop", "sort", "clear", "reverse", "discard"})
+MUTATORS = frozenset({"remove", "pop", "sort", "clear", "reverse", "discard"})
 TAKERS = frozenset({"remove", "pop", "clear", "discard"})
 MAX_RESULT = 50_000
 
@@ -203,7 +203,9 @@ def _clear(_machine: Machine, owner: Dict, _args: Arguments) -> Value:
 
 
 def _append(machine: Machine, owner: Seq, args: Arguments) -> Value:
-    if _doubtful(machine) or args.star:
+    if paths.is_search_path(machine, owner):
+        paths.append(machine, owner, args.positional[:1])
+    elif _doubtful(machine) or args.star:
         owner.open = True
     else:
         owner.items.extend(args.positional[:1])
@@ -212,7 +214,9 @@ def _append(machine: Machine, owner: Seq, args: Arguments) -> Value:
 
 def _extend(machine: Machine, owner: Seq, args: Arguments) -> Value:
     source = strip(args.positional[0]) if args.positional else UNKNOWN
-    if isinstance(source, Seq) and not _doubtful(machine) and len(owner.items) <= expressions.MAX_ITEMS:
+    if paths.is_search_path(machine, owner):
+        paths.append(machine, owner, source.items if isinstance(source, Seq) and not source.open else [UNKNOWN])
+    elif isinstance(source, Seq) and not _doubtful(machine) and len(owner.items) <= expressions.MAX_ITEMS:
         owner.items.extend(source.items)
         owner.open |= source.open
     else:
@@ -246,6 +250,7 @@ SEQ: dict[str, Callable[[Machine, Seq, Arguments], Value]] = {
     "append": _append,
     "add": _append,
     "extend": _extend,
+    "insert": paths.insert,
     "update": _extend,
     "union": _union,
     "index": lambda _m, _o, _a: UNKNOWN,

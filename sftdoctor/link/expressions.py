@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sftdoctor.link import attributes, calls, classes, guards, static
+from sftdoctor.link import attributes, calls, classes, guards, paths, static
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Raised
 from sftdoctor.link.values import (
     UNKNOWN,
@@ -22,7 +22,6 @@ from sftdoctor.link.values import (
     Seq,
     Value,
     strip,
-    text,
     truth,
 )
 
@@ -204,9 +203,7 @@ def _binary(machine: Machine, frame: Frame, node: ast.BinOp) -> Value:
     left = strip(evaluate(machine, frame, node.left))
     right = strip(evaluate(machine, frame, node.right))
     if isinstance(left, Instance) and isinstance(node.op, ast.Div) and left.cls.name == "Path":
-        part = text(right)
-        base = text(left.attrs.get("text"))
-        return Instance(left.cls, {"text": Const(f"{base}/{part}")}, True) if base and part else UNKNOWN
+        return paths.divide(machine, left, right)
     return binary(node.op, left, right)
 
 
@@ -328,15 +325,18 @@ def _comprehension(
         else:
             found.items.append(evaluate(machine, inner, node.elt))
 
-    if not _rounds(machine, inner, node.generators, collect):
+    outermost = evaluate(machine, frame, node.generators[0].iter)  # the one part that sees the names of a class body
+    if not _rounds(machine, inner, node.generators, outermost, collect):
         found.open = mapping.open = True
     return mapping if isinstance(node, ast.DictComp) else found
 
 
-def _rounds(machine: Machine, frame: Frame, generators: list[ast.comprehension], collect: Callable[[], None]) -> bool:
-    """Run a comprehension's loops; whether every round and every condition was known."""
+def _rounds(
+    machine: Machine, frame: Frame, generators: list[ast.comprehension], over: Value, collect: Callable[[], None]
+) -> bool:
+    """Run a comprehension's loops, the first over `over`; whether every round and every condition was known."""
     first, rest = generators[0], generators[1:]
-    items = iterate(machine, evaluate(machine, frame, first.iter))
+    items = iterate(machine, over)
     if items is None:
         return False
     known = True
@@ -348,7 +348,7 @@ def _rounds(machine: Machine, frame: Frame, generators: list[ast.comprehension],
         if None in answers:
             known = False
         elif rest:
-            known &= _rounds(machine, frame, rest, collect)
+            known &= _rounds(machine, frame, rest, evaluate(machine, frame, rest[0].iter), collect)
         else:
             collect()
     return known

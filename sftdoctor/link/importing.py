@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import calls, lazy, static
+from sftdoctor.link import calls, lazy, paths, static
 from sftdoctor.link.state import POSSIBLE, Frame, Raised, Try
 from sftdoctor.link.values import UNKNOWN, Arguments, Const, Function, MaybeUnbound, Module, Seq, Value, strip, text
 
@@ -14,6 +14,7 @@ EVERY_MODULE = {"__name__", "__file__", "__path__", "__dict__", "__doc__", "__sp
 
 if TYPE_CHECKING:
     from sftdoctor.link.binaries import BinaryProblem
+    from sftdoctor.link.locate import Found
     from sftdoctor.link.machine import Machine
 
 
@@ -100,6 +101,7 @@ def from_import(machine: Machine, frame: Frame, module: Value, name: str, node: 
 
 
 UNLISTED = "(`pip freeze` does not list it before Python 3.12: it may be there all the same.)"
+ELSEWHERE = "(It may lie in a folder that is added to sys.path.)"
 
 
 def load(machine: Machine, frame: Frame | None, name: str, node: ast.AST | None) -> Value:
@@ -132,7 +134,7 @@ def _load_one(machine: Machine, frame: Frame | None, name: str, node: ast.AST | 
         return UNKNOWN
     if machine.locator.is_stdlib(name) and machine.locator.find(name.partition(".")[0]) is None:
         return machine.standard(name)
-    found = machine.locator.find(name)
+    found = _found(machine, frame, name)
     if found is None:
         return _absent(machine, frame, name, node)
     if found.path is None:
@@ -142,6 +144,12 @@ def _load_one(machine: Machine, frame: Frame | None, name: str, node: ast.AST | 
         if problem is not None:
             return _unloadable(machine, frame, node, problem)
     return machine.run_module(found, frame, node)
+
+
+def _found(machine: Machine, frame: Frame | None, name: str) -> Found | None:
+    """Where a module lies; what the user's own code puts first in sys.path stands before what is installed."""
+    own = frame is not None and machine.is_script(frame.module)
+    return (paths.before_installed(machine, name) if own else None) or machine.locator.find(name)
 
 
 def _without_source(machine: Machine, frame: Frame | None, name: str, node: ast.AST | None) -> Value:
@@ -171,17 +179,27 @@ def _absent(machine: Machine, frame: Frame | None, name: str, node: ast.AST | No
             return UNKNOWN
     if not machine.is_missing(name):
         return UNKNOWN
-    detail = UNLISTED if machine.may_be_unlisted(name) else ""
-    return machine.broken(
-        "missing-module",
-        "ModuleNotFoundError",
-        f"No module named '{name}'",
-        name,
-        frame,
-        node,
-        raising=True,
-        detail=detail,
-    )
+    found, elsewhere = paths.elsewhere(machine, name)
+    if found is not None:
+        return machine.run_module(found, frame, node) if found.path is not None else UNKNOWN
+    if elsewhere and not (frame is not None and machine.is_script(frame.module)):
+        machine.modules[name] = UNKNOWN  # packages put what they carry along into sys.path, and take it out again
+        return UNKNOWN
+    detail = UNLISTED if machine.may_be_unlisted(name) else ELSEWHERE if elsewhere else ""
+    hedged, machine.hedged = machine.hedged, machine.hedged or elsewhere
+    try:
+        return machine.broken(
+            "missing-module",
+            "ModuleNotFoundError",
+            f"No module named '{name}'",
+            name,
+            frame,
+            node,
+            raising=True,
+            detail=detail,
+        )
+    finally:
+        machine.hedged = hedged
 
 
 def member(machine: Machine, module: Module, name: str, frame: Frame | None = None) -> Value | None:

@@ -10,7 +10,7 @@ import stat
 import sys
 import tokenize
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -89,6 +89,15 @@ class Locator:
         self._listings: dict[str, dict[str, bool]] = {}
         self._records: dict[str, frozenset[str]] = {}
         self._found: dict[str, Found | None] = {}
+        self._own: dict[Path, Locator] = {}
+
+    def in_folder(self, folder: Path, name: str) -> Found | None:
+        """A module of the user's own in a folder that is no import root of the target; it is of no distribution."""
+        if folder not in self._own:
+            environment = replace(self.environment, paths=(str(folder),), owners={}, distributions={}, modules={})
+            self._own[folder] = Locator(environment)
+        found = self._own[folder].find(name)
+        return replace(found, distribution="", own=True) if found else None
 
     @cached_property
     def _roots(self) -> dict[str, list[str]]:

@@ -96,6 +96,8 @@ class Machine:
         """What other packages have put in the place of a lazy package's constructor."""
         self.walkers: set[str] = set()
         """Distributions that import modules by names which they compute: any of their own may be there."""
+        self.search_paths: list[Value] = []
+        """What was ever added to sys.path."""
         self._steps = STEPS
         self._seen: dict[object, Event] = {}
         self._kept: dict[int, Value] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,15 +59,15 @@ class Beside(Locator):
         first, above = self._folders[0], self._folders[1:]
         if self._package:
             above = [*above, first]  # part of a package is started with -m, and sees the modules beside it as its own
-        elif (own := self._in(first, top)) and (own.path is not None or self._target.find(top) is None):
-            return self._in(first, name)
+        elif (own := self.in_folder(first, top)) and (own.path is not None or self._target.find(top) is None):
+            return self.in_folder(first, name)
         there = self._target.find(top)
         if there is not None or self.is_stdlib(top):
             home = self._editable_home(there.root, above) if there is not None else None
-            return self._target.find(name) if home is None else self._in(home, name)
+            return self._target.find(name) if home is None else self.in_folder(home, name)
         for folder in above:
-            if self._in(folder, top) is not None:
-                return self._in(folder, name)
+            if self.in_folder(folder, top) is not None:
+                return self.in_folder(folder, name)
         return None
 
     def _editable_home(self, root: str, above: Sequence[Path]) -> Path | None:
@@ -76,13 +75,6 @@ class Beside(Locator):
         real = os.path.realpath(root)
         home = next((folder for folder in above if os.path.realpath(folder) == real), None)
         return None if home is not None and any(home.glob("*.dist-info")) else home  # that is a site-packages
-
-    def _in(self, folder: Path, name: str) -> Found | None:
-        if folder not in self._own:
-            environment = replace(self.environment, paths=(str(folder),), owners={}, distributions={}, modules={})
-            self._own[folder] = Locator(environment)
-        found = self._own[folder].find(name)
-        return replace(found, distribution="", own=True) if found else None
 
 
 def _folders(folder: Path) -> list[Path]:

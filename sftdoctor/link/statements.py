@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sftdoctor import nodes
-from sftdoctor.link import classes, expressions, importing, scripts
+from sftdoctor.link import classes, expressions, importing, paths, scripts
 from sftdoctor.link.files import FILE
 from sftdoctor.link.guards import condition
 from sftdoctor.link.native import versions
@@ -125,6 +125,8 @@ def _set_item(machine: Machine, frame: Frame, target: ast.Subscript, value: Valu
                 owner.items.pop(key.value, None)
     elif isinstance(owner, Seq):
         owner.open = True
+        if paths.is_search_path(machine, owner):  # sys.path[:0] = …
+            paths.append(machine, owner, [UNKNOWN])
     if isinstance(owner, Dict) and owner is machine.sys_modules and isinstance(key, Const) and isinstance(value, Value):
         machine.replace_module(str(key.value), strip(value))
 
@@ -147,7 +149,9 @@ def _augmented(machine: Machine, frame: Frame, node: ast.AugAssign) -> None:
     old = strip(expressions.evaluate(machine, frame, load))
     new = strip(expressions.evaluate(machine, frame, node.value))
     if isinstance(old, Seq) and old.kind == "list" and isinstance(node.op, ast.Add):
-        if isinstance(new, Seq) and machine.doubt < POSSIBLE and len(old.items) <= expressions.MAX_ITEMS:
+        if paths.is_search_path(machine, old):
+            paths.append(machine, old, new.items if isinstance(new, Seq) and not new.open else [UNKNOWN])
+        elif isinstance(new, Seq) and machine.doubt < POSSIBLE and len(old.items) <= expressions.MAX_ITEMS:
             old.items.extend(new.items)
             old.open |= new.open
         else:

@@ -84,6 +84,37 @@ BESIDE = {
         {"pkg/__init__.py": "", "pkg/lib/__init__.py": "", "pkg/lib/train.py": "import lib\nlib.f(1, y=2)"},
         ["API002 y pkg/lib/train.py:2"],
     ),
+    "a folder that the script puts into sys.path": (
+        {"a/train.py": "import sys\nfrom os.path import abspath, dirname, join\n"
+         "sys.path.append(join(dirname(abspath(__file__)), 'own'))\n"
+         "import helper\nhelper.go()",
+         "a/own/helper.py": "import lib\ndef go():\n    lib.f(1, y=2)"},
+        ["API002 y a/own/helper.py:3"],
+    ),
+    "the same as pathlib has it, two folders up": (
+        {"pyproject.toml": "", "a/b/train.py": "import sys\nfrom pathlib import Path\n"
+         "ROOT = Path(__file__).resolve().parents[2] / 'own'\nsys.path += [str(ROOT)]\nimport helper\nhelper.go()",
+         "own/helper.py": "import lib\ndef go():\n    lib.f(1, y=2)"},
+        ["API002 y own/helper.py:3"],
+    ),
+    "a relative one counts from beside the script too": (
+        {"train.py": "import sys\nif input():\n    sys.path.append('./own')\nimport helper", "own/helper.py": ""},
+        [],
+    ),
+    "one at the front stands before what is installed": (
+        {"train.py": "import sys\nsys.path.insert(0, 'own')\nimport lib\nlib.f(1, y=2)",
+         "own/lib.py": "def f(x, y): pass"},
+        [],
+    ),
+    "one at the end does not": (
+        {"train.py": "import sys\nsys.path.append('own')\nimport lib\nlib.f(1, y=2)",
+         "own/lib.py": "def f(x, y): pass"},
+        ["API002 y train.py:4"],
+    ),
+    "a folder that has it not": (
+        {"train.py": "import sys\nsys.path.insert(0, 'own')\nimport helper", "own/other.py": ""},
+        ["API003 helper train.py:3"],
+    ),
     "what a helper has and nobody uses": (
         {"train.py": "import helper\nhelper.go()",
          "helper.py": "import lib\ndef go(): pass\ndef old():\n    lib.f(1, y=2)"},
@@ -101,6 +132,28 @@ BESIDE = {
 def test_modules_beside(files: dict[str, str], wanted: list[str], tmp_path: Path) -> None:
     script = next(name for name in files if name.endswith("train.py"))
     assert link_files(tmp_path, files, script) == wanted
+
+
+@pytest.mark.parametrize(
+    ("change", "told_of"),
+    [
+        ("sys.path.append(sys.argv[1])", ("API003 helper possible",)),
+        ("sys.path[:0] = [input()]", ("API003 helper possible",)),
+        ("sys.path = ['/nowhere/at/all', *sys.path]", ("API003 helper possible",)),
+        ("print(sys.path)", ("API003 helper certain",)),
+    ],
+)
+def test_folders_of_sys_path_that_are_not_known(change: str, told_of: tuple[str, ...], tmp_path: Path) -> None:
+    world = World({"lib": ""}, f"import sys\n{change}\nimport helper", script=True)
+    assert told(world.link(tmp_path)) == told_of
+
+
+def test_what_a_package_carries_along_is_not_missing(tmp_path: Path) -> None:
+    setup = "p = os.path.join(os.path.dirname(__file__), 'vendor')\ndef put():\n    old = [d for d in sys.path]\n"
+    setup += "    if p not in sys.path:\n        sys.path.insert(1, p)\n    return old\n"
+    source = f"import os, sys\n{setup}old = put()\nimport carried\nsys.path = old\nimport carried\nput()\nimport other"
+    assert told(World({"user": source}).link(tmp_path)) == ()
+    assert told(World({"user": "import sys\nimport carried"}).link(tmp_path / "b")) == ("API003 carried certain",)
 
 
 def test_an_editable_install_of_the_project_is_the_users_own(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import attributes, classes, expressions, files, guards, importing
+from sftdoctor.link import attributes, classes, expressions, files, guards, importing, paths
 from sftdoctor.link.native.versions import TorchRelease
 from sftdoctor.link.state import POSSIBLE
 from sftdoctor.link.values import (
@@ -345,7 +345,7 @@ NATIVES: dict[str, Callable[[Machine, Arguments], Value]] = {
     "repr": _plain(repr),
 }
 CONSTRUCTORS: dict[str, Callable[[Machine, Arguments], Value]] = {
-    "str": _plain(str),
+    "str": lambda m, a: paths.string(m, a, _plain(str)),
     "int": _plain(int),
     "float": _plain(float),
     "bool": lambda _m, a: (

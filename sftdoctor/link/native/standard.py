@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.utils import canonicalize_name
 
-from sftdoctor.link import classes, files, guards, importing, parsers, signatures
+from sftdoctor.link import classes, files, guards, importing, parsers, paths, signatures
 from sftdoctor.link.native import versions
 from sftdoctor.link.native.builtin import make_dict
 from sftdoctor.link.state import Raised
@@ -205,30 +206,6 @@ def _environ_get(_machine: Machine, args: Arguments) -> Value:
     return Likely(strip(args.get(1, "default") or NONE))
 
 
-def _path(machine: Machine, args: Arguments) -> Value:
-    given = text(args.positional[0]) if args.positional else None
-    return _path_of(machine, given) if given is not None else UNKNOWN
-
-
-def _path_of(machine: Machine, given: str) -> Value:
-    attrs: dict[str, Value] = {"text": Const(given)}
-    cls = machine.anything("Path")
-    if "/" in given:
-        parent = given.rpartition("/")[0]
-        attrs["parent"] = Instance(cls, {"text": Const(parent)}, True)
-    return Instance(cls, attrs, True)
-
-
-def _dirname(_machine: Machine, args: Arguments) -> Value:
-    given = text(args.positional[0]) if args.positional else None
-    return Const(given.rpartition("/")[0]) if given is not None else UNKNOWN
-
-
-def _join(_machine: Machine, args: Arguments) -> Value:
-    parts = [text(arg) for arg in args.positional]
-    return UNKNOWN if None in parts or args.star else Const("/".join(part or "" for part in parts))
-
-
 def _same(_machine: Machine, args: Arguments) -> Value:
     return args.positional[-1] if args.positional else UNKNOWN
 
@@ -320,8 +297,14 @@ NATIVE_MODULES: dict[str, dict[str, Call]] = {
     "collections": {"OrderedDict": make_dict},
     "re": {"match": _regex(re.match), "search": _regex(re.search), "findall": _regex(re.findall)},
     "os": {"getenv": lambda m, a: _environ_get(m, a)},
-    "os.path": {"dirname": _dirname, "join": _join},
-    "pathlib": {"Path": _path},
+    "os.path": {
+        "dirname": paths.of_one(os.path.dirname),
+        "abspath": paths.of_one(os.path.abspath),
+        "realpath": paths.of_one(os.path.abspath),
+        "normpath": paths.of_one(os.path.normpath),
+        "join": paths.join,
+    },
+    "pathlib": {"Path": paths.path_call, "PurePath": paths.path_call},
     "copy": {"copy": _copy, "deepcopy": _copy},
     "typing": {"cast": _same, "overload": _same},
     "typing_extensions": {"cast": _same, "overload": _same},
@@ -344,6 +327,7 @@ VALUES: dict[str, dict[str, Callable[[Machine], Value]]] = {
         "version_info": lambda m: Const(_python(m.environment.python)),
         "platform": lambda m: _marker(m, "sys_platform"),
         "modules": lambda m: m.sys_modules,
+        "path": lambda _m: paths.search_path(),
     },
     "os": {"environ": lambda m: Instance(m.anything("environ"), {"get": Native("get", _environ_get)}, True)},
     "importlib.metadata": {"PackageNotFoundError": lambda m: m.exception("PackageNotFoundError")},
