@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,23 +56,39 @@ def check(settings: Settings, progress: Progress = silent) -> Report:
 
 def _with_proof(settings: Settings, report: Report, progress: Progress) -> Report:
     """A report that says why the certificate that is required does not hold for what was checked, if it does not."""
-    from sftdoctor.proof import read_certificate, subject_of, verify
+    from sftdoctor.proof import read_certificate, subject_of, verify, verify_launch
 
     certificate = read_certificate(Path(str(settings.require_proof)))
     differs: list[str] = []
-    scripts = report.workload.scripts if "script" in (certificate.get("subject") or {}) else ()
+    subject = certificate.get("subject")
+    subject = subject if isinstance(subject, dict) else {}
+    run = [one for one in report.workload.scripts if one.config is None and not one.launches]
+    scripts = run if "script" in subject else []
     for script in scripts:
         differs += verify(certificate, report.environment, subject_of(settings.model, Path(script.path)))
     differs += verify(certificate, report.environment, subject_of(settings.model))
+    read = [one for one in report.workload.scripts if one.config is not None and one.config.kind == "accelerate"]
+    configs = [Path(one.path) for one in read if {"script", "launch"} & set(subject)]
+    differs += verify_launch(certificate, configs)
     said = f"does not hold: {differs[0]}" if differs else "holds"
     progress(f"the proof of {str(certificate.get('date'))[:40]} {said}")
-    anew = _prove_anew(settings, scripts[0].path if scripts else None) if differs else ""
+    anew = _prove_anew(settings, scripts[0].path if scripts else None, subject, configs) if differs else ""
     return replace(report, unproved=tuple(dict.fromkeys(differs)), prove_anew=anew)
 
 
-def _prove_anew(settings: Settings, script: str | None) -> str:
+def _prove_anew(settings: Settings, script: str | None, proved: Mapping[str, Any], configs: Sequence[Path]) -> str:
     """The command line that writes the required proof of what was checked."""
-    options = {"python": settings.python, "model": None if script else settings.model, "script": script}
+    launch = proved.get("launch")
+    launch = launch if isinstance(launch, dict) else {}
+    processes, config = launch.get("processes"), launch.get("config")
+    together = processes if isinstance(processes, int) else 2 if configs else None
+    options = {
+        "python": settings.python,
+        "model": None if script else settings.model,
+        "nproc": str(together) if together else None,
+        "accelerate-config": str(configs[0]) if configs else config if isinstance(config, str) else None,
+        "script": script,
+    }
     words = [word for name, value in options.items() if value for word in (f"--{name}", value)]
     rest = ["--", *settings.arguments] if script and settings.arguments else []
     return shlex.join(["sftdoctor", "prove", *words, "--format", f"json={settings.require_proof}", *rest])

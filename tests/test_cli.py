@@ -263,6 +263,18 @@ def test_a_gate_says_what_to_type_where_its_proof_does_not_hold(healthy: Path, t
     assert anew.replace("%", "%25") in done.stdout
 
 
+def test_a_gate_looks_at_the_config_that_launches_the_job(healthy: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import trl\n")
+    (tmp_path / "run.sh").write_text("accelerate launch --config_file fsdp.yaml train.py\n")
+    (tmp_path / "fsdp.yaml").write_text("distributed_type: FSDP\nnum_processes: 2\n")
+    run("prove", "--python", healthy, "--script", "train.py", "--format", "json=proof.json", cwd=tmp_path)
+    done = run("check", "run.sh", "--python", healthy, "--require-proof", "proof.json", cwd=tmp_path)
+    assert done.returncode == FOUND
+    assert "the proof ran one process, not those of" in done.stdout
+    assert "the script has changed" not in done.stdout  # neither the launch script nor the config is the one proved
+    assert "--nproc 2 --accelerate-config fsdp.yaml --script train.py" in " ".join(done.stdout.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

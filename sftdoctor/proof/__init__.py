@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sftdoctor.proof.certificate import fingerprint, read_certificate, subject_of, verify
+from sftdoctor.proof.certificate import fingerprint, read_certificate, subject_of, verify, verify_launch
 from sftdoctor.proof.runner import prove, require_runnable
 
-__all__ = ["fingerprint", "prove", "read_certificate", "require_runnable", "subject_of", "verify"]
+__all__ = ["fingerprint", "prove", "read_certificate", "require_runnable", "subject_of", "verify", "verify_launch"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ CORE = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "d
 _PLATFORM = ("sys_platform", "platform_machine", "implementation_name")
 _LARGEST_RECORD = 64 * 1024 * 1024
 _LARGEST_CERTIFICATE = 16 * 1024 * 1024
+_LARGEST_CONFIG = 4 * 1024 * 1024
+_NAMES_CONFIG = re.compile(rb"^\s*deepspeed_config_file:\s*[\"']?([^\"'#\n]+?)[\"']?[ \t]*(?:#.*)?$", re.MULTILINE)
+"""Where a config of accelerate names one of DeepSpeed."""
 _WRITE = "Write one: sftdoctor prove --format json=proof.json."
 
 
@@ -52,15 +56,20 @@ def _hash(facts: Any, subject: Any) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def subject_of(model: Path | str | None = None, script: Path | None = None) -> dict[str, Any]:
-    """What a proof trains, as far as its certificate depends on it.
+def subject_of(
+    model: Path | str | None = None, script: Path | None = None, *, ranks: int = 1, config: Path | None = None
+) -> dict[str, Any]:
+    """What a proof trains and who starts it, as far as its certificate depends on it.
 
     Args:
         model: The model's folder or config.json, or the name of an architecture.
         script: The script that is run.
+        ranks: Processes that train together; 1 without a launcher.
+        config: Of accelerate, which then launches them; None for torchrun.
 
     Returns:
-        {"model": name or hash of the config, "script": hash}; only what there is.
+        {"model": name or hash of the config, "script": hash, "launch": {"launcher", "processes", "config": path or
+        None, "digest": hash of that config and of the DeepSpeed config that it names}}; only what there is.
     """
     found: dict[str, Any] = {}
     if model is not None:
@@ -69,6 +78,13 @@ def subject_of(model: Path | str | None = None, script: Path | None = None) -> d
         found["model"] = _content(file) or str(model)
     if script is not None:
         found["script"] = _content(script)
+    if ranks > 1:
+        found["launch"] = {
+            "launcher": "torchrun" if config is None else "accelerate launch",
+            "processes": ranks,
+            "config": None if config is None else str(config),
+            "digest": None if config is None else _config_content(config),
+        }
     return found
 
 
@@ -77,6 +93,28 @@ def _content(path: Path) -> str | None:
         return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
     except (OSError, ValueError):
         return None
+
+
+def _config_content(path: Path) -> str | None:
+    """Hash of a config of accelerate and of the DeepSpeed config that it names; None where it cannot be read."""
+    text = _small_file(path)
+    if text is None:
+        return None
+    digest = hashlib.sha256(text)
+    for name in _NAMES_CONFIG.findall(text)[:1]:  # read from where the launcher is started, as accelerate does
+        digest.update(b"\0" + (_small_file(Path(name.decode(errors="replace"))) or b""))
+    return "sha256:" + digest.hexdigest()
+
+
+def _small_file(path: Path) -> bytes | None:
+    try:
+        if not path.is_file():  # a certificate may name anything, a pipe for one
+            return None
+        with path.open("rb") as stream:
+            text = stream.read(_LARGEST_CONFIG + 1)
+    except (OSError, ValueError):
+        return None
+    return text if len(text) <= _LARGEST_CONFIG else None
 
 
 def certify(
@@ -148,6 +186,34 @@ def verify(
             known = name in proved
             found.append(f"the {name} has changed" if known else f"the proof trained no {name} of yours")
     return tuple(found)
+
+
+def verify_launch(certificate: Mapping[str, Any], configs: Sequence[Path] = ()) -> tuple[str, ...]:
+    """Why a proof was not launched as the job will be.
+
+    Args:
+        certificate: As read from JSON; hostile.
+        configs: Of accelerate, with which it will be launched, where that is known; else the one that the certificate
+            names is looked at.
+
+    Returns:
+        What differs, a sentence each.
+    """
+    proved = certificate.get("subject")
+    launch = proved.get("launch") if isinstance(proved, dict) else None
+    if not isinstance(launch, dict):
+        return tuple(f"the proof ran one process, not those of {path}" for path in configs)
+    name, digest = launch.get("config"), launch.get("digest")
+    if not isinstance(name, str):
+        return tuple(f"the proof was started by torchrun, not with {path}" for path in configs)
+    if configs:
+        changed = [path for path in configs if _config_content(path) != digest]
+        return tuple(f"{path} is not the config of accelerate that the proof was launched with" for path in changed)
+    now = _config_content(Path(name))
+    if now == digest:
+        return ()
+    what = "cannot be read" if now is None else "has changed"
+    return (f"{_shown(name)}, the config of accelerate that the proof was launched with, {what}",)
 
 
 def _changes(name: str, then: Any, now: Any) -> list[str]:

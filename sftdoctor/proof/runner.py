@@ -86,11 +86,12 @@ def prove(
         asked = [known.get(name, {"name": name, "quantization": name, **own}) for name in left]
     proof = _combine(story, time.monotonic() - begun, match)
     proof = replace(proof, notes=(*launched_by(ranks, config), *proof.notes))
-    return replace(proof, certificate=certify(proof, environment, story.stack, _subject(model)))
+    return replace(proof, certificate=certify(proof, environment, story.stack, _subject(model, ranks, config)))
 
 
-def _subject(model: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {} if model is None else subject_of(model.get("path") or model.get("name"))
+def _subject(model: Mapping[str, Any] | None, ranks: int, config: Path | None) -> dict[str, Any]:
+    named = None if model is None else model.get("path") or model.get("name")
+    return subject_of(named, ranks=ranks, config=config)
 
 
 def require_runnable(environment: Environment) -> None:

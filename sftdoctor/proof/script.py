@@ -110,7 +110,8 @@ def prove_script(
     if cells is not None:
         failure = proof.failure and cells.placed(proof.failure, script)
         proof = replace(proof, failure=failure, replaced=(*cells.replaced, *proof.replaced))
-    return replace(proof, certificate=certify(proof, environment, story.stack, subject_of(script=script)))
+    subject = subject_of(script=script, ranks=ranks, config=config)
+    return replace(proof, certificate=certify(proof, environment, story.stack, subject))
 
 
 def _run(

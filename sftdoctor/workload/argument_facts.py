@@ -39,7 +39,7 @@ def argument_facts(places: Places, machine: Machine, args: Value, trainer: Obj) 
         return
     if not isinstance(args, Obj):
         yield Fact("trainer_args_class", "unknown", places.of(trainer.node))
-        for name in (*ARGUMENT_FACTS, "use_reentrant", "skip_prepare_dataset"):
+        for name in (*ARGUMENT_FACTS, "use_reentrant", "skip_prepare_dataset", "fsdp_version"):
             yield Fact(name, "unknown", places.of(trainer.node))
         return
     yield Fact("trainer_args_class", class_name(machine, args), places.of(args.node))
@@ -54,6 +54,9 @@ def argument_facts(places: Places, machine: Machine, args: Value, trainer: Obj) 
     yield from _reports(places, machine, args)
     stage = model_configs.zero_stage(machine, machine.heap.get(args, "deepspeed", None), Path(places.path).parent)
     yield Fact("zero_stage", stage, places.of(keyword_node(args.node, "deepspeed")))
+    fsdp = machine.heap.get(args, "fsdp_config", UNKNOWN if machine.heap.record(args).open else None)
+    version = model_configs.fsdp_version(machine, fsdp)
+    yield Fact("fsdp_version", version, places.of(keyword_node(args.node, "fsdp_config")))
     yield from _mismatches(places, machine, args)
     yield from _reentrant(places, machine, args)
     yield from _dataset_kwargs(places, machine, args, trainer)

@@ -89,6 +89,7 @@ def _training(path: str, config: Config) -> Iterator[Fact]:
     for key in config.below("dataset_kwargs"):
         yield Fact("dataset_kwarg", key.keys[-1], key.location)
     yield from _zero(path, config, arguments)
+    yield _fact("fsdp_version", config.at("fsdp_config", "version") or config.at("fsdp_config", "fsdp_version"))
     yield from _model(config)
 
 

@@ -91,6 +91,25 @@ def reentrant(machine: Machine, kwargs: Value) -> Value:
     return value if isinstance(value, (bool, str)) else "unknown"
 
 
+def fsdp_version(machine: Machine, config: Value) -> Value:
+    """The version of FSDP that an fsdp_config asks for: 1, 2, "unset" or "unknown".
+
+    Args:
+        machine: The machine.
+        config: The argument: a dictionary whose keys may have an fsdp_ before them, or the path of a JSON file, which
+            is not read.
+    """
+    if config is None or config == "unset":
+        return "unset"
+    if not isinstance(config, Obj) or config.kind != "dict":
+        return "unknown"
+    there = {name: machine.heap.has(config, name) for name in ("version", "fsdp_version")}
+    if None in there.values():
+        return "unknown"
+    value = next((machine.heap.get(config, name) for name, is_there in there.items() if is_there), "unset")
+    return value if isinstance(value, int) or value == "unset" else "unknown"
+
+
 def zero_stage(machine: Machine, config: Value, folder: Path) -> Value:
     """Stage of ZeRO of a deepspeed argument.
 

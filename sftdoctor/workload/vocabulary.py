@@ -97,6 +97,7 @@ VOCABULARY: Mapping[str, str] = {
     "use_reentrant": 'use_reentrant of gradient_checkpointing_kwargs: true, false, "unset" or "unknown"',
     "zero_stage": 'stage of ZeRO that the deepspeed argument asks for, a dictionary or a JSON file: 0 to 3, "unset" '
     'or "unknown"',
+    "fsdp_version": 'version of FSDP that fsdp_config asks for: 1 or 2, "unset" or "unknown"',
     "deepspeed_mismatch": "one for each value of the file that the deepspeed argument names which differs from the "
     "argument that it must equal",
     "skip_prepare_dataset": "that key of dataset_kwargs",

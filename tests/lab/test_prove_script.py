@@ -61,6 +61,8 @@ Trainer(
     data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False),
 ).train()
 """
+WHOLE = SCRIPT.replace('device_map="auto", ', "")
+"""For several processes, each with the whole model."""
 DETACHED = """
 step = trainer.compute_loss
 trainer.compute_loss = lambda *args, **more: step(*args, **more).detach()
@@ -201,7 +203,7 @@ def test_a_notebook_trains(newest: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_two_processes_train_together(newest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    proof = run(newest, tmp_path, SCRIPT, monkeypatch, ranks=2)
+    proof = run(newest, tmp_path, WHOLE, monkeypatch, ranks=2)
     assert proof.verdict == "passed", (proof.failure, proof.reason)
     assert [check.value for check in proof.checks if check.name == "ranks_agree"] == ["2 processes"]
 
@@ -210,9 +212,10 @@ def test_two_processes_train_together(newest: Path, tmp_path: Path, monkeypatch:
     ("source", "said"),
     [
         (REENTRANT, "mark a variable ready only once"),
-        (ONE_RANK + SCRIPT, "of rank 1 alone"),
+        (ONE_RANK + WHOLE, "of rank 1 alone"),
+        (SCRIPT, "loaded with `device_map='auto'` in any distributed mode"),
     ],
-    ids=["reentrant", "one rank fails"],
+    ids=["reentrant", "one rank fails", "device_map"],
 )
 def test_the_traps_of_several_processes(
     source: str, said: str, newest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -223,7 +226,31 @@ def test_the_traps_of_several_processes(
     assert said in proof.failure.message
 
 
-UNUSED = SCRIPT.replace("# here", "trainer.model.extra = torch.nn.Linear(4, 4)").replace(
+LOOP = """
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("Qwen/Qwen3-0.6B", device_map="auto")
+batch = AutoTokenizer.from_pretrained("Qwen/Qwen3-0.6B")(["hello there"] * 2, return_tensors="pt")
+optimizer = torch.optim.AdamW(model.parameters())
+model(**batch, labels=batch["input_ids"]).loss.backward()
+torch.distributed.init_process_group("gloo")
+for parameter in model.parameters():
+    torch.distributed.all_reduce(parameter.grad)
+optimizer.step()
+"""
+
+
+def test_a_spread_model_that_nothing_refuses_is_not_proved(
+    newest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(newest, tmp_path, LOOP.replace("auto", "cpu"), monkeypatch, ranks=2).verdict == "passed"
+    proof = run(newest, tmp_path, LOOP, monkeypatch, ranks=2)
+    assert proof.verdict == "not-possible"
+    assert "device_map spreads the model over all GPUs" in proof.reason
+
+
+UNUSED = WHOLE.replace("# here", "trainer.model.extra = torch.nn.Linear(4, 4)").replace(
     "max_length=2048", "max_length=2048, ddp_find_unused_parameters=False"
 )
 """Trainer looks for unused parameters of models with adapters, unless it is told not to."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from sftdoctor.model import (
     TargetKind,
     TorchBuild,
 )
-from sftdoctor.proof.certificate import certify, fingerprint, read_certificate, subject_of, verify
+from sftdoctor.proof.certificate import certify, fingerprint, read_certificate, subject_of, verify, verify_launch
 
 
 @pytest.fixture
@@ -130,6 +131,64 @@ def test_the_model_and_the_script_count(environment: Environment, tmp_path: Path
     script.write_text("b")
     assert len(verify(certificate, environment, subject_of(folder, script))) == 2
     assert verify(passed(environment), environment, subject_of("qwen3")) == ("the proof trained no model of yours",)
+
+
+CONFIG = "distributed_type: DEEPSPEED\ndeepspeed_config:\n  deepspeed_config_file: 'ds.json'  # beside it\n"
+
+
+@pytest.fixture
+def launched(environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The certificate of two processes that `accelerate launch` started with a config and DeepSpeed's beside it."""
+    monkeypatch.chdir(tmp_path)
+    Path("accelerate.yaml").write_text(CONFIG)
+    Path("ds.json").write_text("{}")
+    return passed(environment, subject_of(ranks=2, config=Path("accelerate.yaml")))
+
+
+def test_the_launch_is_told(launched: dict[str, Any], environment: Environment) -> None:
+    launch = launched["subject"]["launch"]
+    assert (launch["launcher"], launch["processes"], launch["config"]) == ("accelerate launch", 2, "accelerate.yaml")
+    by_torchrun = passed(environment, subject_of(ranks=2))["subject"]["launch"]
+    assert by_torchrun == {"launcher": "torchrun", "processes": 2, "config": None, "digest": None}
+    assert subject_of() == {}  # one process has no launcher
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("accelerate.yaml", CONFIG + "zero_stage: 3\n", "the proof was launched with, has changed"),
+        ("accelerate.yaml", None, "the proof was launched with, cannot be read"),
+        ("ds.json", '{"zero_optimization": {"stage": 3}}', "the proof was launched with, has changed"),
+        ("ds.json", None, "the proof was launched with, has changed"),
+        ("other.json", "{}", ""),
+    ],
+)
+def test_a_config_of_accelerate_counts(launched: dict[str, Any], file: str, text: str | None, said: str) -> None:
+    assert verify_launch(launched) == ()
+    Path(file).unlink(missing_ok=True)
+    if text is not None:
+        Path(file).write_text(text)
+    assert [said in line for line in verify_launch(launched)] == ([True] if said else [])
+
+
+def test_the_config_that_the_job_has_is_the_one_that_counts(launched: dict[str, Any], environment: Environment) -> None:
+    assert verify_launch(launched, [Path("accelerate.yaml")]) == ()
+    Path("fsdp.yaml").write_text("distributed_type: FSDP\n")
+    said = verify_launch(launched, [Path("fsdp.yaml")])
+    assert said == ("fsdp.yaml is not the config of accelerate that the proof was launched with",)
+    alone = verify_launch(passed(environment), [Path("fsdp.yaml")])
+    assert alone == ("the proof ran one process, not those of fsdp.yaml",)
+    by_torchrun = passed(environment, subject_of(ranks=2))
+    assert verify_launch(by_torchrun, [Path("fsdp.yaml")]) == ("the proof was started by torchrun, not with fsdp.yaml",)
+    assert verify_launch(by_torchrun) == ()
+
+
+def test_a_certificate_may_name_anything_as_its_config(launched: dict[str, Any]) -> None:
+    os.mkfifo("pipe")  # which nobody writes to
+    for name in ("pipe", "/dev/zero", "a\0b", "x" * 9999, 7, ["a"]):
+        launch = {**launched["subject"]["launch"], "config": name}
+        assert all(isinstance(line, str) for line in verify_launch({"subject": {"launch": launch}}))
+    assert verify_launch({"subject": [], "verdict": 1}) == verify_launch({}) == ()
 
 
 @pytest.mark.parametrize("verdict", ["failed", "not-possible"])

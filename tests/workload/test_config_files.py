@@ -21,6 +21,7 @@ FACTS = {
     "nested": (TRAINING + "gradient_checkpointing_kwargs: {use_reentrant: false}\n", {"use_reentrant": False}),
     "ZeRO": (TRAINING + "deepspeed: ds.json\n", {"zero_stage": 3}),
     "ZeRO that is not there": (TRAINING + "deepspeed: no.json\n", {"zero_stage": "unknown"}),
+    "FSDP": (TRAINING + "fsdp_config: {fsdp_version: 2}\n", {"fsdp_version": 2}),
     "a cluster": (CLUSTER + "mixed_precision: no\n", {"launch_mixed_precision": False, "launch_gpu_ids": "unset"}),
     "processes": (
         CLUSTER + 'gpu_ids: "0,1"\nnum_processes: 4\n',

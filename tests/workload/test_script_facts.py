@@ -71,6 +71,24 @@ def test_the_stage_of_zero(arguments: str, stage: object, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("config", "version"),
+    [
+        ("", "unset"),
+        (", fsdp_config=None", "unset"),
+        (", fsdp_config={}", "unset"),
+        (", fsdp_config={'version': 1}", 1),
+        (", fsdp_config={'fsdp_version': 2}", 2),
+        (", fsdp_config={'version': flag}", "unknown"),
+        (", fsdp_config=flag", "unknown"),
+        (", fsdp_config='fsdp.json'", "unknown"),
+    ],
+)
+def test_the_version_of_fsdp(config: str, version: object) -> None:
+    text = f"from elsewhere import flag\n{LOAD}\nargs = TrainingArguments('o', fsdp='full_shard'{config})\n{TRAIN}"
+    assert said(text)["fsdp_version"] == version
+
+
+@pytest.mark.parametrize(
     ("config", "storage"),
     [
         ("BitsAndBytesConfig(load_in_4bit=True)", "unset"),

@@ -21,6 +21,10 @@ from .hooks import Hooks
 from .world import World
 
 ENDED_BY_ITSELF = (None, 0)
+SPREAD = (
+    "device_map spreads the model over all GPUs in each of the processes, and nothing here refused it: what becomes of "
+    "that only several GPUs show"
+)
 OFFLINE = ("OfflineModeIsEnabled", "LocalEntryNotFoundError")
 """Exceptions of huggingface_hub that say that there is no network."""
 
@@ -95,7 +99,9 @@ def _judge(error, world, steps, losses):
     """Tells how the script ended."""
     emit = world.emit
     if error is None:
-        if steps:
+        if steps and world.spread:
+            emit("not_possible", stage="train", reason=SPREAD)
+        elif steps:
             emit("passed")
         else:
             emit("not_possible", stage="train", reason=_without_step(losses))

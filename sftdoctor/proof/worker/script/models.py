@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from .. import sharding
+from ..ranks import world_size
 from ..shrink import shrink
 from ..tokenizer import chat_template
 from .tokenizers import TOKENIZER_FILES, make_tokenizer
@@ -16,6 +17,8 @@ from .tokenizers import TOKENIZER_FILES, make_tokenizer
 DROPPED = ("subfolder", "variant", "use_safetensors", "revision")
 """Arguments that name a part of the real repository."""
 FLASH = re.compile(r"flash|kernels|flex", re.IGNORECASE)
+SPREAD = ("auto", "balanced", "balanced_low_0")
+"""What device_map says to spread a model over all GPUs."""
 SEED = 0
 GENERIC = "llama"
 """Architecture of a model whose name tells nothing."""
@@ -55,7 +58,24 @@ class Models:
         """Wraps a class's from_pretrained."""
         cls = getattr(module, name, None)
         if cls is not None and "from_pretrained" in vars(cls):
-            redirect(cls, choose)
+            redirect(cls, choose, self._spread if choose == self._model else _as_it_is)
+
+    def _spread(self, model, device_map):
+        """Marks a model of several processes as spread over GPUs, as a real one would be; a tiny one fits on one.
+
+        accelerate, from 0.23 on, looks at nothing but how many entries the map has, whatever the devices are.
+        """
+        model = model[0] if isinstance(model, tuple) else model  # with what was loaded of it
+        placed = getattr(model, "hf_device_map", None) or {}  # transformers 5 sets none for one device
+        if not (isinstance(device_map, str) and device_map in SPREAD) or world_size() == 1 or len(placed) > 1:
+            return
+        where = next(iter(placed.values()), str(model.device))
+        model.hf_device_map = {name: where for name, _ in model.named_children()}
+        self.world.spread = True
+        self.world.replaced(
+            f'the map that device_map="{device_map}" gives a model as small as this, on one device, by one of several '
+            "parts, as it would be where each process sees several GPUs"
+        )
 
     def _model(self, cls, name, kwargs):
         """(folder, arguments) for a model that is loaded; None where it may be loaded as it is."""
@@ -179,13 +199,18 @@ class Models:
         model.save_pretrained(str(folder))
 
 
-def redirect(cls, choose):
+def _as_it_is(made, device_map):
+    """What becomes of what was loaded where nothing must."""
+
+
+def redirect(cls, choose, loaded=_as_it_is):
     """Wraps a class's from_pretrained: a name that is not here becomes a small folder, all else is passed on.
 
     Args:
         cls: The class.
         choose: A function of (class, name, keywords) that gives (folder, keywords), and the class where it is another;
             None leaves the call as it is.
+        loaded: Called with what was loaded and the device_map that the script gave.
     """
     original = vars(cls)["from_pretrained"].__func__
 
@@ -193,11 +218,15 @@ def redirect(cls, choose):
     def from_pretrained(cls, *args, **kwargs):
         name = args[0] if args else kwargs.get("pretrained_model_name_or_path")
         chosen = choose(cls, name, kwargs) if isinstance(name, (str, os.PathLike)) else None
+        device_map = kwargs.get("device_map")
         if chosen is None:
-            return original(cls, *args, **kwargs)
-        folder, kwargs, *other = chosen
-        kwargs.pop("pretrained_model_name_or_path", None)
-        return original(other[0] if other else cls, folder, *args[1:], **kwargs)
+            made = original(cls, *args, **kwargs)
+        else:
+            folder, kwargs, *other = chosen
+            kwargs.pop("pretrained_model_name_or_path", None)
+            made = original(other[0] if other else cls, folder, *args[1:], **kwargs)
+        loaded(made, device_map)
+        return made
 
     cls.from_pretrained = classmethod(from_pretrained)
 

@@ -24,6 +24,8 @@ class World:
         self._told = set()
         self.made = []
         """Columns of every data set that was made up."""
+        self.spread = False
+        """Whether a model of several processes is, by the script's device_map, to lie on several GPUs in each."""
 
     def replaced(self, what):
         """Tells once that something of the script's was replaced.
