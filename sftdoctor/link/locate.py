@@ -173,7 +173,18 @@ class Locator:
                 return Found(name, None, False, distribution, root, compiled)
             if entries.get(last) and namespace is None:
                 namespace = Found(name, None, True, distribution, root)
-        return namespace or self._recorded_package(parts, distribution) or self._editable(parts, distribution)
+        found = namespace or self._recorded_package(parts, distribution) or self._editable(parts, distribution)
+        return found or (self._distutils(parts) if parts[0] == "distutils" else None)
+
+    def _distutils(self, parts: list[str]) -> Found | None:
+        """distutils where Python has none any more: setuptools' copy, which its distutils-precedence.pth puts there.
+
+        It is not followed: setuptools, which is imported first, changes the search path for it.
+        """
+        if self.python < REMOVED["distutils"] or self.find("_distutils_hack") is None:
+            return None
+        found = self.find(".".join(("setuptools", "_distutils", *parts[1:])))
+        return replace(found, name=".".join(parts), path=None) if found else None
 
     def _editable(self, parts: list[str], distribution: str) -> Found | None:
         """A module that an editable install's finder maps to a file or folder elsewhere."""

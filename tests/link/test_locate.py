@@ -167,6 +167,18 @@ def test_the_standard_library_of_another_python(tmp_path: Path) -> None:
     assert old.is_stdlib("json.decoder") and not old.is_stdlib("numpy")
 
 
+@pytest.mark.parametrize(
+    ("python", "shim", "found"), [("3.13.1", True, True), ("3.13.1", False, False), ("3.11.7", True, False)]
+)
+def test_distutils_of_setuptools(python: str, shim: bool, found: bool, tmp_path: Path) -> None:
+    names = ["setuptools/__init__.py", "setuptools/_distutils/__init__.py", "setuptools/_distutils/errors.py"]
+    write(tmp_path / "site", **dict.fromkeys([*names, *["_distutils_hack/__init__.py"] * shim], ""))
+    locator = Locator(replace(target(tmp_path, tmp_path / "site"), python=python))
+    assert (locator.find("distutils") is not None) is found
+    assert (locator.find("distutils.errors") is not None) is found
+    assert locator.find("distutils.nothing") is None
+
+
 def test_which_distribution_a_module_is_of(tmp_path: Path) -> None:
     environment = World({"lib": ""}, data={"distributions": {"flash-attn": "2.0"}}).environment(tmp_path)
     locator = Locator(environment)
