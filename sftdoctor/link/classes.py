@@ -197,7 +197,12 @@ def _decorate_class(machine: Machine, frame: Frame, node: ast.expr, decorator: V
         return made
     if isinstance(decorator, Function):
         result = calls.invoke(machine, frame, decorator, Arguments([target]), node)
-        return result if isinstance(strip(result), Class) else target
+        if isinstance(strip(result), Class):
+            return result
+        for key, value in target.ns.items():
+            if isinstance(strip(value), Instance):
+                target.ns[key] = UNKNOWN  # a field that it reads and replaces, as attrs' define does
+        return target
     if "__init__" not in target.ns and target.fields is None:
         target.ns["__init__"] = UNKNOWN  # most decorators add something, some a constructor: it cannot be seen
         target.open = True
