@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sftdoctor.link import binaries, describe, lazy, parsers, statements
 from sftdoctor.link.locate import Found, Locator
 from sftdoctor.link.native import builtin, standard
+from sftdoctor.link.near import nearest
 from sftdoctor.link.signatures import Misfit, Scope, scope_of
 from sftdoctor.link.skeleton import Trees
 from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Exhausted, Frame, Left, Noted, Raised, Try
@@ -592,7 +593,9 @@ class Machine:
             frame, node = users, users.call or node
         for problem in problems if script else problems[:1]:
             kind = "override-mismatch" if describe.is_override(frame, callee) else problem.kind
-            self.broken(kind, "TypeError", f"{called}() {problem.message}", problem.name, frame, node, callee=callee)
+            near = nearest(problem.name, problem.offered) if script and problem.offered else ""
+            message = f"{called}() {problem.message}"
+            self.broken(kind, "TypeError", message, problem.name, frame, node, callee=callee, detail=near)
         return UNKNOWN
 
     def _asker(self, frame: Frame, node: ast.AST | None) -> tuple[Frame, ast.AST | None]:
