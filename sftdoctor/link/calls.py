@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import classes, containers, expressions, lazy, parsers, signatures
-from sftdoctor.link.state import POSSIBLE, Frame, Left
+from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left
 from sftdoctor.link.values import (
     NONE,
     UNKNOWN,
@@ -52,11 +52,12 @@ def call_expression(machine: Machine, frame: Frame, node: ast.Call) -> Value:
     if special is not None:
         return special
     frame.call = node
-    machine.hedged = isinstance(callee, Likely | MaybeUnbound)
+    outer, machine.hedged = machine.doubt, isinstance(callee, Likely | MaybeUnbound)
+    machine.doubt = max(outer, LIKELY if machine.hedged else outer)
     try:
         return invoke(machine, frame, callee, args, node)
     finally:
-        machine.hedged = False
+        machine.hedged, machine.doubt = False, outer
 
 
 def _generated(machine: Machine, frame: Frame, callee: Native, args: Arguments, node: ast.Call) -> Value:
@@ -145,6 +146,15 @@ def _call_function(machine: Machine, frame: Frame, function: Function, args: Arg
     problems = signatures.misfits(signatures.of_node(function.node), args)
     if problems:
         return machine.misfit(problems, function.qualname, frame, node, function)
+    outer = machine.doubt
+    machine.doubt = min(outer, machine.shared_calls.get(id(node), outer))
+    try:
+        return _follow_function(machine, function, args)
+    finally:
+        machine.doubt = outer
+
+
+def _follow_function(machine: Machine, function: Function, args: Arguments) -> Value:
     if not machine.enters(function):
         _escape(args)
         first = strip(args.positional[0]) if args.positional else UNKNOWN
@@ -179,7 +189,8 @@ def run_function(machine: Machine, function: Function, args: Arguments) -> Value
         globals=scope.declared,
         future_annotations=True,
     )
-    outer, catching, before = machine.doubt, len(machine.catching), machine.steps_left
+    outer, catching = machine.doubt, len(machine.catching)
+    before, importing = machine.steps_left, machine.spent_importing
     machine.frames.append(frame)
     try:
         if isinstance(node, ast.Lambda):
@@ -191,7 +202,7 @@ def run_function(machine: Machine, function: Function, args: Arguments) -> Value
         frame.returned.append(NONE)
     finally:
         machine.frames.pop()
-        machine.charge(function, before - machine.steps_left)
+        machine.charge(function, before - machine.steps_left - (machine.spent_importing - importing))
         machine.doubt = outer
         del machine.catching[catching:]
     return UNKNOWN if scope.yields else _returned(frame.returned)
@@ -209,7 +220,7 @@ def _returned(values: list[Value]) -> Value:
         return agreed
     if isinstance(last, Likely):
         return UNKNOWN
-    return UNKNOWN if not isinstance(last, Const | Instance) else Likely(last)
+    return Likely(last) if isinstance(last, Const | Instance | Function | Bound | Partial) else UNKNOWN
 
 
 def _bind_parameters(function: Function, args: Arguments) -> dict[str, Value]:
@@ -262,7 +273,8 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
     if signature is not None:
         problems = signatures.misfits(signature, args)
         if problems:
-            machine.misfit(problems, f"{cls.name}.__init__", frame, node, cls)
+            maker = _maker(cls) if cls.module is not None and machine.is_script(cls.module) else cls
+            machine.misfit(problems, f"{maker.name}.__init__", frame, node, maker)
             args = _fitting(signature, args)
     instance = Instance(cls, {}, cls.open)
     types = parsers.types_given(cls, args)
@@ -286,6 +298,12 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
         instance.open |= cls.open
     parsers.remember_types(machine, instance, types, args)
     return instance
+
+
+def _maker(cls: Class) -> Class:
+    """The class whose constructor a class has: that of a base, where it defines none."""
+    own = (base for base in cls.mro if "__init__" in base.ns or (base.fields is not None and base.dataclass_init))
+    return next(own, cls)
 
 
 def _fitting(signature: signatures.Signature, args: Arguments) -> Arguments:

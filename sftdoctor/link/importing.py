@@ -179,10 +179,11 @@ def _absent(machine: Machine, frame: Frame | None, name: str, node: ast.AST | No
             return UNKNOWN
     if not machine.is_missing(name):
         return UNKNOWN
-    found, elsewhere = paths.elsewhere(machine, name)
+    own = frame is not None and machine.is_script(frame.module)
+    found, elsewhere = paths.elsewhere(machine, name, own)
     if found is not None:
         return machine.run_module(found, frame, node) if found.path is not None else UNKNOWN
-    if elsewhere and not (frame is not None and machine.is_script(frame.module)):
+    if elsewhere and not own:
         machine.modules[name] = UNKNOWN  # packages put what they carry along into sys.path, and take it out again
         return UNKNOWN
     detail = UNLISTED if machine.may_be_unlisted(name) else ELSEWHERE if elsewhere else ""

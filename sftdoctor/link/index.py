@@ -112,9 +112,10 @@ class Library:
 
     def beside(self, script: Path) -> Beside:
         """Where a script finds its modules."""
+        from sftdoctor.link.locate import is_part_of_package
         from sftdoctor.link.scripts import Beside
 
-        return Beside(self.locator, script.parent)
+        return Beside(self.locator, script.parent, is_part_of_package(script))
 
     def path(self, module: str) -> Path | None:
         """Where the source of a module lies; None where it has none."""

@@ -257,6 +257,21 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False  # a link that leads back to itself
 
 
+def is_part_of_package(script: Path) -> bool:
+    """Whether a script is started as a module of the package whose folder it lies in (`python -m`).
+
+    The folder says so by its `__init__.py`; without one, the script does where it imports from it by its name.
+    """
+    folder = script.absolute().parent
+    if (folder / "__init__.py").exists():
+        return True
+    try:
+        source = read_source(script) if folder.name.isidentifier() and script.suffix == ".py" else ""
+    except (OSError, ValueError):
+        return False
+    return re.search(rf"^\s*(?:from|import)\s+{folder.name}\.\w", source, re.MULTILINE) is not None
+
+
 def read_source(path: Path) -> str:
     """The text of a Python file, decoded as Python does.
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from sftdoctor.link import binaries, describe, lazy, parsers, statements
 from sftdoctor.link.locate import Found, Locator
 from sftdoctor.link.native import builtin, standard
+from sftdoctor.link.near import nearest
 from sftdoctor.link.signatures import Misfit, Scope, scope_of
 from sftdoctor.link.skeleton import Trees
-from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Exhausted, Frame, Left, Raised, Try
+from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Exhausted, Frame, Left, Noted, Raised, Try
 from sftdoctor.link.values import (
     UNKNOWN,
     Arguments,
@@ -96,8 +97,16 @@ class Machine:
         """What other packages have put in the place of a lazy package's constructor."""
         self.walkers: set[str] = set()
         """Distributions that import modules by names which they compute: any of their own may be there."""
-        self.search_paths: list[Value] = []
-        """What was ever added to sys.path."""
+        self.search_paths: list[tuple[Value, bool, bool]] = []
+        """What was ever added to sys.path, whether at its front, and whether by the user's own code."""
+        self.shared_calls: dict[int, int] = {}
+        """Ids of calls that stand in every branch of an unknown condition → how much doubt there is about them."""
+        self.noted: list[Noted] = []
+        """What broke so far, as often as it was come upon."""
+        self.branches = 0
+        """Unknown branches that are being followed within each other."""
+        self.spent_importing = 0
+        """Steps that importing modules took: they are no burden of the function that does it (`__getattr__`)."""
         self._steps = STEPS
         self._seen: dict[object, Event] = {}
         self._kept: dict[int, Value] = {}
@@ -290,6 +299,7 @@ class Machine:
         outer, running, catching = self.doubt, self.running, self.catching
         self.doubt = outer if outer >= POSSIBLE else CERTAIN
         self.running = found.own
+        left, spent = self._steps, self.spent_importing
         try:
             self.execute_block(Frame(module, module.ns, "module"), module.tree.body)
         except Raised as raised:
@@ -303,6 +313,7 @@ class Machine:
             self.not_judged[found.name] = NotJudged(f"module {found.name}", "it is nested too deeply to be followed")
         finally:
             self.doubt, self.running, self.catching = outer, running, catching
+            self.spent_importing = spent + left - self._steps
         if module.state == "running":
             module.state = "done"
         module.tree = None  # large, and no longer needed
@@ -351,6 +362,7 @@ class Machine:
         """Make ready for another program that finds imported what was followed so far."""
         self.locator, self.arguments = locator, tuple(arguments)
         self.events, self.not_judged, self._seen, self._steps, self.read = [], {}, {}, STEPS, set()
+        self.noted, self.branches = [], 0
 
     def is_opaque(self, name: str) -> bool:
         """Whether a module is looked up, never followed."""
@@ -549,6 +561,7 @@ class Machine:
         frame = frame or (self.frames[-1] if self.frames else None)
         doubt = POSSIBLE if self.hedged else self.doubt
         event = describe.event(kind, exception, message, name, frame, node, doubt, callee, detail)
+        event.hedged = self.hedged
         raised = Raised(self.exception(exception), message, event)
         if self._main is not None and self._main.path and kind in MENDED and not self.catches(raised):
             event.importing = frame is not None and not self.is_script(frame.module)
@@ -580,7 +593,9 @@ class Machine:
             frame, node = users, users.call or node
         for problem in problems if script else problems[:1]:
             kind = "override-mismatch" if describe.is_override(frame, callee) else problem.kind
-            self.broken(kind, "TypeError", f"{called}() {problem.message}", problem.name, frame, node, callee=callee)
+            near = nearest(problem.name, problem.offered) if script and problem.offered else ""
+            message = f"{called}() {problem.message}"
+            self.broken(kind, "TypeError", message, problem.name, frame, node, callee=callee, detail=near)
         return UNKNOWN
 
     def _asker(self, frame: Frame, node: ast.AST | None) -> tuple[Frame, ast.AST | None]:
@@ -633,6 +648,7 @@ class Machine:
             event.doubt = LIKELY
         event.trace = event.trace or tuple(raised.trace)
         event.importing |= bool(raised.trace)
+        self.noted.append(Noted(event, self.branches))
         key = (event.kind, event.caller, event.name)
         known = self._seen.setdefault(key, event)
         if known is event:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sftdoctor.link import calls, describe, expressions, signatures
 from sftdoctor.link.files import config_text, settings_of
 from sftdoctor.link.keys.reader import REFUSES, Reader, judge_keys
 from sftdoctor.link.keys.tell import tell, tell_repeated
+from sftdoctor.link.near import nearest
 from sftdoctor.link.options import Options, read_options, spellings_of, value_of
 from sftdoctor.link.state import Frame, Parsed, Raised
 from sftdoctor.link.values import (
@@ -192,9 +193,8 @@ def _parse(
     values: dict[Any, Value] = {}
     lenient = constant(args.keywords.get("return_remaining_strings")) is True
     if words is not None:
-        options, given_config = read_options(
-            words, {**_spellings(machine, parser, fields), **more.spellings}, config=config
-        )
+        spellings = {**_spellings(machine, parser, fields), **more.spellings}
+        options, given_config = read_options(words, spellings, config=config)
         read = config_text(machine, given_config) if given_config else None
         settings = settings_of(read) if read is not None else []
         values = {one.name: value_of(one.value) for one in settings if one.name in fields and not one.repeated} | {
@@ -203,7 +203,7 @@ def _parse(
         if read is not None:
             _judge_config(machine, read.path, settings, parser.cls, classes, args)
         if not open_ended and not lenient:
-            _refuse_unknown(machine, frame, classes, node, options)
+            _refuse_unknown(machine, frame, classes, node, options, spellings)
     known = words is not None and not options.open
     made: list[Value] = [_instance(machine, frame, cls, values, node, known=known) for cls in classes]
     if more.fields:
@@ -246,7 +246,14 @@ def _words(machine: Machine, args: Arguments) -> list[str] | None:
     return None if None in words else [word for word in words if word is not None]
 
 
-def _refuse_unknown(machine: Machine, frame: Frame, classes: list[Class], node: ast.Call, options: Options) -> None:
+def _refuse_unknown(
+    machine: Machine,
+    frame: Frame,
+    classes: list[Class],
+    node: ast.Call,
+    options: Options,
+    spellings: Iterable[str],
+) -> None:
     """Say which options no dataclass has: the parser refuses them."""
     bases = [base for cls in classes for base in cls.mro if base.module and not machine.is_script(base.module)]
     owner = next((base for base in bases if base.fields is not None), classes[0])
@@ -254,6 +261,7 @@ def _refuse_unknown(machine: Machine, frame: Frame, classes: list[Class], node: 
     message = f"Some specified arguments are not used by the {DATACLASS_PARSER}: {rest}"
     for name in options.unknown:
         place = machine.places[options.places[name]] if machine.places else None
+        detail = nearest(name, spellings, "--")
         if place is not None:
             option = Setting((name,), None, place)
             tell(
@@ -263,10 +271,11 @@ def _refuse_unknown(machine: Machine, frame: Frame, classes: list[Class], node: 
                 exception="ValueError",
                 message=message,
                 callee=owner,
+                detail=detail,
                 doubt=machine.doubt,
             )
             continue
-        machine.broken("unknown-option", "ValueError", message, name, frame, node, callee=owner)
+        machine.broken("unknown-option", "ValueError", message, name, frame, node, callee=owner, detail=detail)
 
 
 def _refuse_keys(

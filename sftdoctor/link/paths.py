@@ -106,8 +106,8 @@ def insert(machine: Machine, owner: Seq, args: Arguments) -> Value:
         place = strip(args.positional[0]) if args.positional else UNKNOWN
         front = isinstance(place, Const) and isinstance(place.value, int) and 0 <= place.value < FRONT
         added = args.get(1, "object") or UNKNOWN
-        owner.items.insert(0 if front else len(owner.items), added)
-        machine.search_paths.append(added)
+        owner.items.append(added)
+        _note(machine, [added], front)
     else:
         owner.open = True
     return NONE
@@ -116,41 +116,42 @@ def insert(machine: Machine, owner: Seq, args: Arguments) -> Value:
 def append(machine: Machine, owner: Seq, added: list[Value]) -> None:
     """Add entries at the end of sys.path."""
     owner.items.extend(added)
-    machine.search_paths.extend(added)
+    _note(machine, added, False)
 
 
-def _entries(machine: Machine) -> tuple[list[Value], list[Value]]:
-    """What was put before and behind the rest of sys.path."""
-    system = machine.modules.get("sys")
-    held = strip(system.ns["path"]) if isinstance(system, Module) and "path" in system.ns else None
-    if held is None:
-        return [], []
-    if not isinstance(held, Seq):
-        return [], [UNKNOWN]
-    items = [strip(item) for item in held.items]
-    place = items.index(REST) if REST in items else 0
-    return items[:place], [item for item in items[place:] if item is not REST]
+def assigned(machine: Machine, owner: Value, name: str, value: Value) -> None:
+    """What `sys.path = …` adds."""
+    if name == "path" and isinstance(owner, Module) and owner is machine.modules.get("sys"):
+        items: list[Value] = value.items if isinstance(value, Seq) else [UNKNOWN]
+        place = next((number for number, item in enumerate(items) if item is REST), 0)
+        _note(machine, items[:place], True)
+        _note(machine, [item for item in items[place:] if item is not REST], False)
+
+
+def _note(machine: Machine, added: list[Value], front: bool) -> None:
+    """Keep what was ever added: what a package takes out again has been imported by then, or is put in again."""
+    own = machine.is_script(machine.frame.module)
+    machine.search_paths.extend((strip(value), front, own) for value in added)
 
 
 def before_installed(machine: Machine, name: str) -> Found | None:
     """A module of the user's that stands before the installed one of that name, since its folder was put first."""
-    first, _ = _entries(machine)
+    first = [value for value, front, own in machine.search_paths if front and own]
     return _search(machine, first, name)[0] if first else None
 
 
-def elsewhere(machine: Machine, name: str) -> tuple[Found | None, bool]:
+def elsewhere(machine: Machine, name: str, own: bool) -> tuple[Found | None, bool]:
     """A module that no package of the target has, looked for where the program adds to sys.path.
 
     Args:
         machine: The run.
         name: Of the module.
+        own: Whether the user's own code asks: it knows of no folder that packages add for themselves.
 
     Returns:
         Where it is, if it was found; and whether it may be in a folder that is not known.
     """
-    first, last = _entries(machine)
-    taken_out = [strip(item) for item in machine.search_paths]  # by then it has been imported, or is put in again
-    return _search(machine, [*first, *last, *taken_out], name)
+    return _search(machine, [value for value, _, users in machine.search_paths if users or not own], name)
 
 
 def _search(machine: Machine, entries: list[Value], name: str) -> tuple[Found | None, bool]:

@@ -33,14 +33,15 @@ class Beside(Locator):
     Args:
         target: The target's modules.
         folder: The script's folder.
+        package: Whether the script is part of a package that the folder is.
     """
 
-    def __init__(self, target: Locator, folder: Path) -> None:
+    def __init__(self, target: Locator, folder: Path, package: bool = False) -> None:
         self.environment = target.environment
         self.python = target.python
         self._target = target
         self._folders = _folders(folder)
-        self._package = (folder / "__init__.py").exists()
+        self._package = package or (folder / "__init__.py").exists()
         self._own: dict[Path, Locator] = {}
         self._known: dict[str, Found | None] = {}
 

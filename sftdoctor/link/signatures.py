@@ -114,6 +114,8 @@ class Misfit:
     name: str
     message: str
     """As Python says it, behind the function's name and parentheses."""
+    offered: tuple[str, ...] = ()
+    """The parameters that there are, where one was asked for that is none of them."""
 
 
 def misfits(signature: Signature, args: Arguments) -> list[Misfit]:
@@ -123,13 +125,11 @@ def misfits(signature: Signature, args: Arguments) -> list[Misfit]:
         signature: Of what is called, without a bound first parameter.
         args: What it is called with, likewise.
     """
-    found = [
-        Misfit("unexpected-keyword", keyword, f"got an unexpected keyword argument '{keyword}'")
-        for keyword in args.keywords
-        if not signature.accepts(keyword)
-    ]
-    if found:
-        return found
+    wrong = [keyword for keyword in args.keywords if not signature.accepts(keyword)]
+    if wrong:
+        offered = tuple(p.name for p in signature.parameters if not p.kind.startswith("var_"))
+        said = "got an unexpected keyword argument"
+        return [Misfit("unexpected-keyword", keyword, f"{said} '{keyword}'", offered) for keyword in wrong]
     positional = [p for p in signature.parameters if p.kind in ("positional", "positional_or_keyword")]
     takes_any = any(p.kind == "var_positional" for p in signature.parameters)
     if len(args.positional) > len(positional) and not takes_any:

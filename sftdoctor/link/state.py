@@ -77,8 +77,23 @@ class Event:
     detail: str = ""
     trace: tuple[Site, ...] = ()
     node: ast.AST | None = None
+    hedged: bool = False
+    """Whether what is called or read may be something else."""
     importing: bool = False
     """Whether it breaks an import, so that all that hangs on the module breaks with it."""
+
+
+@dataclass(slots=True)
+class Noted:
+    """That the run came upon something that breaks.
+
+    Attributes:
+        event: What breaks.
+        branches: How many unknown branches, one within the other, lead there.
+    """
+
+    event: Event
+    branches: int
 
 
 class Raised(Exception):  # noqa: N818 - no error of ours: the followed program's
@@ -103,11 +118,17 @@ class Raised(Exception):  # noqa: N818 - no error of ours: the followed program'
 
 
 class Left(Exception):  # noqa: N818 - no error: how a block ends early
-    """The block was left: return, break, continue."""
+    """The block was left: return, break, continue.
 
-    def __init__(self, how: str) -> None:
+    Args:
+        how: One of these.
+        refused: Whether the program itself raised here, since it cannot go on.
+    """
+
+    def __init__(self, how: str, refused: bool = False) -> None:
         super().__init__(how)
         self.how = how
+        self.refused = refused
 
 
 class Parsed(Exception):  # noqa: N818 - no error: what was looked for is found

@@ -11,7 +11,7 @@ from sftdoctor.link import classes, expressions, importing, paths, scripts
 from sftdoctor.link.files import FILE
 from sftdoctor.link.guards import condition
 from sftdoctor.link.native import versions
-from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Raised, Try
+from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Noted, Raised, Try
 from sftdoctor.link.values import (
     NONE,
     UNKNOWN,
@@ -103,6 +103,7 @@ def set_attribute(machine: Machine, owner: Value, name: str, value: Value) -> No
         value = UNKNOWN
     if isinstance(owner, Class) and name == "__init__" and owner.name.endswith("_LazyModule"):
         machine.shims.append(value)
+    paths.assigned(machine, owner, name, value)
     if isinstance(owner, Module | Class):
         owner.ns[name] = value
         owner.open |= name == "__class__"
@@ -200,23 +201,31 @@ def fork(machine: Machine, frame: Frame, branches: Sequence[Callable[[], None]],
     before = dict(frame.scope)
     ends: list[dict[str, Value]] = []
     left: list[Raised | Left] = []
-    outer = machine.doubt
+    broken: list[list[Noted]] = []
+    outer, within = machine.doubt, machine.branches
     for branch in branches:
+        noted = len(machine.noted)
         frame.scope.clear()
         frame.scope.update(before)
-        machine.doubt = max(outer, doubt)
+        machine.doubt, machine.branches = max(outer, doubt), within + 1
         try:
             branch()
             ends.append(dict(frame.scope))
+            broken.append(machine.noted[noted:])
         except Raised as raised:
             machine.note(raised)
             left.append(raised)
+            broken.append(machine.noted[noted:])
         except Left as leave:
             left.append(leave)
+            if not leave.refused:
+                broken.append(machine.noted[noted:])
             if leave.how != "return":
                 frame.exits.append(dict(frame.scope))
         finally:
-            machine.doubt = outer
+            machine.doubt, machine.branches = outer, within
+    if len(branches) > 1 and broken and machine.is_script(frame.module) and machine.running:
+        _settle(broken, within, outer)
     if not ends:
         frame.scope.clear()
         frame.scope.update(before)
@@ -232,6 +241,22 @@ def fork(machine: Machine, frame: Frame, branches: Sequence[Callable[[], None]],
     if left and outer < LIKELY:
         machine.doubt = LIKELY
     left.clear()
+
+
+def _settle(broken: list[list[Noted]], branches: int, doubt: int) -> None:
+    """What breaks in the same way in every branch breaks whichever is taken.
+
+    Args:
+        broken: What broke in each of them, those left out that the program refuses to take.
+        branches: How many unknown branches lead to where they part.
+        doubt: How much doubt there is that they are reached.
+    """
+    ways = [{(one.event.kind, one.event.name) for one in each if one.branches == branches + 1} for each in broken]
+    common = set.intersection(*ways)
+    for one in (one for each in broken for one in each):
+        if (one.event.kind, one.event.name) in common and one.event.name and not one.event.hedged:
+            one.event.doubt = min(one.event.doubt, doubt)
+            one.branches = branches
 
 
 def join(before: dict[str, Value], ends: list[dict[str, Value]]) -> dict[str, Value]:
@@ -259,6 +284,8 @@ def join(before: dict[str, Value], ends: list[dict[str, Value]]) -> dict[str, Va
 def _if(machine: Machine, frame: Frame, node: ast.If) -> None:
     answer, sure = condition(machine, frame, node.test)
     if answer is None:
+        if machine.running and node.orelse and machine.doubt < POSSIBLE:
+            _share(machine, node)
         fork(machine, frame, [lambda: execute(machine, frame, node.body), lambda: execute(machine, frame, node.orelse)])
         return
     body = node.body if answer else node.orelse
@@ -274,6 +301,29 @@ def _if(machine: Machine, frame: Frame, node: ast.If) -> None:
     for name in _bound_in(node.orelse if answer else node.body):
         if name in frame.scope and not isinstance(frame.scope[name], Likely | MaybeUnbound):
             frame.scope[name] = Likely(frame.scope[name])
+
+
+def _share(machine: Machine, node: ast.If) -> None:
+    """Let the plainest of the calls that both branches make of one function be followed: it is called either way."""
+    first, second = _calls(node.body), _calls(node.orelse)
+    for name in first.keys() & second.keys():
+        plainest = min(first[name], second[name], key=lambda call: len(call.args) + len(call.keywords))
+        machine.shared_calls[id(plainest)] = LIKELY
+
+
+def _calls(body: Sequence[ast.stmt]) -> dict[str, ast.Call]:
+    """The calls that are statements of a block, by what is called; of its conditions those that all branches make."""
+    found: dict[str, ast.Call] = {}
+    for item in body:
+        if isinstance(item, ast.If):
+            inner = _calls(item.orelse)
+            found.update({name: call for name, call in _calls(item.body).items() if name in inner})
+        elif isinstance(item, ast.Try | ast.With):
+            found.update(_calls(item.body))
+        value = item.value if isinstance(item, ast.Expr | ast.Assign | ast.Return) else None
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute | ast.Name):
+            found[ast.unparse(value.func)] = value
+    return found
 
 
 def _bound_in(body: Sequence[ast.stmt]) -> set[str]:
@@ -477,7 +527,7 @@ def _raise(machine: Machine, frame: Frame, node: ast.Raise) -> None:
     if frame.kind == "function" and machine.doubt >= LIKELY:
         # behind branches that are not known, most often the end of a search that really succeeds
         frame.returned.append(UNKNOWN)
-        raise Left("return")
+        raise Left("return", refused=True)
     raised = Raised(cls, message, machine.raised_event(frame, cls, message, node))
     if machine.running and raised.event is None and not machine.catches(raised):
         return  # the run is assumed to be given what it asks for; this branch was followed too coarsely

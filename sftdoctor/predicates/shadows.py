@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from sftdoctor.link.locate import is_part_of_package
 from sftdoctor.model import Cause, Location, Place
 from sftdoctor.predicates.core import HOLDS, Context, Judgement, Match, fails_each, predicate
 from sftdoctor.predicates.requirements import needed_by_run
@@ -31,9 +33,9 @@ def shadowed(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     if context.script is None:
         return HOLDS
     beside = dict(modules_beside(context.script.path))
-    if "__init__" in beside:
-        return HOLDS  # a package: its modules are imported by its name, and a script in it is run with -m
     known = {module for module in beside if module in context.owners or module in STANDARD}
+    if known and is_part_of_package(Path(context.script.path)):
+        return HOLDS  # a package: its modules are imported by its name, and a script in it is run with -m
     run = needed_by_run(context) if known else frozenset()
     return fails_each(
         Match(

@@ -21,6 +21,8 @@ MOST_FILES = 20
 """Shell scripts of a folder that are read to find the one which starts a script."""
 MOST_ENTRIES = 5000
 """Entries of a folder that are looked at for that."""
+KEPT_IN = "scripts"
+"""The folder that many projects keep their launch scripts in; these run from the folder that holds it."""
 CONFIGS = {"accelerate": "--config_file", "trl": "--config"}
 """Launcher → the option that names its config file."""
 
@@ -115,7 +117,7 @@ def launch_of(words: Sequence[str], script: Path) -> shell.Launch | None:
 
 
 def launches_beside(script: Path) -> Iterator[Started]:
-    """The launch scripts in a script's folder, and in the one above, that start it.
+    """The launch scripts in a script's folder, in the one above and in the `scripts` of both, that start it.
 
     Args:
         script: The script.
@@ -124,7 +126,8 @@ def launches_beside(script: Path) -> Iterator[Started]:
         Each with what it starts, without other scripts that it starts too.
     """
     real = os.path.realpath(script)
-    for folder in (Path(real).parent, Path(real).parent.parent):
+    around = (Path(real).parent, Path(real).parent.parent)
+    for folder in dict.fromkeys((*around, *(one / KEPT_IN for one in around))):
         near = folder if script.is_absolute() else Path(os.path.relpath(folder))
         for file in _shell_files(near):
             try:
@@ -223,10 +226,13 @@ class _Reader:
             yield Fact("launch_processes_beyond_gpus", int(wanted), place)
 
     def _find(self, name: str) -> Path | None:
-        """A file that a command names: from where the command runs, else from the launch script's folder."""
+        """A file that a command names: where the command runs, beside the launch script, above a folder of such."""
         if OPEN_WORD in name:
             return None
-        return next((place for place in (Path(name), self.path.parent / name) if place.is_file()), None)
+        places = [Path(name), self.path.parent / name]
+        if self.path.absolute().parent.name == KEPT_IN:
+            places.append(self.path.parent.parent / name)
+        return next((place for place in places if place.is_file()), None)
 
     def _place(self, word: shell.Word) -> Location:
         line = self.text.count("\n", 0, word.start) + 1

@@ -27,3 +27,14 @@ def test_exports_of_a_folder(tmp_path: Path) -> None:
         "Asked": ["qwen.extra"],
     }
     assert folder_exports(str(tmp_path / "nowhere")) == {}
+
+
+def test_a_name_is_missing_however_much_was_imported_before(tmp_path: Path) -> None:
+    getter = "import importlib\ndef __getattr__(name):\n    if name.startswith('m'):\n"
+    getter += "        return importlib.import_module(f'lib.{name}')\n    raise AttributeError(name)\n"
+    heavy = {f"lib.m{number}": "x = [1]\n" * 9_000 for number in range(6)}
+    asked = "".join(f"from lib import m{number}\n" for number in range(6))
+    check(
+        World({"lib": getter, **heavy, "user": f"{asked}from lib import gone"}, expected=("API001 gone certain",)),
+        tmp_path,
+    )

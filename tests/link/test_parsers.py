@@ -197,6 +197,24 @@ def test_what_a_file_would_hold_is_taken_for_what_it_holds(tmp_path: Path) -> No
     assert told(link(Library(environment, tmp_path / "cache"), environment, Workload(NOTHING, (script,)))) == ()
 
 
+@pytest.mark.parametrize(
+    ("source", "arguments", "said"),
+    [
+        (PARSE, ("--eval_stratgy", "no"), "The nearest that there is: `--eval_strategy`."),
+        (PARSE, ("--eval-stratgy", "no"), "The nearest that there is: `--eval-strategy`."),
+        (PARSE, ("--evaluation_strategy", "no"), ""),  # a name that other releases have
+        (PARSE, ("--something_else", "no"), ""),
+        (HEAD + "TrainingArguments(eval_stratgy='no')", (), "The nearest that there is: `eval_strategy`."),
+        (HEAD + "TrainingArguments(evaluation_strategy='no')", (), ""),
+    ],
+)
+def test_what_was_meant_is_named(source: str, arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    environment = LIBRARIES.environment(tmp_path)
+    workload = Workload(NOTHING, (Script("train.py", source, arguments=arguments),))
+    found = [finding.message for finding in link(Library(environment), environment, workload).findings]
+    assert len(found) == 1 and (found[0].endswith(said) if said else "nearest" not in found[0])
+
+
 def test_hyphens_are_known_where_the_parser_makes_them(tmp_path: Path) -> None:
     older = {name: text.replace('.replace("_", "-")', "") for name, text in LIBRARIES.sources.items()}
     environment = World(older).environment(tmp_path / "target")

@@ -76,6 +76,10 @@ BESIDE = {
          "pkg/helper.py": "import lib\ndef go():\n    lib.f(1, y=2)"},
         ["API002 y pkg/helper.py:3"],
     ),
+    "a script that imports from its own folder by name is part of a package without __init__": (
+        {"pkg/lib.py": "", "pkg/train.py": "from pkg.lib import *\nimport lib\nlib.f(1, y=2)"},
+        ["API002 y pkg/train.py:3"],
+    ),
     "what is relative to no package is left open": (
         {"v1.0/train.py": "from ...helper import go\ngo()", "helper.py": ""},
         [],

@@ -123,6 +123,21 @@ def test_a_launch_script_one_folder_above_is_found(folder: Path, monkeypatch: py
     assert read_workload([folder / "src"], model=None, scenario=NOTHING, beside=True).launched_by == ()
 
 
+@pytest.mark.parametrize("place", ["train.py", "src/train.py"])
+def test_a_launch_script_in_the_scripts_of_a_project_is_found(
+    place: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "run.sh").unlink()
+    (folder / "scripts").mkdir()
+    (folder / "src").mkdir()
+    (folder / "train.py").rename(folder / place)
+    (folder / "scripts" / "run.sh").write_text(f"accelerate launch {place} --bf16 True\n")
+    monkeypatch.chdir((folder / place).parent)
+    read = read_workload([Path("train.py")], model=None, scenario=NOTHING, beside=True)
+    assert [Path(one).resolve() for one in read.launched_by] == [(folder / "scripts" / "run.sh").resolve()]
+    assert [one.arguments for one in read.scripts if one.path.endswith(".py")] == [("--bf16", "True")]
+
+
 @pytest.mark.parametrize(
     ("words", "own", "script"),
     [

@@ -11,6 +11,7 @@ from sftdoctor import nodes
 from sftdoctor.link.keys import training
 from sftdoctor.link.keys.tell import tell
 from sftdoctor.link.locate import parse, read_source
+from sftdoctor.link.near import nearest
 from sftdoctor.link.options import read_options, spellings_of
 from sftdoctor.link.values import Class, Module
 from sftdoctor.model import OPEN_WORD, NotJudged, Setting
@@ -70,7 +71,8 @@ def _judge_launcher(machine: Machine, launch: Launch) -> None:
         if option is None:
             setting = Setting((name.lstrip("-"),), None, place)
             message = f"unrecognized arguments: {name}"
-            tell(machine, "unknown-option", setting, exception="error", message=message, callee=callee)
+            near = nearest(setting.name, [each.lstrip("-") for each in options], "--")
+            tell(machine, "unknown-option", setting, exception="error", message=message, callee=callee, detail=near)
             continue
         if not equals and not option.switch and position < len(launch.words):
             value, place = launch.words[position], launch.places[position]
@@ -150,4 +152,6 @@ def _judge_trl(machine: Machine, launch: Launch) -> None:
         place = launch.places[options.places[name]]
         owner: Class = reader.owner(name)
         message = f"unrecognized arguments: --{name}"
-        tell(machine, "unknown-option", Setting((name,), None, place), exception="error", message=message, callee=owner)
+        near = nearest(name, reader.fields, "--")
+        setting = Setting((name,), None, place)
+        tell(machine, "unknown-option", setting, exception="error", message=message, callee=owner, detail=near)

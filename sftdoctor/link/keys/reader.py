@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sftdoctor.link.keys.tell import tell
-from sftdoctor.link.releases import arguments_of
+from sftdoctor.link.near import former, nearest
 from sftdoctor.link.signatures import dataclass_fields
 from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE
 from sftdoctor.link.values import Class, Field
@@ -20,12 +18,8 @@ if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
     from sftdoctor.model import Setting
 
-NEAR = 0.86
-"""How alike two names are of which one is a slip of the pen (difflib's ratio)."""
 REFUSES = re.compile(r"Unknown arguments from config file|not used by the TrlParser")
 """How the source of trl's parser refuses a key; that of trl 0.13 to 0.17 does not."""
-_HOMES = re.compile(r"transformers\.training_args|trl\.trainer\.\w+_config|trl\.(?:scripts\.utils|commands\.cli_utils)")
-"""The modules whose dataclasses a training's arguments are."""
 _OPTIONAL = re.compile(r"Optional\[(.*)\]|(.*?)\s*\|\s*None|None\s*\|\s*(.*)|Union\[(.*),\s*(?:None|NoneType)\]")
 _TRUTHS = frozenset({"yes", "true", "t", "y", "1", "no", "false", "f", "n", "0"})
 """What HfArgumentParser's string_to_bool takes."""
@@ -67,16 +61,6 @@ class Reader:
         return next((cls for cls, base in bases if base.name == "TrainingArguments"), self.classes[0])
 
 
-@cache
-def former() -> Mapping[str, frozenset[str]]:
-    """Every field of the dataclasses of transformers and trl that some release has and another has not, by class."""
-    found: dict[str, frozenset[str]] = {}
-    for distribution in ("transformers", "trl"):
-        for name, fields in arguments_of(distribution, _HOMES).items():
-            found[name] = found.get(name, frozenset()) | fields
-    return found
-
-
 def judge_keys(
     machine: Machine,
     path: str,
@@ -100,7 +84,7 @@ def judge_keys(
     top = [one for one in settings if len(one.keys) == 1 and not one.repeated and one.name not in reader.others]
     unknown = [] if reader.open else [one for one in top if one.name not in reader.fields]
     every = frozenset().union(*former().values())
-    strange = [one for one in unknown if one.name not in every and not _nearest(one.name, reader)]
+    strange = [one for one in unknown if one.name not in every and not nearest(one.name, reader.fields)]
     if strange:
         strange = [one for one in unknown if one.name not in every]  # what is like a field may be a script's own too
     alone = doubt is None
@@ -123,10 +107,10 @@ def judge_keys(
 
 def _tell_unknown(machine: Machine, setting: Setting, reader: Reader, doubt: int) -> None:
     name, owner = setting.name, reader.owner(setting.name)
-    near = _nearest(name, reader)
+    near = nearest(name, reader.fields)
     homes = [home for home, names in former().items() if name in names]
     if near:
-        detail = f"The nearest that there is: `{near}`."
+        detail = near
     else:
         others = [home for home in homes if not any(base.name == home for base in owner.mro)]
         detail = f"It is a field of {', '.join(others[:3])}." if others else ""
@@ -144,13 +128,6 @@ def _tell_unknown(machine: Machine, setting: Setting, reader: Reader, doubt: int
         )
     else:
         tell(machine, "ignored-key", setting, callee=owner, detail=detail, doubt=doubt)
-
-
-def _nearest(name: str, reader: Reader) -> str:
-    if any(name in names for names in former().values()):
-        return ""
-    found = difflib.get_close_matches(name.replace("-", "_"), reader.fields, 1, NEAR)
-    return found[0] if found else ""
 
 
 def _tell_value(machine: Machine, setting: Setting, reader: Reader, doubt: int) -> None:
