@@ -5,7 +5,6 @@ Not called explain: a module of that name would stand in the way of `sftdoctor.e
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ from sftdoctor.logs.choice import chain_of, follows, frames_that_matter, joined,
 from sftdoctor.logs.common import COMMON
 from sftdoctor.logs.parser import SIGNS
 from sftdoctor.model import Explanation, Finding, Fix, Raised, Rule, RuleFix, without_placeholders
-from sftdoctor.symptoms import anchors
+from sftdoctor.symptoms import anchors, compiled
 
 LOGS_ALONE = "log"
 """Probe of a rule that nothing but a log shows."""
@@ -128,8 +127,8 @@ class _Pattern:
         self.id = rule.id
         self.logs_alone = rule.fails.get("probe") == LOGS_ALONE
         frame = rule.fails.get("frame") if self.logs_alone else None
-        self.in_frame = re.compile(frame).search if isinstance(frame, str) else None
-        self.search = re.compile(symptom).search
+        self.in_frame = compiled(frame).search if isinstance(frame, str) else None
+        self.search = compiled(symptom).search
         self.anchors = anchors(symptom)
 
     def could_match(self, text: str) -> bool:
