@@ -5,7 +5,6 @@ Not called explain: a module of that name would stand in the way of `sftdoctor.e
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ from sftdoctor.logs.choice import chain_of, follows, frames_that_matter, joined,
 from sftdoctor.logs.common import COMMON
 from sftdoctor.logs.parser import SIGNS
 from sftdoctor.model import Explanation, Finding, Fix, Raised, Rule, RuleFix, without_placeholders
-from sftdoctor.symptoms import anchors
+from sftdoctor.symptoms import anchors, compiled
 
 LOGS_ALONE = "log"
 """Probe of a rule that nothing but a log shows."""
@@ -55,6 +54,8 @@ def explain(lines: Iterable[str], rules: Sequence[Rule]) -> Explanation:
 
 
 def _explanation(told: Sequence[Raised], seen: Hits, known: Symptoms, lines: int) -> Explanation:
+    passed_on = {id_: text for id_, text in seen.items() if id_ in known.last}
+    seen = {id_: text for id_, text in seen.items() if id_ not in passed_on}
     error = last_error(told)
     chain = chain_of(error, told) if error else ()
     root, hits = _recognised(error, chain, known) if error else (None, {})
@@ -64,6 +65,9 @@ def _explanation(told: Sequence[Raised], seen: Hits, known: Symptoms, lines: int
     if not whole and (seen or not hits):
         # no error stands there whole: what its other lines show is all there is
         hits = known.heaviest(seen) if error else seen
+    if not hits:
+        told_of = {id_ for one in chain for id_ in known.in_text(str(one))}
+        hits = {id_: text for id_, text in passed_on.items() if not whole or id_ in told_of}
     also = {id_: text for id_, text in seen.items() if id_ not in hits and not known.shares_symptom(id_, hits)}
     asked = asked_by(root) if root is not None and root.kind else None
     findings = tuple(_told(known.by_id[id_], text, asked) for id_, text in hits.items())
@@ -124,12 +128,14 @@ class _Pattern:
     """A rule's symptom, with the texts that are looked for before the pattern is tried."""
 
     def __init__(self, rule: Rule) -> None:
-        symptom = rule.symptom.strip()
+        # a page that renders code takes the backticks of a message away
+        symptom = rule.symptom.strip().replace("`", "`?")
         self.id = rule.id
         self.logs_alone = rule.fails.get("probe") == LOGS_ALONE
         frame = rule.fails.get("frame") if self.logs_alone else None
-        self.in_frame = re.compile(frame).search if isinstance(frame, str) else None
-        self.search = re.compile(symptom).search
+        self.in_frame = compiled(frame).search if isinstance(frame, str) else None
+        self.last = self.logs_alone and rule.fails.get("last") is True
+        self.search = compiled(symptom).search
         self.anchors = anchors(symptom)
 
     def could_match(self, text: str) -> bool:
@@ -159,6 +165,8 @@ class Symptoms:
         self._links = [rule for rule in rules if rule.fails.get("probe") == "link" and not is_page(rule)]
         # the page of a kind of link speaks of any program's error: what was asked of whom decides, not its words
         every = [_Pattern(rule) for rule in rules if rule.symptom and not is_page(rule)]
+        self.last = {pattern.id for pattern in every if pattern.last}
+        """Rules whose words only pass another error on: every other answer goes before theirs."""
         self._framed = [pattern for pattern in every if pattern.in_frame]
         patterns = [pattern for pattern in every if not pattern.in_frame]
         self._vague = [pattern for pattern in patterns if any(map(pattern.search, COMMON))]
@@ -212,6 +220,7 @@ class Symptoms:
         words = str(raised)
         flat = " ".join(words.split())
         ids = self.in_text(words) or self.in_text(flat) or self.in_text(_raising_line(raised))
+        ids = [id_ for id_ in ids if id_ not in self.last]
         ids = [id_ for id_ in ids if asked is None or fits(asked, self.by_id[id_].fails, named=True)]
         if not ids and raised.frames:
             ids = self.by_frames(raised)

@@ -64,6 +64,12 @@ def readable(symptom: str) -> str:
 
 
 @cache
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A pattern that was checked when its rule was read, compiled once a process: there are more than `re` keeps."""
+    return re.compile(pattern)
+
+
+@cache
 def anchors(pattern: str) -> tuple[str, ...]:
     """Texts of which every match of a pattern contains at least one, to look for first; () where none is sure.
 

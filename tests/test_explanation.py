@@ -112,6 +112,34 @@ def test_a_title_and_a_traceback_that_breaks_off_are_read_together() -> None:
     assert explain(["KeyError: 'x'", *broken_off.splitlines()], (framed("/peft/"),)).findings == ()
 
 
+WRAPPED = """RuntimeError: Failed to import x because of the following error (look up to see its traceback):
+cannot import name 'y' from 'z'
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "others", "found"),
+    [
+        (WRAPPED, (), ["CFG001"]),
+        (WRAPPED, ("cannot import name 'y' from 'z'",), ["DAT999"]),
+        (WRAPPED + "and then\nValueError: something else\n", (), []),
+        ("a page says: Failed to import x because of", (), ["CFG001"]),
+    ],
+)
+def test_words_that_only_pass_an_error_on_count_where_nothing_else_does(
+    log: str, others: tuple[str, ...], found: list[str]
+) -> None:
+    passing_on = replace(rule("Failed to import x because of"), fails={"probe": "log", "last": True})
+    known = (passing_on, *(replace(rule(words), id="DAT999") for words in others))
+    assert [one.id for one in explain(log.splitlines(), known).findings] == found
+
+
+@pytest.mark.parametrize("text", ["pass an `x` to `y`", "pass an x to y", "pass an x to `y`"])
+def test_backticks_of_a_message_may_be_lost(text: str) -> None:
+    assert explain([f"ValueError: {text}"], (rule("pass an `x` to `y`"),)).findings
+    assert not explain(["ValueError: pass an z to `y`"], (rule("pass an `x` to `y`"),)).findings
+
+
 def test_a_notice_that_a_program_goes_on_after_is_no_error(rules: tuple[Rule, ...]) -> None:
     notice = ["A matching Triton is not available", "Error caught was: No module named 'triton'"]
     assert explain(notice, rules).exception is None

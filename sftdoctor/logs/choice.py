@@ -16,6 +16,7 @@ WRAPPERS = (
 FOLLOWERS = (
     *("Connection closed by peer", "Connection reset by peer", "NCCL communicator was aborted", "Broken pipe"),
     *("DataLoader worker", "died with <Signals", "torch.distributed.DistNetworkError", "unhandled system error"),
+    "Ran out of input",
 )
 """What the messages of processes say that end because another one has."""
 MOST_FRAMES = 8

@@ -26,6 +26,8 @@ _ESCAPES = re.compile(
     r"|\x1b[ -/]{0,4}[0-~]"
 )
 _NO_MEANING = dict.fromkeys((*range(0x09), *range(0x0E, 0x20), 0x7F, 0x0B, 0x0C))
+_TYPOGRAPHY = str.maketrans("‘’“”", "''\"\"")
+"""What editors and translators make of the quotation marks of a message."""
 
 
 def read_blocks(stream: IO[bytes], on_read: Callable[[int], None] | None = None) -> Iterator[str]:
@@ -97,8 +99,10 @@ def lines_of(block: str) -> Iterator[tuple[int, str]]:
 
 
 def undecorated(line: str) -> str:
-    """A line without its end, terminal escapes and control characters."""
+    """A line without its end, terminal escapes and control characters, and with the quotation marks of programs."""
     line = line.rstrip("\r\n")
+    if not line.isascii():
+        line = line.translate(_TYPOGRAPHY)
     if line.isprintable():  # most are
         return line
     if "\x1b" in line or "\x9b" in line:

@@ -10,7 +10,10 @@ from sftdoctor.predicates.core import HOLDS, Argument, Context, Judgement, predi
 
 @predicate(
     "log",
-    {"frame": Argument("text", "pattern that one of the innermost frames, as path in function, must match")},
+    {
+        "frame": Argument("text", "pattern that one of the innermost frames, as path in function, must match"),
+        "last": Argument("flag", "whether its words only pass another error on, so that any other answer goes before"),
+    },
 )
 def log(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     """Only a log shows it, by the rule's symptom: explain finds it, and judging an environment never does.

@@ -67,6 +67,7 @@ def test_how_much_was_read_is_told() -> None:
         ("tab\tstays", "tab\tstays"),
         ("[bold]markup[/bold] stays", "[bold]markup[/bold] stays"),
         ("x\r\n", "x"),
+        ("cannot import name ‘y’ from “z”", "cannot import name 'y' from \"z\""),
     ],
 )
 def test_what_a_terminal_would_obey_is_taken_out(line: str, expected: str) -> None:
