@@ -107,6 +107,11 @@ class Locator:
             for entry in self._list(root):
                 name = entry.partition(".")[0]
                 holders.setdefault(name, []).append(root)
+        for held in self.environment.distributions.values():
+            for name in held.top_level:
+                # a compiled module that was not unpacked stands in RECORD alone
+                if name not in holders and held.root is not None and held.root in self.environment.paths:
+                    holders[name] = [held.root]
         for name, root in self.environment.owners.items():
             holders[name] = [root]
         return holders

@@ -47,6 +47,17 @@ def test_the_first_root_wins_and_packages_win_over_modules(tmp_path: Path) -> No
     assert locator.find("b") is not None and locator.find("c") is None and locator.find("a.c") is None
 
 
+def test_a_compiled_module_at_the_top_of_a_wheel_that_was_unpacked_in_part(tmp_path: Path) -> None:
+    held = wheel(tmp_path / "cffi", "cffi", ("_backend.cpython-312-x86_64-linux-gnu.so", "cffi/__init__.py"))
+    write(tmp_path / "cffi", **{"cffi/__init__.py": ""})
+    environment = target(
+        tmp_path, tmp_path / "cffi", distributions={"cffi": replace(held, top_level=("_backend", "cffi"))}
+    )
+    found = Locator(environment).find("_backend")
+    assert found is not None and found.compiled == "_backend.cpython-312-x86_64-linux-gnu.so"
+    assert Locator(environment).find("_other") is None
+
+
 @pytest.mark.parametrize("name", ["", ".", "a..b", "a b", "../a", "a/b", "a-b", "1a"])
 def test_names_that_are_none(name: str, tmp_path: Path) -> None:
     assert Locator(target(tmp_path, tmp_path)).find(name) is None
