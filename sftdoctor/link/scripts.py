@@ -109,7 +109,7 @@ def tolerate(machine: Machine, frame: Frame, node: ast.stmt, follow: Callable[..
         machine.note(raised)
     else:
         return
-    for name in _bound(node):
+    for name in bound(node):
         frame.scope.setdefault(name, UNKNOWN)
     if isinstance(node, ast.Return):
         frame.returned.append(UNKNOWN)
@@ -126,7 +126,7 @@ def ends_run(handler: ast.ExceptHandler) -> bool:
     return name in ("exit", "quit", "_exit", "abort")
 
 
-def _bound(node: ast.stmt) -> set[str]:
+def bound(node: ast.stmt) -> set[str]:
     """The names that a statement binds."""
     names = {n.id for n in nodes.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     if isinstance(node, ast.Import | ast.ImportFrom):

@@ -185,7 +185,13 @@ def _delete(machine: Machine, frame: Frame, node: ast.Delete) -> None:
 # ---------------------------------------------------------------- branches
 
 
-def fork(machine: Machine, frame: Frame, branches: Sequence[Callable[[], None]], doubt: int = POSSIBLE) -> None:
+def fork(
+    machine: Machine,
+    frame: Frame,
+    branches: Sequence[Callable[[], None]],
+    doubt: int = POSSIBLE,
+    bodies: Sequence[Sequence[ast.stmt]] = (),
+) -> None:
     """Follow each of several branches of which one is taken, and join what they leave.
 
     Args:
@@ -193,6 +199,7 @@ def fork(machine: Machine, frame: Frame, branches: Sequence[Callable[[], None]],
         frame: Whose names they bind.
         branches: What to follow.
         doubt: How much doubt there is inside of them.
+        bodies: The statements of each, where they are at hand: what one that raises would have bound is not missed.
 
     Raises:
         Raised: Every branch raises.
@@ -203,7 +210,8 @@ def fork(machine: Machine, frame: Frame, branches: Sequence[Callable[[], None]],
     left: list[Raised | Left] = []
     broken: list[list[Noted]] = []
     outer, within = machine.doubt, machine.branches
-    for branch in branches:
+    unbound: set[str] = set()
+    for number, branch in enumerate(branches):
         noted = len(machine.noted)
         frame.scope.clear()
         frame.scope.update(before)
@@ -216,6 +224,7 @@ def fork(machine: Machine, frame: Frame, branches: Sequence[Callable[[], None]],
             machine.note(raised)
             left.append(raised)
             broken.append(machine.noted[noted:])
+            unbound.update(name for item in bodies[number : number + 1] for one in item for name in scripts.bound(one))
         except Left as leave:
             left.append(leave)
             if not leave.refused:
@@ -237,7 +246,7 @@ def fork(machine: Machine, frame: Frame, branches: Sequence[Callable[[], None]],
             left.clear()  # a frame that holds what it raises is held by it
     joined = ends[0] if len(ends) == 1 else join(before, ends)
     frame.scope.clear()
-    frame.scope.update(joined)
+    frame.scope.update({**dict.fromkeys(unbound, UNKNOWN), **joined})
     if left and outer < LIKELY:
         machine.doubt = LIKELY
     left.clear()
@@ -286,7 +295,8 @@ def _if(machine: Machine, frame: Frame, node: ast.If) -> None:
     if answer is None:
         if machine.running and node.orelse and machine.doubt < POSSIBLE:
             _share(machine, node)
-        fork(machine, frame, [lambda: execute(machine, frame, node.body), lambda: execute(machine, frame, node.orelse)])
+        bodies = (node.body, node.orelse)
+        fork(machine, frame, [lambda body=body: execute(machine, frame, body) for body in bodies], bodies=bodies)  # type: ignore[misc]
         return
     body = node.body if answer else node.orelse
     if sure:
