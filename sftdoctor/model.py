@@ -162,8 +162,8 @@ class Problem:
     """A flaw of the installation itself that reading it showed (a leftover, a duplicate, unreadable metadata)."""
 
     kind: str
-    """leftover, duplicate, unreadable; python-path, user-site, library-path or library-choice (what lies around an
-    environment and reaches into it); of pins: incompatible (no file of that version fits the
+    """leftover, duplicate, unreadable, python-path, user-site or library-path (what lies around an environment and
+    reaches into it); of pins: incompatible (no file of that version fits the
     target's Python or platform), unavailable (the index has no such version) or unresolvable (the pins contradict
     each other)."""
     name: str
@@ -202,6 +202,8 @@ class Environment:
     "" where nothing provides it any more. A name that the root does not hold is not there."""
     notes: tuple[str, ...] = ()
     """What reading the target had to assume or add, for the report to say ("completed by uv: 31 more packages")."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables that decide which libraries are imported or loaded, as they are here; of an interpreter."""
 
     def version(self, name: str) -> str | None:
         """Version of the distribution with that canonical name, or None."""

@@ -18,6 +18,7 @@ CASE_DATA: Mapping[str, type | tuple[type, ...]] = {
     "python": str,
     "platform": dict,
     "gpu": str,
+    "variables": dict,
     "driver": str,
     "driver_cuda": str,
     "torch": dict,

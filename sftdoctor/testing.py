@@ -16,6 +16,7 @@ complete         false: a distribution that is not named may be there all the sa
 python           version of the target's Python, "3.11.7"
 platform         { system = "win32", machine = "arm64" }
 gpu              "NVIDIA T4" or another name of the table, "8.0" (a capability), "unknown"; without it there is none
+variables        environment variables that decide what is imported or loaded, by name
 driver           version of the NVIDIA driver
 driver_cuda      newest CUDA version that the driver supports
 torch            { cuda = "12.4", hip = "6.2", architectures = ["sm_80"] }: what the installed torch was built for
@@ -288,6 +289,7 @@ def _with_hardware(environment: Environment, case: Case) -> Environment:
         driver=case.data.get("driver"),
         driver_cuda=case.data.get("driver_cuda"),
         torch_build=_torch_build(environment, case),
+        variables=case.data.get("variables", {}),
     )
 
 

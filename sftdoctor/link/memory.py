@@ -60,7 +60,13 @@ def identity(environment: Environment, stamps: Stamps) -> str:
     for name, distribution in sorted(environment.distributions.items()):
         digest.update(f"|{name}={distribution.version}@{distribution.root}={distribution.numpy}".encode())
         digest.update(stamps.of(f"{distribution.metadata or ''}/RECORD").encode())
-    for part in (environment.paths, environment.owners, environment.modules, environment.markers):
+    for part in (
+        environment.paths,
+        environment.owners,
+        environment.modules,
+        environment.markers,
+        environment.variables,
+    ):
         digest.update(repr(part if not isinstance(part, dict) else sorted(part.items())).encode())
     return digest.hexdigest()
 

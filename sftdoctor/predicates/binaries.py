@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sftdoctor.model import Cause, Distribution, Environment, Place, Problem, TorchBuild
+from sftdoctor.model import Cause, Distribution, Environment, Place, TorchBuild
 from sftdoctor.predicates.core import (
     HOLDS,
     Argument,
@@ -90,10 +90,11 @@ def bitsandbytes_choice(context: Context, arguments: Mapping[str, Any]) -> Judge
         libraries = bitsandbytes_libraries(distribution, "rocm" if build.hip else "cuda")
     except UnknownError as why:
         return unknown(str(why))
-    if _named_like(choice.path, libraries) is not None:
+    variable, value = choice
+    if _named(value, libraries) is not None:
         return HOLDS
-    values = {"variable": choice.name, "value": choice.detail, "libraries": _shown(libraries)}
-    return fails(Match(values, cause=Cause(Place("bitsandbytes", distribution.version), None, choice.name)))
+    values = {"variable": variable, "value": value, "libraries": _shown(libraries)}
+    return fails(Match(values, cause=Cause(Place("bitsandbytes", distribution.version), None, variable)))
 
 
 @predicate(
@@ -143,19 +144,21 @@ def _architectures(environment: Environment, distribution: Distribution, pattern
         return ()
     libraries = bitsandbytes_libraries(distribution, "cuda")
     choice = _choice(environment, build)
-    path = _chosen(libraries, build, distribution.version) if choice is None else _named_like(choice.path, libraries)
+    path = _chosen(libraries, build, distribution.version) if choice is None else _named(choice[1], libraries)
     return code_for_gpus(root, os.path.relpath(path, root).replace(os.sep, "/")) if path is not None else ()
 
 
-def _choice(environment: Environment, build: TorchBuild) -> Problem | None:
-    """The variable that chooses bitsandbytes' library for this torch, where one is set."""
-    wanted = "BNB_ROCM_VERSION" if build.hip else "BNB_CUDA_VERSION"
-    chosen = (one for one in environment.problems if one.kind == "library-choice" and one.name == wanted)
-    return next(chosen, None)
+def _choice(environment: Environment, build: TorchBuild) -> tuple[str, str] | None:
+    """The variable that chooses bitsandbytes' library for this torch, and its value; None where it is not set."""
+    name = "BNB_ROCM_VERSION" if build.hip else "BNB_CUDA_VERSION"
+    value = environment.variables.get(name)
+    return (name, value) if value else None
 
 
-def _named_like(path: str, libraries: Mapping[tuple[int, int], str]) -> str | None:
-    return next((one for one in libraries.values() if Path(one).name == Path(path).name), None)
+def _named(value: str, libraries: Mapping[tuple[int, int], str]) -> str | None:
+    """The library that a variable's value names."""
+    names = (f"libbitsandbytes_cuda{value}.so", f"libbitsandbytes_rocm{value}.so")
+    return next((one for one in libraries.values() if Path(one).name in names), None)
 
 
 def _shown(libraries: Mapping[tuple[int, int], str]) -> str:

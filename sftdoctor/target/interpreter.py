@@ -16,7 +16,7 @@ from sftdoctor.target.files import read_text
 from sftdoctor.target.scan import scan
 from sftdoctor.target.search import Search, find_roots
 from sftdoctor.target.surroundings import (
-    library_choice_problems,
+    deciding,
     library_path_problems,
     python_path_problems,
     user_site_problems,
@@ -70,7 +70,6 @@ def _environment(place: _Place, facts: Facts, search: Search, extra: tuple[str, 
         *python_path_problems(extra, facts.version, found.distributions),
         *user_site_problems(None if place.venv else facts.user_site, prefix, found.distributions),
         *library_path_problems(os.environ, found.distributions),
-        *library_choice_problems(os.environ, found.distributions),
     )
     return Environment(
         target=target,
@@ -83,6 +82,7 @@ def _environment(place: _Place, facts: Facts, search: Search, extra: tuple[str, 
         problems=(*found.problems, *around),
         not_judged=(*search.not_judged, *found.not_judged),
         notes=tuple(f"PYTHONPATH puts {folder} before the environment" for folder in extra),
+        variables=deciding(os.environ),
     )
 
 

@@ -1,5 +1,4 @@
-"""What lies around an environment and reaches into it: PYTHONPATH, the user's own packages, LD_LIBRARY_PATH, variables
-that choose a library."""
+"""What lies around an environment and reaches into it: PYTHONPATH, user site, LD_LIBRARY_PATH, other variables."""
 
 from __future__ import annotations
 
@@ -11,8 +10,12 @@ from sftdoctor.model import Distribution, Problem
 
 _CUDA_LIBRARY = re.compile(r"lib(?:cudnn|cublas|cublasLt|cusparse|cusolver|cufft|nccl|nvJitLink|cudart)\.so\.\d{1,3}")
 _OTHER_PYTHON = re.compile(r"[\\/]python(\d\.\d{1,2})[\\/](?:site|dist)-packages")
-_CHOOSES = {"BNB_CUDA_VERSION": "cuda", "BNB_ROCM_VERSION": "rocm"}
-"""Variable → the kind of library that it chooses."""
+DECIDING = (
+    *("USE_TF", "USE_TORCH", "USE_FLAX", "USE_JAX", "USE_TORCH_XLA", "FORCE_TF_AVAILABLE"),
+    *("BNB_CUDA_VERSION", "BNB_ROCM_VERSION"),
+)
+"""What transformers (utils/import_utils.py) and bitsandbytes (cextension.py) ask for."""
+_LONGEST = 40
 _FOLDERS_LIMIT = 64
 _ENTRIES_LIMIT = 20_000
 
@@ -83,24 +86,9 @@ def library_path_problems(variables: Mapping[str, str], distributions: Mapping[s
             yield Problem("library-path", folder, folder, f"{shown} lie there.")
 
 
-def library_choice_problems(
-    variables: Mapping[str, str], distributions: Mapping[str, Distribution]
-) -> Iterator[Problem]:
-    """Variables that choose which library bitsandbytes loads, whatever torch was built for (its cextension.py).
-
-    Args:
-        variables: The environment variables.
-        distributions: What is there, by name.
-
-    Yields:
-        "library-choice" for each that is set: its name, and the library.
-    """
-    one = distributions.get("bitsandbytes")
-    for name, kind in _CHOOSES.items() if one is not None and one.root else ():
-        value = variables.get(name, "")
-        if value and one is not None:
-            path = os.path.join(one.root or "", "bitsandbytes", f"libbitsandbytes_{kind}{value[:20]}.so")
-            yield Problem("library-choice", name, path, value[:20])
+def deciding(variables: Mapping[str, str]) -> dict[str, str]:
+    """Of the environment variables those that decide which libraries are imported or loaded."""
+    return {name: variables[name][:_LONGEST] for name in DECIDING if variables.get(name)}
 
 
 def _libraries(root: str) -> Iterator[str]:

@@ -73,7 +73,7 @@ def read_worlds(name: str) -> list[Any]:
     """The rows of worlds/NAME.txt.
 
     A row is `=== its name -> what must be found; …` (nothing: it must stay quiet), lines `@key value` (python,
-    complete, version DISTRIBUTION VERSION, unrun: Python itself is not asked), then one `--- module` a module, its
+    complete, version DISTRIBUTION VERSION, variable NAME VALUE, unrun: Python itself is not asked), then one `--- module` a module, its
     text below; `--- run` is the program (without it `import user`), `--- script` that of a user's script and
     `--- file PATH` any other file.
     """
@@ -89,11 +89,13 @@ def _row(block: str) -> Any:
     program = sections.pop("run", sections.get("script", "import user"))
     script = sections.pop("script", None) is not None
     files = {key[5:]: sections.pop(key) for key in list(sections) if key.startswith("file ")}
-    data: dict[str, Any] = {"files": files, "distributions": {}}
+    data: dict[str, Any] = {"files": files, "distributions": {}, "variables": {}}
     for option in options:
         key, *values = option.removeprefix("@").split()
         if key == "version":
             data["distributions"][values[0]] = values[1]
+        elif key == "variable":
+            data["variables"][values[0]] = values[1]
         elif key != "unrun":
             data[key] = {"yes": True, "no": False}.get(values[0], values[0])
     expected = tuple(filter(None, (item.strip() for item in wanted.split(";"))))

@@ -10,7 +10,7 @@ from sftdoctor.model import Distribution
 from sftdoctor.target.beside import modules_beside
 from sftdoctor.target.gpus import find_gpu, known_gpus
 from sftdoctor.target.surroundings import (
-    library_choice_problems,
+    deciding,
     library_path_problems,
     python_path_problems,
     user_site_problems,
@@ -91,16 +91,12 @@ def test_every_gpu_is_found_by_its_own_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "names", "found"),
+    ("variables", "found"),
     [
-        ({"BNB_CUDA_VERSION": "124"}, ["bitsandbytes"], [("BNB_CUDA_VERSION", "libbitsandbytes_cuda124.so", "124")]),
-        ({"BNB_ROCM_VERSION": "64"}, ["bitsandbytes"], [("BNB_ROCM_VERSION", "libbitsandbytes_rocm64.so", "64")]),
-        ({"BNB_CUDA_VERSION": ""}, ["bitsandbytes"], []),
-        ({"BNB_CUDA_VERSION": "124"}, ["peft"], []),
+        ({"BNB_CUDA_VERSION": "124", "HF_TOKEN": "secret"}, {"BNB_CUDA_VERSION": "124"}),
+        ({"USE_TF": ""}, {}),
+        ({"USE_TF": "0" * 1000}, {"USE_TF": "0" * 40}),
     ],
 )
-def test_variables_that_choose_a_library(
-    variables: dict[str, str], names: list[str], found: list[tuple[str, str, str]], tmp_path: Path
-) -> None:
-    problems = library_choice_problems(variables, distributions(tmp_path, *names))
-    assert [(one.name, Path(one.path).name, one.detail) for one in problems] == found
+def test_variables_that_decide_what_is_loaded(variables: dict[str, str], found: dict[str, str]) -> None:
+    assert deciding(variables) == found

@@ -201,8 +201,11 @@ def _regex(function: Callable[..., Any]) -> Call:
     return call
 
 
-def _environ_get(_machine: Machine, args: Arguments) -> Value:
-    """Variables of the training process are not known; unset is by far the likeliest."""
+def _environ_get(machine: Machine, args: Arguments) -> Value:
+    """Variables of the training process are not known but for a few; unset is by far the likeliest."""
+    name = strip(args.get(0, "key") or NONE)
+    if isinstance(name, Const) and name.value in machine.environment.variables:
+        return Likely(Const(machine.environment.variables[name.value]))
     return Likely(strip(args.get(1, "default") or NONE))
 
 
