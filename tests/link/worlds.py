@@ -73,9 +73,9 @@ def read_worlds(name: str) -> list[Any]:
     """The rows of worlds/NAME.txt.
 
     A row is `=== its name -> what must be found; …` (nothing: it must stay quiet), lines `@key value` (python,
-    complete, version DISTRIBUTION VERSION, variable NAME VALUE, unrun: Python itself is not asked), then one `--- module` a module, its
-    text below; `--- run` is the program (without it `import user`), `--- script` that of a user's script and
-    `--- file PATH` any other file.
+    complete, version DISTRIBUTION VERSION, variable NAME VALUE, unrun: Python itself is not asked), then one
+    `--- module` a module, its text below; `--- run` is the program (without it `import user`), `--- script` that of a
+    user's script and `--- file PATH` any other file.
     """
     text = (Path(__file__).parent / "worlds" / f"{name}.txt").read_text("utf-8")
     return [_row(block) for block in ("\n" + text).split("\n=== ")[1:]]
