@@ -56,6 +56,10 @@ def _collect(module: Module, body: list[ast.stmt], found: dict[str, ast.AST]) ->
                 for item in nodes.walk(target):
                     if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store):
                         found[item.id] = node
+                if isinstance(target, ast.Subscript):
+                    _dynamic(module, target)  # sys.modules[__name__] = …
+            if isinstance(node.value, ast.Subscript):
+                _dynamic(module, node.value)  # this = sys.modules[__name__]
         elif isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try):
             for part in ("body", "orelse", "finalbody"):
                 _collect(module, getattr(node, part, []), found)
