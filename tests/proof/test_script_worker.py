@@ -34,7 +34,7 @@ def part() -> Any:
     ],
 )
 def test_kind_of(part: Any, name: str, kind: str) -> None:
-    assert part("models").kind_of(name, ["llama", "qwen2", "qwen2_moe", "qwen3", "gemma", "gemma2", "opt"]) == kind
+    assert part("kinds").kind_of(name, ["llama", "qwen2", "qwen2_moe", "qwen3", "gemma", "gemma2", "opt"]) == kind
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,7 @@ class World:
     """Stands where a run's world does; only what arguments ask of it."""
 
     cuda = False
+    pictures = False
 
     def __init__(self) -> None:
         self.told: list[str] = []

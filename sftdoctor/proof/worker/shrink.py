@@ -29,7 +29,7 @@ SPECIAL = {"pad": 0, "bos": 1, "eos": 2, "unk": 3, "cls": 1, "sep": 2, "decoder_
 """Name of a token in a config → its id in the tokenizer that is made."""
 
 
-def shrink(config, vocabulary=None, of_a_kind=1, narrow=True):
+def shrink(config, vocabulary=None, of_a_kind=1, narrow=True, ids=None):
     """A small config of the same architecture.
 
     Args:
@@ -38,12 +38,13 @@ def shrink(config, vocabulary=None, of_a_kind=1, narrow=True):
             where the model keeps its own tokenizer, its vocabulary and its ids.
         of_a_kind: Layers of every kind that stay. (Some share weights among those of a kind, which one alone cannot.)
         narrow: Whether it gets narrower too, and not only less deep.
+        ids: Ids of more special tokens of that tokenizer: {"image": 12} for image_token_id or image_token_index.
 
     Returns:
         The small one, for `from_dict` of the same class.
     """
     small = copy.deepcopy(config)
-    tokens = Tokens(vocabulary) if vocabulary else None
+    tokens = Tokens(vocabulary, ids or {}) if vocabulary else None
     _shrink_part(small, tokens, None, of_a_kind, narrow)
     for name in ("quantization_config", "_name_or_path", "transformers_version"):
         small.pop(name, None)
@@ -135,7 +136,7 @@ def _smaller(name, value, scale, tokens):
         return min(value, EXPERTS)
     if meaning.STATE.search(name):
         return min(value, STATE)
-    if meaning.WINDOW.search(name) or meaning.CHUNK.search(name):
+    if not scale.pixels and (meaning.WINDOW.search(name) or meaning.CHUNK.search(name)):
         return min(value, WINDOW)
     if meaning.POSITIONS.search(name):
         return value if scale.rotary else min(value, LONGEST)
@@ -151,8 +152,9 @@ def _smaller(name, value, scale, tokens):
 class Tokens:
     """Gives every special token of a config an id that the made tokenizer has."""
 
-    def __init__(self, vocabulary):
+    def __init__(self, vocabulary, ids):
         self.vocabulary = vocabulary
+        self._ids = ids
         self._taken = {}
         self._next = vocabulary - 1
 
@@ -163,7 +165,7 @@ class Tokens:
             return [known] if known is not None and value else [self.id_of(name, each) for each in value]
         if not meaning.numbers(value) or value < 0:
             return value
-        known = self._special(name)
+        known = self._ids.get(re.sub(r"_token_(id|index)$", "", name), self._special(name))
         if known is not None:
             return known
         if value not in self._taken:
@@ -190,7 +192,11 @@ class Scale:
         flat = [each for value in counts for each in (value if isinstance(value, list) else [value])]
         flat = [each for each in flat if meaning.numbers(each)]
         main = _first(part, *meaning.MAIN_HEADS) or max(flat, default=0)
-        hidden = _first(part, *meaning.MAIN_WIDTH)
+        # a tower that sees, with a width of its own, calls the width that it gives away hidden_size
+        self._own = (
+            "embed_dim" if text and "embed_dim" in part and part.get("hidden_size") == text[0] else "hidden_size"
+        )
+        hidden = _first(part, self._own, *meaning.MAIN_WIDTH)
         size = _first(part, *meaning.MAIN_HEAD_SIZE) or (hidden // main if hidden and main else 0)
         # a projection to a rank and the rotary part of a head at once: their sum must fit kernels too
         best = QUANTUM // 2 if "kv_lora_rank" in part else HEAD_SIZES[0]
@@ -202,6 +208,8 @@ class Scale:
         self._text = text
         products = {count * each for count in flat for each in _sizes(part)} | {main * size}
         self._exact = {hidden} if any(hidden * times in products for times in (1, 2, 4)) else set()
+        # a tower that sees measures its windows in pixels
+        self.pixels = "patch_size" in part
         # without experts, top_k is how text is generated
         self.experts = any(meaning.EXPERTS.search(name) for name in part)
         self.rotary = any("rope" in name or "rotary" in name for name in part)
@@ -230,7 +238,7 @@ class Scale:
         """A width; that of the language model where another part must fit to it."""
         if self._width == 1:
             return value
-        if self._text and value == self._text[0] and name not in ("hidden_size", "intermediate_size"):
+        if self._text and value == self._text[0] and name not in (self._own, "intermediate_size"):
             return self._text[1]
         small, left = divmod(value, self._width)
         small = int(small)

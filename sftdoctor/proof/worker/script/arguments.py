@@ -71,7 +71,7 @@ def make_small(args, world):
     change("logging_steps", 1)
     if getattr(args, "logging_strategy", None) is not None:
         change("logging_strategy", "steps")
-    for name in LENGTHS:
+    for name in () if world.pictures else LENGTHS:  # a picture must not be cut in two
         value = getattr(args, name, None)
         if isinstance(value, int) and value > LENGTH:
             change(name, LENGTH, f"{name}={value} by {LENGTH}")

@@ -1,8 +1,10 @@
 """Which columns a data set has that is not here: what is known of it, what the script reads, what its trainer takes."""
 
-import ast
-import os
 import re
+
+from .pictures import made_picture
+from .reading import CONVERSATION, FILE, LIST, NUMBER, PICTURE, TEXTS, keys_read
+from .world import PICTURES, sources_of
 
 KNOWN = {
     "trl-lib/Capybara": ("messages",),
@@ -24,6 +26,13 @@ KNOWN = {
     "trl-lib/tldr": ("prompt", "completion"),
     "openai/gsm8k": ("question", "answer"),
     "samsum": ("id", "dialogue", "summary"),
+    "HuggingFaceH4/llava-instruct-mix-vsft": ("messages", "images"),
+    "trl-lib/llava-instruct-mix": ("images", "prompt", "completion"),
+    "HuggingFaceH4/rlaif-v_formatted": ("images", "prompt", "chosen", "rejected"),
+    "HuggingFaceM4/ChartQA": ("image", "query", "label", "human_or_machine"),
+    "unsloth/LaTeX_OCR": ("image", "text"),
+    "merve/vqav2-small": ("image", "question", "multiple_choice_answer"),
+    "lmms-lab/multimodal-open-r1-8k-verified": ("image", "problem", "solution"),
 }
 """Repository → columns, as their data cards show them."""
 SPLITS = {"HuggingFaceH4/ultrachat_200k": ("train_sft", "test_sft", "train_gen", "test_gen")}
@@ -39,8 +48,10 @@ TRAINERS = (
 )
 """Class whose name stands in a script → columns that it takes; any other takes a text."""
 TEXT = "the quick brown fox jumps over the lazy dog and number {} looks on"
-READERS = 20
-"""Python files beside the script that are searched for columns."""
+IMAGE = re.compile(r"^(pil_)?(image|img|picture|photo)(_?\d+)?$", re.IGNORECASE)
+IMAGES = re.compile(r"^(image|img|picture|photo)s(_list)?$", re.IGNORECASE)
+SAID = ("prompt", "chosen", "rejected", "completion")
+"""Columns that are messages where the data set has pictures, and texts elsewhere."""
 FIELD = re.compile(r"dataset_text_field\W{1,4}([A-Za-z_]\w*)")
 
 
@@ -51,85 +62,75 @@ def columns_of(name, request):
         name: What the script calls it.
         request: root, script, arguments, and the columns that earlier runs were found to lack.
     """
-    texts = _sources(request)
-    found = list(KNOWN.get(name) or _read(texts) or _taken(texts))
+    texts = sources_of(request)
+    found = list(KNOWN.get(name) or keys_read(texts) or _taken(texts))
     field = FIELD.search(" ".join(request["arguments"])) or FIELD.search("\n".join(texts))
     if field and name not in KNOWN:
         found.append(field[1])
     return tuple(dict.fromkeys([*found, *request.get("columns", ())]))
 
 
-def made_rows(columns, count):
-    """Made-up rows, as `Dataset.from_dict` takes them: column → values."""
-    return {column: [_value(column, number) for number in range(count)] for column in columns}
+def made_rows(columns, count, read=None):
+    """Made-up rows, as `Dataset.from_dict` takes them: column → values.
+
+    Args:
+        columns: Their names.
+        count: How many rows.
+        read: Column → how the script uses it (see reading.keys_read); those that it does not read are left out.
+    """
+    read, seen = read or {}, any(IMAGE.match(column) or IMAGES.match(column) for column in columns)
+    return {
+        column: [_value(column, number, read.get(column), seen, column in read) for number in range(count)]
+        for column in columns
+    }
 
 
-def _value(column, number):
-    """One made-up value, of the kind that columns of that name hold."""
+def _value(column, number, use, seen, is_read):
+    """One made-up value.
+
+    Args:
+        column: Its column's name.
+        number: Its row's number.
+        use: What the script does with it, or None.
+        seen: Whether it comes with pictures.
+        is_read: Whether the script reads it, and does not leave it to its trainer.
+    """
     text = TEXT.format(number)
-    if column in CONVERSATIONS:
-        pairs = (("user", "human", f"what does number {number} do"), ("assistant", "gpt", text))
-        both = [{"role": role, "content": said, "from": who, "value": said} for role, who, said in pairs]
-        # trl compares the keys of messages with those of the form that it knows; the other names have either form
-        return [{key: each[key] for key in ("role", "content")} for each in both] if column == "messages" else both
-    if column in ("label", "labels"):
+    if IMAGES.match(column) or (IMAGE.match(column) and use == LIST):
+        return [made_picture(number)]
+    if use == PICTURE or (IMAGE.match(column) and use not in (FILE, TEXTS)):
+        return made_picture(number)
+    if column in CONVERSATIONS or use == CONVERSATION or (seen and column in SAID and not is_read):
+        return _messages(column, number, text, seen)
+    if use == LIST:
+        return [text]
+    if use == NUMBER or column in ("label", "labels"):
         return number % 2
     if column == "tags":
         return ["a", "b"]
-    if re.search(r"(^|_)(score|id|num|idx|index)", column):
+    if use is None and re.search(r"(^|_)(score|id|num|idx|index)", column):
         return number
     return text
 
 
-def _sources(request):
-    """The texts of the script and of the modules beside it."""
-    folder = os.path.dirname(os.path.join(request["root"], request["script"]))
-    own = os.path.basename(request["script"])
-    others = sorted(name for name in os.listdir(folder) if name.endswith(".py") and name != own)
-    texts = []
-    for name in [own, *others[:READERS]]:
-        try:
-            with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
-                text = file.read(1000000)
-        except OSError:
-            continue
-        if name == own or re.search(rf"\b{re.escape(name[:-3])}\b", texts[0] if texts else ""):
-            texts.append(text)
-    return texts
-
-
-def _read(texts):
-    """The keys that functions of a script read from what they are given: `example["instruction"]`."""
-    found = {}
-    for text in texts:
-        try:
-            tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError):
-            continue
-        for function in ast.walk(tree):
-            if isinstance(function, (ast.FunctionDef, ast.Lambda)):
-                found.update(dict.fromkeys(_keys(function)))
-    return tuple(found)
-
-
-def _keys(function):
-    """Constant keys that are read from the first parameter, or from what a loop takes out of it."""
-    parameters = {each.arg for each in function.args.args if each.arg != "self"}
-    if len(parameters) != 1:
-        return
-    for node in ast.walk(function):
-        key = None
-        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and _is_of(node.value, parameters):
-            key = node.slice.value if hasattr(node.slice, "value") else node.slice  # Python 3.8 has an Index there
-            key = key.value if isinstance(key, ast.Constant) else key
-        if isinstance(key, str) and key.isidentifier():
-            yield key
-
-
-def _is_of(node, names):
-    return isinstance(node, ast.Name) and node.id in names
+def _messages(column, number, text, seen):
+    """A conversation, or the part of one that a column of that name is."""
+    pairs = (("user", "human", f"what does number {number} do"), ("assistant", "gpt", text))
+    if seen:
+        asked, answered = [{"type": "text", "text": pairs[0][2]}], [{"type": "text", "text": text}]
+        asked.insert(0, {"type": "image", "text": None})
+        both = [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
+    else:
+        both = [{"role": role, "content": said, "from": who, "value": said} for role, who, said in pairs]
+        if column in ("messages", *SAID):
+            # trl compares the keys of messages with those of the form that it knows; the other names have either form
+            both = [{key: each[key] for key in ("role", "content")} for each in both]
+    return both[:1] if column == "prompt" else both[1:] if column in SAID else both
 
 
 def _taken(texts):
     """What the trainer that a script names takes."""
-    return next((columns for name, columns in TRAINERS if any(name in text for text in texts)), ("text",))
+    found = next((columns for name, columns in TRAINERS if any(name in text for text in texts)), None)
+    if any(PICTURES.search(text) for text in texts):
+        return (*(found or ("messages",)), "images")
+    return found or ("text",)

@@ -5,6 +5,7 @@ import inspect
 import os
 
 from .columns import SPLITS, columns_of, made_rows
+from .reading import keys_read
 
 ROWS = 32
 LOCAL = ("json", "csv", "text", "parquet", "arrow", "pandas", "xml", "webdataset", "imagefolder", "audiofolder")
@@ -83,7 +84,7 @@ class Data:
         self.world.made.extend(column for column in columns if column not in self.world.made)
         self.world.emit("made", columns=self.world.made)
         self.world.replaced(f"the data set {name} by {ROWS} made-up rows with the columns {', '.join(columns)}")
-        rows = made_rows(columns, ROWS)
+        rows = made_rows(columns, ROWS, keys_read(self.world.sources))
         streaming = bool(given.get("streaming", given.get("config_kwargs", {}).get("streaming")))
 
         def one():

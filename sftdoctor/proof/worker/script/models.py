@@ -9,9 +9,12 @@ import shutil
 from pathlib import Path
 
 from .. import sharding
+from ..errors import NotPossibleError
 from ..ranks import world_size
 from ..shrink import shrink
 from ..tokenizer import chat_template
+from . import pictures
+from .kinds import kind_for
 from .tokenizers import TOKENIZER_FILES, make_tokenizer
 
 DROPPED = ("subfolder", "variant", "use_safetensors", "revision")
@@ -20,8 +23,6 @@ FLASH = re.compile(r"flash|kernels|flex", re.IGNORECASE)
 SPREAD = ("auto", "balanced", "balanced_low_0")
 """What device_map says to spread a model over all GPUs."""
 SEED = 0
-GENERIC = "llama"
-"""Architecture of a model whose name tells nothing."""
 FILE_LIMIT = 64 * 1024 * 1024
 
 
@@ -35,6 +36,7 @@ class Models:
     def __init__(self, world):
         self.world = world
         self._folders = {}
+        self._unfit = {}
         world.models = self
 
     def install(self, hooks):
@@ -120,9 +122,19 @@ class Models:
             self._folders[key] = self._make(str(name), key, kwargs, cls)
         return self._folders[key]
 
-    def _make(self, name, key, kwargs, cls):
-        import transformers
+    def processor_folder(self, name, kwargs, cls):
+        """The same for a processor.
 
+        Raises:
+            ImportError: What the processor needs is not installed.
+            NotPossibleError: None could be made that fits the small model.
+        """
+        folder = Path(name) if self.world.is_inside(name) and os.path.exists(name) else self.folder(name, kwargs, cls)
+        if folder in self._unfit:
+            raise self._unfit[folder]
+        return folder
+
+    def _make(self, name, key, kwargs, cls):
         folder = (
             self.world.folder
             / f"models-{self.world.emit.rank}"
@@ -131,17 +143,32 @@ class Models:
         folder.mkdir(parents=True)
         real = self._real(key)
         config_class, data, told = self._real_config(real, name, kwargs, cls)
-        vocabulary = None
-        if real is None or not _copied(real, folder, TOKENIZER_FILES):
-            vocabulary = make_tokenizer(transformers, folder, chat_template(real) if real else None)
-            told += ", with a made-up tokenizer and chat template"
         if real is not None:
-            _copied(real, folder, (".py",))
-        small = shrink(data, vocabulary)
+            _copied(real, folder, (".py", *pictures.FILES_OF_PROCESSORS))
+        if real is not None and _copied(real, folder, TOKENIZER_FILES):
+            small = shrink(data)
+        else:
+            small, made = self._made(folder, config_class, data, real)
+            told += f", with a made-up {made} and chat template"
         small["architectures"] = small.get("architectures") or _architectures(config_class.model_type)
         config_class.from_dict(small).save_pretrained(str(folder))
         self.world.replaced(f"the model {name} by a tiny one {told}")
         return folder
+
+    def _made(self, folder, config_class, data, real):
+        """(small config, what was made for it): a tokenizer, and a processor for a model that sees."""
+        import transformers
+
+        template = chat_template(real) if real else None
+        maker = pictures.Maker(transformers, self.world.torch, folder, config_class)
+        try:
+            if maker.is_needed():
+                return maker.make(data, template, narrower=real is None), "tokenizer, processor"
+        except ImportError as error:
+            self._unfit[folder] = error
+        except pictures.UnfitError as error:
+            self._unfit[folder] = NotPossibleError(str(error))
+        return shrink(data, len(make_tokenizer(transformers, folder, template))), "tokenizer"
 
     def _real(self, key):
         """The folder that really holds a model, or its snapshot in the cache; None where neither is here."""
@@ -172,10 +199,9 @@ class Models:
         own = getattr(cls, "config_class", None) or (cls if hasattr(cls, "model_type") else None)
         if own is not None:
             return own, own().to_dict(), f"of the same class ({own.model_type})"
-        kind = kind_of(name, list(CONFIG_MAPPING.keys()))
-        told = f"of the architecture that its name tells ({kind})" if kind else f"of another architecture ({GENERIC})"
-        config = CONFIG_MAPPING[kind or GENERIC]()
-        return type(config), config.to_dict(), told + ", since nothing of it is here"
+        kind, how = kind_for(name, cls, self.world)
+        config = CONFIG_MAPPING[kind]()
+        return type(config), config.to_dict(), f"{how}, since nothing of it is here"
 
     def _give_weights(self, folder, cls, kwargs):
         """Saves weights for the class that will load them, once each folder."""
@@ -231,26 +257,11 @@ def redirect(cls, choose, loaded=_as_it_is):
     cls.from_pretrained = classmethod(from_pretrained)
 
 
-def kind_of(name, kinds):
-    """The model type that a repository's name tells: the longest that it contains, letters and digits alone.
-
-    Args:
-        name: Such as "Qwen/Qwen3-0.6B".
-        kinds: All that transformers registers.
-
-    Returns:
-        The type, or "".
-    """
-    plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    found = [kind for kind in kinds if re.sub(r"[^a-z0-9]", "", kind) in plain]
-    return max(found, key=len, default="")
-
-
 def _architectures(kind):
-    """What a real config says of its class, where nothing real is here: that of a causal language model."""
+    """What a real config says of its class, where nothing real is here: that of a model that writes text."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-    name = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)
+    name = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind) or pictures.seeing_kinds().get(kind)
     return [name] if isinstance(name, str) else None
 
 

@@ -35,8 +35,11 @@ class Tokenizers:
         """
         places = (
             ("transformers.models.auto.tokenization_auto", "AutoTokenizer"),
-            ("transformers.models.auto.processing_auto", "AutoProcessor"),
             ("transformers.tokenization_utils_base", "PreTrainedTokenizerBase"),
+            ("transformers.models.auto.processing_auto", "AutoProcessor"),
+            ("transformers.processing_utils", "ProcessorMixin"),
+            ("transformers.models.auto.image_processing_auto", "AutoImageProcessor"),
+            ("transformers.image_processing_base", "ImageProcessingMixin"),
         )
         for module, name in places:
             hooks.after(module, functools.partial(self._redirect, name=name))
@@ -44,13 +47,20 @@ class Tokenizers:
     def _redirect(self, module, name):
         from .models import redirect
 
-        redirect(getattr(module, name), self._of_class if name.startswith("PreTrained") else self._folder)
+        choose = {"AutoTokenizer": self._folder, "PreTrainedTokenizerBase": self._of_class}.get(name, self._processor)
+        if hasattr(module, name):
+            redirect(getattr(module, name), choose)
 
     def _folder(self, cls, name, kwargs):
         if self.world.is_inside(name) and os.path.exists(name):
             return None
         self.world.emit("stage", stage="load")
         folder = self.world.models.folder(name, kwargs, cls)
+        return str(folder), {key: value for key, value in kwargs.items() if key not in DROPPED}
+
+    def _processor(self, cls, name, kwargs):
+        """The same for what makes pictures into numbers, too."""
+        folder = self.world.models.processor_folder(name, kwargs, cls)
         return str(folder), {key: value for key, value in kwargs.items() if key not in DROPPED}
 
     def _of_class(self, cls, name, kwargs):
@@ -69,32 +79,33 @@ class Tokenizers:
         return (*chosen, transformers.PreTrainedTokenizerFast)
 
 
-def make_tokenizer(transformers, folder, template=None):
+def make_tokenizer(transformers, folder, template=None, marks=(), named=None, cls=None):
     """Saves a tokenizer whose tokens are bytes, so that it takes any text; nothing is downloaded.
 
     Args:
         transformers: The module.
         folder: Where it goes.
         template: A chat template; None for one of ours.
+        marks: More special tokens.
+        named: Name of an attribute (image_token) → the special token that it has.
+        cls: The class that it should be of; None for the general one.
 
     Returns:
-        How many tokens it has.
+        It.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-    tokens = [*SPECIAL, *MARKS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    special = list(dict.fromkeys([*SPECIAL, *MARKS, *marks]))
+    tokens = [*special, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     raw = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(tokens)}, merges=[]))
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
-    raw.add_special_tokens([*SPECIAL, *MARKS])
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=raw,
-        pad_token="<pad>",
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        model_max_length=4096,
+    raw.add_special_tokens(special)
+    kinds = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    more = {"extra_special_tokens": named} if named else {}
+    tokenizer = (cls or transformers.PreTrainedTokenizerFast)(
+        tokenizer_object=raw, model_max_length=4096, **kinds, **more
     )
     tokenizer.chat_template = template or TEMPLATE
     tokenizer.save_pretrained(str(folder))
-    return len(tokens)
+    return tokenizer

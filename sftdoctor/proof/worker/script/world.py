@@ -1,10 +1,16 @@
 """What all replacements share: where to work, what was asked for, and the list of what was replaced."""
 
+import functools
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 
+READERS = 20
+"""Python files beside the script that are read for what they say."""
+PICTURES = re.compile(r"ImageTextToText|Vision2Seq|AutoProcessor|VLProcessor|VLForConditional|ImageProcessor")
+"""What a script says that trains on pictures."""
 WEIGHTS = (".safetensors", ".bin", ".pt", ".gguf")
 
 
@@ -36,6 +42,21 @@ class World:
         if what not in self._told:
             self._told.add(what)
             self.emit("replaced", text=what)
+
+    @functools.cached_property
+    def sources(self):
+        """The texts of the script and of the modules beside it that it names."""
+        return sources_of(self.request)
+
+    @property
+    def source(self):
+        """All of them as one text."""
+        return "\n".join(self.sources)
+
+    @property
+    def pictures(self):
+        """Whether the script seems to train on pictures."""
+        return bool(PICTURES.search(self.source))
 
     @property
     def torch(self):
@@ -76,6 +97,27 @@ class World:
     def has_weights(self, path):
         """Whether a path is a folder with weights that the script may load as they are: copied, or saved by itself."""
         return self.is_inside(path) and os.path.isdir(path) and any(n.endswith(WEIGHTS) for n in os.listdir(path))
+
+
+def sources_of(request):
+    """The texts of the script and of the modules beside it that it names.
+
+    Args:
+        request: The JSON argument: root, script.
+    """
+    folder = os.path.dirname(os.path.join(request["root"], request["script"]))
+    own = os.path.basename(request["script"])
+    others = sorted(name for name in os.listdir(folder) if name.endswith(".py") and name != own)
+    texts = []
+    for name in [own, *others[:READERS]]:
+        try:
+            with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
+                text = file.read(1000000)
+        except OSError:
+            continue
+        if name == own or re.search(rf"\b{re.escape(name[:-3])}\b", texts[0] if texts else ""):
+            texts.append(text)
+    return texts
 
 
 def is_installed(module):

@@ -1,0 +1,78 @@
+"""Which architecture a model has of which nothing is here: told by its name, by what loads it, by the script."""
+
+import contextlib
+import re
+
+from . import pictures
+
+GENERIC = "llama"
+"""Architecture of a model of which nothing tells anything."""
+SEEING = "llava"
+"""The same of one that sees."""
+LOOKS = re.compile(r"vision|(?<![a-z])vlm?(?![a-z])|llava", re.IGNORECASE)
+"""In the name of a model that sees."""
+CLASS = re.compile(r"\b([A-Z]\w+For(?:ConditionalGeneration|CausalLM))\b")
+
+
+def kind_for(name, cls, world):
+    """The model type of a repository that is not here.
+
+    Args:
+        name: Of the repository.
+        cls: The class that is asked to load something of it.
+        world: The run.
+
+    Returns:
+        (model type, words on how it was found).
+    """
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    known, seeing = list(CONFIG_MAPPING.keys()), list(pictures.seeing_kinds())
+    wanted = _kinds_of(cls, seeing)
+    told = kind_of(name, known)
+    if wanted or world.pictures:
+        told = kind_of(name, wanted or seeing) or ("" if wanted and LOOKS.search(name) else told)
+    if told:
+        return told, f"of the architecture that its name tells ({told})"
+    named = _named(world)
+    if named in known:
+        return named, f"of the architecture that the script names ({named})"
+    kind = wanted[0] if wanted and SEEING not in wanted else SEEING if wanted or LOOKS.search(name) else GENERIC
+    kind = kind if kind in known else GENERIC
+    return kind, f"of another architecture ({kind})"
+
+
+def kind_of(name, kinds):
+    """The model type that a repository's name tells: the longest that it contains, letters and digits alone.
+
+    Args:
+        name: Such as "Qwen/Qwen3-0.6B".
+        kinds: All that transformers registers.
+
+    Returns:
+        The type, or "".
+    """
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    found = [kind for kind in kinds if re.sub(r"[^a-z0-9]", "", kind) in plain]
+    return max(found, key=len, default="")
+
+
+def _kinds_of(cls, seeing):
+    """The model types that a class is for, where it is one for models that see; else none."""
+    if cls.__name__ in ("AutoModelForImageTextToText", "AutoModelForVision2Seq"):
+        return seeing
+    processors = pictures.table("processing_auto", "PROCESSOR_MAPPING_NAMES")
+    return [kind for kind in seeing if processors.get(kind) == cls.__name__]
+
+
+def _named(world):
+    """The model type of the class of models that the script names; None where it names none, or several."""
+    import transformers
+
+    found = set()
+    for name in CLASS.findall(world.source):
+        with contextlib.suppress(ImportError):  # of a class whose module needs what is not installed
+            kind = None if name.startswith("Auto") else getattr(transformers, name, None)
+            found.add(getattr(getattr(kind, "config_class", None), "model_type", None))
+    found.discard(None)
+    return next(iter(found)) if len(found) == 1 else None
