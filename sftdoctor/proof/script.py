@@ -26,7 +26,7 @@ AS_SCRIPT = ".ipynb.py"
 TRIES = 4
 """Runs at most; one that lacked a column or split of a made-up data set is followed by one that has it."""
 _COLUMN = re.compile(r"^'?(?:Column )?'?\[?'?([A-Za-z_]\w*)'?\]?'?(?: not in the dataset.*)?$")
-_NAMED = re.compile(r"[Cc]olumn(?:s| name)?s? \[?'([A-Za-z_]\w*)'")
+_NAMED = re.compile(r"[Cc]olumn(?:s| name)?s?(?: to remove)? \[?'([A-Za-z_]\w*)'")
 
 
 @dataclass
@@ -37,6 +37,8 @@ class _Story(RunStory):
     stack: dict[str, Any] = field(default_factory=dict)
     replaced: list[str] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
+    of_made_up: str = ""
+    """Why a failure is one of the rows that were made up, and not of the script; empty where it is not."""
     finished: bool = False
 
     def note(self, kind: str, event: Event) -> None:
@@ -49,6 +51,8 @@ class _Story(RunStory):
             self.replaced.append(str(event.get("text"))[:500])
         elif kind == "made":
             self.columns = [str(name) for name in event.get("columns") or ()]
+        elif kind == "of_made_up":
+            self.of_made_up = str(event.get("reason"))
         elif kind == "finished":
             self.finished = True
         else:
@@ -105,6 +109,8 @@ def prove_script(
         if missing is None or missing in made[kind]:
             break
         made[kind].append(missing)
+    if story.failure is not None and story.of_made_up:
+        story.verdict, story.reason, story.failure = "not-possible", story.of_made_up[:1000], None
     proof = _proof(story, copy, script, time.monotonic() - begun, match)
     proof = replace(proof, notes=launched_by(ranks, config))
     if cells is not None:

@@ -9,7 +9,7 @@ import signal
 import threading
 import traceback
 
-TOLD_BY_ALL = ("failure", "not_possible")
+TOLD_BY_ALL = ("failure", "not_possible", "of_made_up")
 
 
 def open_pipe(path, flags):

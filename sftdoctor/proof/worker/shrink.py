@@ -128,7 +128,7 @@ def _smaller(name, value, scale, tokens):
         return min(value, tokens.vocabulary) if tokens is not None else value
     if meaning.CHOSEN_GROUPS.search(name):
         return 1
-    if meaning.GROUPS.search(name) or (scale.experts and meaning.CHOSEN.search(name) and name != "index_topk"):
+    if meaning.GROUPS.search(name) or (scale.experts and scale.chooses(name)):
         return min(value, 2)
     if meaning.SHARED_EXPERTS.search(name):
         return min(value, 2)
@@ -211,6 +211,7 @@ class Scale:
         # a tower that sees measures its windows in pixels
         self.pixels = "patch_size" in part
         # without experts, top_k is how text is generated
+        self._generates = "top_p" in part
         self.experts = any(meaning.EXPERTS.search(name) for name in part)
         self.rotary = any("rope" in name or "rotary" in name for name in part)
         self.frequencies = size // 2 if size >= 16 else -1
@@ -218,6 +219,10 @@ class Scale:
         new_hidden = self.width("", hidden) if hidden else 0
         self.initial = min(0.15, 1.2 / max(new_hidden, 16) ** 0.5)
         self.widths = (hidden, new_hidden)
+
+    def chooses(self, name):
+        """Whether a name says how many experts a token goes to; top_k beside top_p is how text is generated."""
+        return meaning.CHOSEN.search(name) and name != "index_topk" and not (name == "top_k" and self._generates)
 
     def heads(self, value):
         """A number of heads."""

@@ -13,7 +13,11 @@ from .world import is_installed
 STEPS = 2
 LENGTH = 128
 """Tokens; made-up rows are shorter, and real ones are cut."""
-LENGTHS = ("max_length", "max_seq_length", "max_prompt_length", "max_completion_length", "max_target_length")
+LENGTHS = {
+    **dict.fromkeys(("max_length", "max_seq_length"), LENGTH),
+    **dict.fromkeys(("max_prompt_length", "max_completion_length", "max_target_length"), LENGTH // 2),
+}
+"""Length → what it is cut to; what is a part of another stays below it."""
 GPU_OPTIMIZERS = re.compile(r"paged|8bit|4bit|bnb|apex")
 FUSED_ON_CPU = (2, 4)
 """The torch that brought fused optimizers to the CPU."""
@@ -73,8 +77,8 @@ def make_small(args, world):
         change("logging_strategy", "steps")
     for name in () if world.pictures else LENGTHS:  # a picture must not be cut in two
         value = getattr(args, name, None)
-        if isinstance(value, int) and value > LENGTH:
-            change(name, LENGTH, f"{name}={value} by {LENGTH}")
+        if isinstance(value, int) and value > LENGTHS[name]:
+            change(name, LENGTHS[name], f"{name}={value} by {LENGTHS[name]}")
     for name in ("output_dir", "logging_dir"):
         if getattr(args, name, None) is not None:
             change(name, world.inside(getattr(args, name)))

@@ -52,6 +52,8 @@ IMAGE = re.compile(r"^(pil_)?(image|img|picture|photo)(_?\d+)?$", re.IGNORECASE)
 IMAGES = re.compile(r"^(image|img|picture|photo)s(_list)?$", re.IGNORECASE)
 SAID = ("prompt", "chosen", "rejected", "completion")
 """Columns that are messages where the data set has pictures, and texts elsewhere."""
+WORSE = "the quick brown fox jumps over the lazy dog and nobody of those {} knows why"
+"""What is rejected. Were it what is chosen, no gradient would be left; what both begin with is taken for the prompt."""
 FIELD = re.compile(r"dataset_text_field\W{1,4}([A-Za-z_]\w*)")
 
 
@@ -80,22 +82,23 @@ def made_rows(columns, count, read=None):
     """
     read, seen = read or {}, any(IMAGE.match(column) or IMAGES.match(column) for column in columns)
     return {
-        column: [_value(column, number, read.get(column), seen, column in read) for number in range(count)]
+        column: [_value(column, columns, number, read.get(column), seen, column in read) for number in range(count)]
         for column in columns
     }
 
 
-def _value(column, number, use, seen, is_read):
+def _value(column, columns, number, use, seen, is_read):
     """One made-up value.
 
     Args:
         column: Its column's name.
+        columns: Of all its row.
         number: Its row's number.
         use: What the script does with it, or None.
         seen: Whether it comes with pictures.
         is_read: Whether the script reads it, and does not leave it to its trainer.
     """
-    text = TEXT.format(number)
+    text = (WORSE if column == "rejected" else TEXT).format(number)
     if IMAGES.match(column) or (IMAGE.match(column) and use == LIST):
         return [made_picture(number)]
     if use == PICTURE or (IMAGE.match(column) and use not in (FILE, TEXTS)):
@@ -105,7 +108,7 @@ def _value(column, number, use, seen, is_read):
     if use == LIST:
         return [text]
     if use == NUMBER or column in ("label", "labels"):
-        return number % 2
+        return number % 2 if use == NUMBER or "completion" not in columns else bool(number % 2)  # KTO asks for True
     if column == "tags":
         return ["a", "b"]
     if use is None and re.search(r"(^|_)(score|id|num|idx|index)", column):

@@ -21,6 +21,7 @@ class Data:
 
     def __init__(self, world):
         self.world = world
+        self._fewer = False
 
     def install(self, hooks):
         """Puts itself before the loaders.
@@ -29,6 +30,31 @@ class Data:
             hooks: Where changes of modules are asked for.
         """
         hooks.after("datasets.load", self._replace)
+        hooks.after("datasets.arrow_dataset", self._ask_for_less)
+
+    def _ask_for_less(self, module):
+        """Lets scripts choose among a few rows as they would among many."""
+        select, split = module.Dataset.select, module.Dataset.train_test_split
+
+        @functools.wraps(select)
+        def select_(data, indices, *args, **kwargs):
+            if self._fewer and len(data) and not hasattr(indices, "dtype"):
+                indices = indices if isinstance(indices, range) else list(indices)
+                if any(not -len(data) <= index < len(data) for index in indices):
+                    there = [index for index in indices if index < len(data)]
+                    indices = there or sorted({index % len(data) for index in indices})
+                    self.world.replaced(f"rows that it selects by those of them that are among {len(data)}")
+            return select(data, indices, *args, **kwargs)
+
+        @functools.wraps(split)
+        def split_(data, test_size=None, train_size=None, *args, **kwargs):
+            sizes = [size for size in (test_size, train_size) if isinstance(size, int)]
+            if self._fewer and sum(sizes) >= len(data) > 1:
+                self.world.replaced(f"a split of so many rows ({', '.join(map(str, sizes))}) by one into halves")
+                test_size, train_size = 0.5, None
+            return split(data, test_size, train_size, *args, **kwargs)
+
+        module.Dataset.select, module.Dataset.train_test_split = select_, split_
 
     def _replace(self, module):
         for name in ("load_dataset", "load_from_disk"):
@@ -71,6 +97,7 @@ class Data:
         if hasattr(data, "take") and not hasattr(data, "select"):
             return data.take(ROWS)
         if len(data) > ROWS:
+            self._fewer = True
             self.world.replaced(f"a data set of {len(data)} rows by its first {ROWS}")
             return data.select(range(ROWS))
         return data
@@ -79,6 +106,7 @@ class Data:
         """A made-up data set with the splits that the call asks for."""
         from datasets import Dataset, DatasetDict
 
+        self._fewer = True
         name = str(given.get("path", given.get("dataset_path")))
         columns = columns_of(name, self.world.request)
         self.world.made.extend(column for column in columns if column not in self.world.made)
@@ -88,7 +116,7 @@ class Data:
         streaming = bool(given.get("streaming", given.get("config_kwargs", {}).get("streaming")))
 
         def one():
-            data = Dataset.from_dict(rows)
+            data = Dataset.from_dict(rows, features=_with_pictures(rows))
             return data.to_iterable_dataset() if streaming and hasattr(data, "to_iterable_dataset") else data
 
         class Splits(DatasetDict):
@@ -105,6 +133,21 @@ class Data:
             return one()
         splits = (*SPLITS.get(name, ("train", "test")), *self.world.request.get("splits", ()))
         return Splits({each: one() for each in splits})
+
+
+def _with_pictures(rows):
+    """The features of rows with lists of pictures, which older releases do not tell by themselves; else None."""
+    from datasets import Dataset, Image, Sequence
+
+    def several(values):
+        return isinstance(values[0], list) and values[0] and hasattr(values[0][0], "getpixel")
+
+    plain = {column: values for column, values in rows.items() if not several(values)}
+    if len(plain) == len(rows):
+        return None
+    features = Dataset.from_dict(plain).features if plain else type(Dataset.from_dict({"a": [1]}).features)()
+    features.update({column: Sequence(Image()) for column in rows if column not in plain})
+    return type(features)({column: features[column] for column in rows})
 
 
 def _texts(files):

@@ -12,11 +12,11 @@ import sys
 import traceback
 
 from ..errors import EnoughError, NotPossibleError
-from ..events import begin, chain
+from ..events import begin, chain, short
 from ..quantization import WANTS_GPU
 from ..ranks import expect, world_size
 from ..stack import REPORTED
-from . import arguments, data, leaving, loops, models, outside, tokenizers, training
+from . import arguments, data, leaving, loops, madeup, models, outside, tokenizers, training
 from .hooks import Hooks
 from .world import World
 
@@ -116,6 +116,8 @@ def _judge(error, world, steps, losses):
         message = f"the script left with {error.code!r}"
         emit("failure", stage=stage, exception="SystemExit", message=message, traceback="")
     else:
+        if madeup.is_of_made_up(error, world):
+            emit("of_made_up", reason=f"the rows are made up, and the script wants others: {short(error)}")
         _without_ours(error)
         emit.failure(stage, error)
 

@@ -4,13 +4,12 @@ import contextlib
 import re
 
 from . import pictures
+from .world import LOOKS
 
 GENERIC = "llama"
 """Architecture of a model of which nothing tells anything."""
 SEEING = "llava"
 """The same of one that sees."""
-LOOKS = re.compile(r"vision|(?<![a-z])vlm?(?![a-z])|llava", re.IGNORECASE)
-"""In the name of a model that sees."""
 CLASS = re.compile(r"\b([A-Z]\w+For(?:ConditionalGeneration|CausalLM))\b")
 
 
@@ -46,15 +45,18 @@ def kind_of(name, kinds):
     """The model type that a repository's name tells: the longest that it contains, letters and digits alone.
 
     Args:
-        name: Such as "Qwen/Qwen3-0.6B".
+        name: Such as "Qwen/Qwen3-0.6B"; the owner counts only where the rest tells nothing.
         kinds: All that transformers registers.
 
     Returns:
         The type, or "".
     """
-    plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    found = [kind for kind in kinds if re.sub(r"[^a-z0-9]", "", kind) in plain]
-    return max(found, key=len, default="")
+    for said in (name.rpartition("/")[2], name):
+        plain = re.sub(r"[^a-z0-9]", "", said.lower())
+        found = [kind for kind in kinds if re.sub(r"[^a-z0-9]", "", kind) in plain]
+        if found:
+            return max(found, key=len)
+    return ""
 
 
 def _kinds_of(cls, seeing):

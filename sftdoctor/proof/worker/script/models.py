@@ -19,6 +19,8 @@ from .tokenizers import TOKENIZER_FILES, make_tokenizer
 
 DROPPED = ("subfolder", "variant", "use_safetensors", "revision")
 """Arguments that name a part of the real repository."""
+STORED = ("Mxfp4Config",)
+"""Quantisations that are none of a load: they say how weights are stored."""
 FLASH = re.compile(r"flash|kernels|flex", re.IGNORECASE)
 SPREAD = ("auto", "balanced", "balanced_low_0")
 """What device_map says to spread a model over all GPUs."""
@@ -85,6 +87,10 @@ class Models:
             return None
         self.world.emit("stage", stage="load")
         kwargs = {key: value for key, value in kwargs.items() if key not in DROPPED}
+        stored = type(kwargs.get("quantization_config")).__name__
+        if stored in STORED:
+            del kwargs["quantization_config"]
+            self.world.replaced(f"{stored} by nothing, since the tiny weights are not stored in that form")
         if not self.world.cuda:
             kwargs = self._without_gpu(kwargs)
         folder = self.folder(name, kwargs, cls)
@@ -212,6 +218,8 @@ class Models:
         torch = self.world.torch
         trust = {"trust_remote_code": True} if kwargs.get("trust_remote_code") else {}
         config = AutoConfig.from_pretrained(str(folder), **trust)
+        if "num_labels" in kwargs:  # else a head is saved that the script's own call does not fit
+            config.num_labels = kwargs["num_labels"]
         build = getattr(cls, "from_config", None) if hasattr(cls, "_model_mapping") else cls
         try:
             # the same on every rank, as one checkpoint is

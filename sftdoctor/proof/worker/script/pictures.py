@@ -5,9 +5,9 @@ import inspect
 import json
 import re
 
-from .. import meaning
 from ..events import short
 from ..shrink import shrink
+from .geometry import TOKENS, part_sizes, processor_options, small_geometry, text_part
 from .tokenizers import make_tokenizer
 
 PLACES = (
@@ -36,12 +36,6 @@ ASKED = re.compile(r"\btokenizer\.(\w+_token)\b(?!\s*=[^=])")
 GUARDED = re.compile(r"""(?:has|get)attr\(\s*(?:self\.)?tokenizer,\s*["'](\w+_token)["']""")
 """One that it takes where the tokenizer has it."""
 GENERAL = ("pad_token", "bos_token", "eos_token", "unk_token", "cls_token", "sep_token", "mask_token")
-SIDE = 4
-"""A small picture is so many tokens high and wide."""
-FACTORS = ("scale_factor", "spatial_merge_size", "pixel_shuffle_ratio", "downsample_ratio")
-"""How many patches of a side become one token, or by which part they are scaled down."""
-TOKENS = ("mm_tokens_per_image", "image_seq_length", "num_image_tokens", "image_seq_len", "mm_soft_tokens_per_image")
-"""How many tokens a picture becomes."""
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{% if message['content'] is string %}{{ message['content'] }}{% else %}{% for part in message['content'] %}"
@@ -90,6 +84,8 @@ class Maker:
         """
         name = table("processing_auto", "PROCESSOR_MAPPING_NAMES").get(self.kind)
         self.cls = getattr(self.transformers, name) if name and self.kind in seeing_kinds() else None
+        if self.cls is not None:
+            getattr(self.cls, "from_pretrained", None)  # what stands in for one that cannot be imported says why
         return self.cls is not None
 
     def make(self, data, template=None, narrower=True):
@@ -130,7 +126,7 @@ class Maker:
         parameters = inspect.signature(self.cls.__init__).parameters
         tokenizer = self._tokenizer(named)
         parts = {name: self._part(name, whole) for name in COMPONENTS if name in parameters}
-        told = _options(whole, parameters)
+        told = processor_options(whole, parameters)
         options = [told, {name: value for name, value in told.items() if name not in TOKENS}]
         if "num_additional_image_tokens" in parameters:  # of a tower with a token for the whole picture
             options.insert(0, {**told, "num_additional_image_tokens": 1})
@@ -199,7 +195,7 @@ class Maker:
         if said is None:  # of transformers 4, where what it needs is not installed: its own message
             return loader.from_pretrained(str(self.folder))
         (self.folder / file).write_text(json.dumps({key: said}), encoding="utf-8")
-        sizes = _sizes(loader.from_pretrained(str(self.folder)), whole)
+        sizes = part_sizes(loader.from_pretrained(str(self.folder)), whole)
         (self.folder / file).write_text(json.dumps({key: said, **sizes}), encoding="utf-8")
         return loader.from_pretrained(str(self.folder))
 
@@ -217,7 +213,10 @@ class Maker:
         said.append(("assistant", [{"type": "text", "text": "a picture"}]))
         messages = [{"role": role, "content": content} for role, content in said]
         text = processor.apply_chat_template(messages, tokenize=False)
-        batch = processor(text=[text], images=[[made_picture(0)]], return_tensors="pt", padding=True)
+        try:
+            batch = processor(text=[text], images=[[made_picture(0)]], return_tensors="pt", padding=True)
+        except ValueError:  # of one that takes one picture a text
+            batch = processor(text=[text], images=[made_picture(0)], return_tensors="pt", padding=True)
         batch["labels"] = batch["input_ids"].clone()
         model.train()
         loss = model(**batch).loss
@@ -237,102 +236,6 @@ def made_picture(number, side=64):
     return Image.new("RGB", (side, side), (40 * number % 256, 90 * number % 256, 200))
 
 
-def small_geometry(config):
-    """A config whose pictures are few tokens, each of as many patches as before; changed in place, and given back."""
-    vision, text = vision_part(config), text_part(config)
-    # what the tower gives is as wide as what the language model takes, as in every real config
-    for name in ("out_hidden_size", *(("hidden_size",) if "embed_dim" in vision else ())):
-        if name in vision and meaning.numbers(text.get("hidden_size")):
-            vision[name] = text["hidden_size"]
-    patch, old = _one(vision.get("patch_size")), vision.get("image_size")
-    if not patch or not meaning.numbers(_one(old)):
-        return config
-    merged = _merged(config, vision)
-    # where so many tokens are asked for, a picture has twice as many patches on a side, which are pooled
-    fixed = [name for name in TOKENS if meaning.numbers(config.get(name))]
-    pooled = 2 if "mm_tokens_per_image" in fixed else 1
-    new = patch * merged * SIDE * pooled
-    vision["image_size"] = [new] * len(old) if isinstance(old, (list, tuple)) else new
-    for name in fixed:
-        config[name] = SIDE * SIDE
-    for part in (config, vision):
-        if isinstance(part.get("num_image_tokens"), int):
-            part["num_image_tokens"] = SIDE * SIDE
-    points = config.get("image_grid_pinpoints")
-    if isinstance(points, list) and meaning.numbers(old):
-        config["image_grid_pinpoints"] = [[each * new // old for each in point] for point in points]
-    return config
-
-
-def vision_part(config):
-    """The part of a config that is of the tower that sees; empty where there is none."""
-    return next((config[name] for name in ("vision_config", "visual") if isinstance(config.get(name), dict)), {})
-
-
-def text_part(config):
-    """The part of a config that is the language model's; the whole where it has no parts."""
-    return next((config[name] for name in meaning.TEXT if isinstance(config.get(name), dict)), config)
-
-
-def _merged(config, vision):
-    """How many patches of a side become one token."""
-    for part in (config, vision):
-        for name in FACTORS:
-            value = part.get(name)
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-                return int(value) if value >= 1 else round(1 / value)
-    return 1
-
-
-def _one(value):
-    return value[0] if isinstance(value, (list, tuple)) and value else value
-
-
-def _options(whole, parameters):
-    """What a processor is told beside its parts, from the config."""
-    vision = vision_part(whole)
-    patch, size = _one(vision.get("patch_size")), _one(vision.get("image_size"))
-    merged = _merged(whole, vision)
-    count = next((whole[name] for name in TOKENS if meaning.numbers(whole.get(name))), None)
-    if count is None and meaning.numbers(patch) and meaning.numbers(size):
-        count = (size // patch // merged) ** 2
-    known = {
-        "patch_size": patch,
-        "spatial_merge_size": whole.get("spatial_merge_size", vision.get("spatial_merge_size")),
-        "vision_feature_select_strategy": whole.get("vision_feature_select_strategy"),
-        **dict.fromkeys(TOKENS, count),
-    }
-    return {name: value for name, value in known.items() if name in parameters and value is not None}
-
-
-def _sizes(part, whole):
-    """What a part of a processor must be told so that it cuts pictures as the config says."""
-    vision = vision_part(whole)
-    size, patch, merged = _one(vision.get("image_size")), _one(vision.get("patch_size")), _merged(whole, vision)
-    found = {}
-    for name in ("size", "crop_size", "max_image_size"):
-        value = getattr(part, name, None)
-        if not meaning.numbers(size) or value is None:
-            continue
-        keys = {key for key, each in dict(value).items() if each is not None} if not isinstance(value, int) else set()
-        if keys == {"height", "width"}:
-            found[name] = {"height": size, "width": size}
-        elif keys == {"shortest_edge"}:
-            found[name] = {"shortest_edge": size}
-        elif keys == {"longest_edge"}:  # of what is split into pictures of max_image_size
-            found[name] = {"longest_edge": 2 * size if name == "size" and hasattr(part, "max_image_size") else size}
-    for name, value in (("patch_size", patch), ("merge_size", merged), ("image_seq_length", None)):
-        if hasattr(part, name) and value is not None:
-            found[name] = {"height": value, "width": value} if isinstance(getattr(part, name), dict) else value
-    if meaning.numbers(vision.get("temporal_patch_size")) and hasattr(part, "temporal_patch_size"):
-        found["temporal_patch_size"] = vision["temporal_patch_size"]
-    if "image_grid_pinpoints" in whole and hasattr(part, "image_grid_pinpoints"):
-        found["image_grid_pinpoints"] = whole["image_grid_pinpoints"]
-    if meaning.numbers(size) and meaning.numbers(patch):
-        found["image_seq_length"] = (size // patch // merged) ** 2  # PaliGemma's processor asks its part for it
-    return found
-
-
 def _of_source(cls, name):
     """The class that a processor of transformers 4 names for a part of it."""
     said = getattr(cls, f"{name}_class", None)
@@ -350,6 +253,7 @@ def _ids(config, processor, tokenizer):
                 continue
             for owner in (tokenizer, processor):
                 text = getattr(owner, stem + "_token", None)
+                text = getattr(text, "content", text)  # of an AddedToken
                 if isinstance(text, str) and stem + "_token" not in GENERAL:
                     found[stem] = tokenizer.convert_tokens_to_ids(text)
                     break

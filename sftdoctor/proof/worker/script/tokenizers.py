@@ -103,6 +103,7 @@ def make_tokenizer(transformers, folder, template=None, marks=(), named=None, cl
     raw.add_special_tokens(special)
     kinds = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
     more = {"extra_special_tokens": named} if named else {}
+    more["model_input_names"] = ["input_ids", "attention_mask"]  # generate() refuses what its model does not take
     tokenizer = (cls or transformers.PreTrainedTokenizerFast)(
         tokenizer_object=raw, model_max_length=4096, **kinds, **more
     )

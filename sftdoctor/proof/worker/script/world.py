@@ -9,8 +9,12 @@ from pathlib import Path
 
 READERS = 20
 """Python files beside the script that are read for what they say."""
-PICTURES = re.compile(r"ImageTextToText|Vision2Seq|AutoProcessor|VLProcessor|VLForConditional|ImageProcessor")
+PICTURES = re.compile(
+    r"""ImageTextToText|Vision2Seq|AutoProcessor|VLProcessor|VLForConditional|ImageProcessor|["']images?["']|\bPIL\b"""
+)
 """What a script says that trains on pictures."""
+LOOKS = re.compile(r"vision|multimodal|(?<![a-z])vlm?(?![a-z])|llava", re.IGNORECASE)
+"""In the name of a model, or of a data set, with pictures."""
 WEIGHTS = (".safetensors", ".bin", ".pt", ".gguf")
 
 
@@ -56,7 +60,7 @@ class World:
     @property
     def pictures(self):
         """Whether the script seems to train on pictures."""
-        return bool(PICTURES.search(self.source))
+        return bool(PICTURES.search(self.source) or any(map(LOOKS.search, self.request["arguments"])))
 
     @property
     def torch(self):
