@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import runpy
 import sys
@@ -31,10 +32,13 @@ def part() -> Any:
         ("google/gemma-2-2b-it", "gemma2"),
         ("facebook/opt-350m", "opt"),
         ("acme/own-thing", ""),
+        ("openai/gpt-oss-20b", "gpt_oss"),  # and not openai-gpt
+        ("opt/own-thing", "opt"),
     ],
 )
 def test_kind_of(part: Any, name: str, kind: str) -> None:
-    assert part("kinds").kind_of(name, ["llama", "qwen2", "qwen2_moe", "qwen3", "gemma", "gemma2", "opt"]) == kind
+    known = ["llama", "qwen2", "qwen2_moe", "qwen3", "gemma", "gemma2", "opt", "openai-gpt", "gpt_oss"]
+    assert part("kinds").kind_of(name, known) == kind
 
 
 @pytest.mark.parametrize(
@@ -48,6 +52,10 @@ def test_kind_of(part: Any, name: str, kind: str) -> None:
         ("a/b", "SFTConfig(dataset_text_field='body')", ("text", "body")),
         ("a/b", "def f(a, b):\n    return a['x']\n", ("text",)),
         ("a/b", "this is no Python", ("text",)),
+        ("a/b", "def f(rows):\n    return [row['Product Name'] for row in rows]\n", ("Product Name",)),
+        ("a/b", "def f(rows):\n    for row in rows:\n        g(row['a'])\n", ("a",)),
+        ("a/b", "model = AutoModelForImageTextToText\n", ("messages", "images")),
+        ("a/b", "AutoProcessor, DPOTrainer\n", ("prompt", "chosen", "rejected", "images")),
     ],
 )
 def test_columns(part: Any, tmp_path: Path, name: str, source: str, columns: tuple[str, ...]) -> None:
@@ -91,6 +99,114 @@ def test_a_model_that_is_only_on_the_hub_is_found_in_the_cache_or_not_at_all(par
         assert models._real("a/b") == found
 
 
+@pytest.mark.parametrize(
+    ("reading", "use"),
+    [
+        ("row['x'].convert('RGB')", "picture"),
+        ("[{'type': 'image', 'image': row['x']}]", "picture"),
+        ("row['x'][0]", "list"),
+        ("Image.open(row['x'])", "file"),
+        ("json.loads(row['x'])", "texts"),
+        ("int(row['x'])", "number"),
+        ("[turn['content'] for turn in row['x']]", "conversation"),
+        ("[word.upper() for word in row['x']]", None),
+        ("'Q: ' + row['x']", None),
+    ],
+)
+def test_what_a_value_is_taken_for(part: Any, reading: str, use: str | None) -> None:
+    assert part("reading").keys_read([f"def f(row):\n    return {reading}\n"]) == {"x": use}
+
+
+def test_rows_fit_what_is_done_with_them(part: Any) -> None:
+    made = part("columns").made_rows
+    rows = made(
+        ("answers", "said", "score", "label"), 2, {"answers": "list", "said": "conversation", "score": "number"}
+    )
+    assert [type(rows[name][0]) for name in rows] == [list, list, int, int]
+    assert made(("prompt", "completion", "label"), 2)["label"] == [False, True]  # KTOTrainer asks whether it is True
+    pair = made(("chosen", "rejected"), 2)
+    assert pair["chosen"] != pair["rejected"]
+    assert pair["chosen"][0].split()[:9] == pair["rejected"][0].split()[:9]  # what both begin with is the prompt
+
+
+@pytest.mark.parametrize(
+    ("body", "is_made_up"),
+    [
+        ("json.loads(row['text'])", True),
+        ("open('/no/' + row['text'])", True),
+        ("{'yes': 1}[row['text']]", True),
+        ("row['text']['answer']", True),
+        ("row['text'].keys()", True),
+        ("row['text'].split('###')[1]", True),
+        ("int(row['text'])", True),
+        ("dict(a=1).update(1, 2)", False),
+        ("f(row, wrong=1)", False),
+        ("no_such_name", False),
+        ("json.no_such_function()", False),
+        ("__import__('no_such_module')", False),
+        ("other_part.main(row)", False),
+    ],
+)
+def test_what_fails_of_made_up_rows(
+    part: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, is_made_up: bool
+) -> None:
+    script, library = tmp_path / "copy" / "train.py", tmp_path / "elsewhere" / "other_part.py"
+    for path in (script, library):
+        path.parent.mkdir()
+    library.write_text("def main(row):\n    return row['text']['answer']\n")
+    row = {"text": part("columns").TEXT.format(3)}
+    script.write_text(f"import json\nimport other_part\ndef f(row):\n    return {body}\nf({row!r})\n")
+    monkeypatch.syspath_prepend(str(library.parent))
+    world = SimpleNamespace(made=["text"], request={"root": str(script.parent)})
+    with pytest.raises(Exception) as caught:
+        runpy.run_path(str(script))
+    sys.modules.pop("other_part", None)
+    assert part("madeup").is_of_made_up(caught.value, world) == is_made_up
+    world.made = []
+    assert not part("madeup").is_of_made_up(caught.value, world)
+
+
+class Dataset:
+    """Ten rows, with what the real one does with indices and sizes."""
+
+    def __len__(self) -> int:
+        return 10
+
+    def select(self, indices: Any) -> list[int]:
+        return [list(range(10))[index] for index in indices]
+
+    def train_test_split(self, test_size: Any = None, train_size: Any = None) -> Any:
+        return test_size
+
+
+@pytest.mark.parametrize(
+    ("indices", "rows"),
+    [
+        (range(4), [0, 1, 2, 3]),
+        (range(1000), list(range(10))),
+        (range(1000, 1003), [0, 1, 2]),
+        ([2, 50], [2]),
+        (iter([1, 2]), [1, 2]),
+    ],
+)
+def test_a_script_that_selects_more_rows_than_there_are(part: Any, indices: Any, rows: list[int]) -> None:
+    class Rows(Dataset):
+        pass
+
+    data, world = part("data").Data(World()), World()
+    data.world = world
+    data._ask_for_less(SimpleNamespace(Dataset=Rows))
+    if max(rows) < 9:
+        data._fewer = True
+        assert Rows().select(indices) == rows
+    else:
+        with pytest.raises(IndexError):  # of rows that are all there
+            Rows().select(indices)
+        data._fewer = True
+        assert (Rows().select(indices), len(world.told)) == (rows, 1)
+    assert [Rows().train_test_split(test_size=size) for size in (3, 100, 0.2)] == [3, 0.5, 0.2]
+
+
 class World:
     """Stands where a run's world does; only what arguments ask of it."""
 
@@ -126,6 +242,7 @@ def made_small(part: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         ({"max_steps": 1}, {"max_steps": 1}, ""),
         ({"max_length": 2048}, {"max_length": 128}, "max_length=2048"),
         ({"max_length": 16}, {"max_length": 16}, ""),
+        ({"max_prompt_length": 512, "max_length": 1024}, {"max_prompt_length": 64, "max_length": 128}, "by 64"),
         ({"max_length": None}, {"max_length": None}, ""),
         ({"output_dir": "/out"}, {"output_dir": "in/out"}, ""),
         ({"push_to_hub": True}, {"push_to_hub": False}, "push_to_hub"),
@@ -233,3 +350,63 @@ def test_a_loop_that_goes_on_is_ended(part: Any, loop: Any) -> None:
     with pytest.raises(enough):
         loop._after_step()
     assert "after its first 64 steps" in loop.told[0]
+
+
+LLAVA: dict[str, Any] = {
+    "text_config": {"hidden_size": 4096},
+    "vision_config": {"hidden_size": 1024, "patch_size": 14, "image_size": 336},
+    "vision_feature_select_strategy": "default",
+    "image_seq_length": 576,
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "vision", "top"),
+    [
+        (LLAVA, {"image_size": 56}, {"image_seq_length": 16}),
+        # 8 patches a side, pooled by two, are the 16 tokens that are asked for
+        (
+            {"vision_config": {"patch_size": 14, "image_size": 896}, "mm_tokens_per_image": 256},
+            {"image_size": 112},
+            {"mm_tokens_per_image": 16},
+        ),
+        ({"vision_config": {"patch_size": 32, "image_size": 224}, "scale_factor": 2}, {"image_size": 256}, {}),
+        (
+            {"vision_config": {"patch_size": [14, 14], "image_size": [448, 448]}, "downsample_ratio": 0.5},
+            {"image_size": [112, 112]},
+            {},
+        ),
+        (
+            {"vision_config": {"patch_size": 14, "image_size": 336}, "image_grid_pinpoints": [[336, 672]]},
+            {"image_size": 56},
+            {"image_grid_pinpoints": [[56, 112]]},
+        ),
+        (
+            {"text_config": {"hidden_size": 8192}, "vision_config": {"embed_dim": 1280, "hidden_size": 3584}},
+            {"embed_dim": 1280, "hidden_size": 8192},
+            {},
+        ),
+        ({"hidden_size": 64}, {}, {"hidden_size": 64}),
+    ],
+)
+def test_pictures_become_few_tokens(
+    part: Any, config: dict[str, Any], vision: dict[str, Any], top: dict[str, Any]
+) -> None:
+    geometry = part("geometry")
+    small = geometry.small_geometry(copy.deepcopy(config))
+    assert {name: geometry.vision_part(small).get(name) for name in vision} == vision
+    assert {name: small[name] for name in top} == top
+
+
+def test_a_processor_is_told_what_the_config_says(part: Any) -> None:
+    geometry = part("geometry")
+    small = geometry.small_geometry(copy.deepcopy(LLAVA))
+    told = geometry.processor_options(small, ("patch_size", "image_seq_length", "vision_feature_select_strategy"))
+    assert told == {"patch_size": 14, "image_seq_length": 16, "vision_feature_select_strategy": "default"}
+    own = SimpleNamespace(size={"shortest_edge": 224}, crop_size={"height": 224, "width": 224}, patch_size=16)
+    sizes = geometry.part_sizes(own, small)
+    assert sizes["size"] == {"shortest_edge": 56}
+    assert sizes["crop_size"] == {"height": 56, "width": 56}
+    assert sizes["patch_size"] == 14
+    pixels = SimpleNamespace(size={"shortest_edge": 3136, "longest_edge": 12845056})
+    assert "size" not in geometry.part_sizes(pixels, small)  # of Qwen's: how many pixels at least and at most

@@ -169,3 +169,25 @@ def test_the_folders_chat_template(worker: Any, tmp_path: Any, files: dict[str, 
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     assert worker("tokenizer").chat_template(tmp_path) == template
+
+
+def test_special_tokens_of_the_tokenizer_that_was_made(shrink: Any) -> None:
+    config = {**LLAMA, "image_token_index": 32000, "video_token_id": 32001, "eos_token_id": 2}
+    small = shrink(config, 300, ids={"image": 9})
+    assert (small["image_token_index"], small["video_token_id"], small["eos_token_id"]) == (9, 299, 2)
+
+
+def test_top_k_of_experts_is_not_that_of_text(shrink: Any) -> None:
+    experts = {**LLAMA, "num_experts": 64, "top_k": 8}
+    assert shrink(experts)["top_k"] == 2
+    assert shrink({**experts, "top_k": 50, "top_p": 1.0})["top_k"] == 50  # as transformers 4 fills every config in
+
+
+def test_a_tower_that_sees(shrink: Any) -> None:
+    vision = {"model_type": "v", "depth": 32, "embed_dim": 1280, "num_heads": 16, "hidden_size": 4096}
+    vision.update(patch_size=14, window_size=112)
+    small = shrink({"model_type": "both", "text_config": LLAMA, "vision_config": vision}, 300)
+    assert small["vision_config"]["hidden_size"] == small["text_config"]["hidden_size"]  # what it gives away
+    assert small["vision_config"]["embed_dim"] % small["vision_config"]["num_heads"] == 0
+    assert small["vision_config"]["embed_dim"] < 1280
+    assert small["vision_config"]["window_size"] == 112  # pixels, not tokens
