@@ -301,6 +301,18 @@ def test_stage_of(part: Any, monkeypatch: pytest.MonkeyPatch, frames: list[tuple
     assert job.stage_of(ValueError()) == stage
 
 
+def test_a_script_that_asks_for_the_accelerator_wants_a_gpu(part: Any, tmp_path: Path) -> None:
+    found = {}
+    for name in ("current_accelerator", "another"):
+        script = tmp_path / f"{name}.py"
+        script.write_text(f"def {name}():\n    return None\nkind = {name}().type\n")
+        with pytest.raises(AttributeError) as caught:
+            runpy.run_path(str(script))
+        found[name] = part("job")._reason(caught.value, SimpleNamespace(cuda=False))
+    assert "it asks torch for its accelerator" in found["current_accelerator"]
+    assert found["another"] == ""
+
+
 class Loader:
     """Ten batches."""
 

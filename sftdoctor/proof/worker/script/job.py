@@ -141,7 +141,15 @@ def _reason(error, world):
             return f"it wants something from the Hub that is not here: {str(cause).splitlines()[0][:300]}"
         if not world.cuda and WANTS_GPU.search(str(cause)):
             return f"it wants a GPU, and torch sees none here: {str(cause).splitlines()[0][:300]}"
+        if not world.cuda and _asks_for_accelerator(cause):
+            return f"it asks torch for its accelerator, and there is none here: {str(cause).splitlines()[0][:300]}"
     return ""
+
+
+def _asks_for_accelerator(error):
+    """Whether an error comes of `torch.accelerator.current_accelerator()`, which is None without a GPU."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, AttributeError) and bool(frames) and "current_accelerator" in (frames[-1].line or "")
 
 
 def stage_of(error):

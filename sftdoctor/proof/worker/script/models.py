@@ -163,10 +163,11 @@ class Models:
 
     def _made(self, folder, config_class, data, real):
         """(small config, what was made for it): a tokenizer, and a processor for a model that sees."""
+        import torch
         import transformers
 
         template = chat_template(real) if real else None
-        maker = pictures.Maker(transformers, self.world.torch, folder, config_class)
+        maker = pictures.Maker(transformers, torch, folder, config_class)
         try:
             if maker.is_needed():
                 return maker.make(data, template, narrower=real is None), "tokenizer, processor"
