@@ -248,10 +248,10 @@ def is_page(rule: Rule) -> bool:
 
 def _kind(rule: Rule) -> str:
     kind = rule.fails.get("kind")
-    return kind if isinstance(kind, str) and kind not in _BINARY else ""
+    return kind if isinstance(kind, str) and kind not in _OWN_WORDS else ""
 
 
-_BINARY = ("numpy-binary-interface", "extension-cannot-load")
+_OWN_WORDS = ("numpy-binary-interface", "extension-cannot-load", "unknown-option", "unknown-key")
 """Kinds of link that tracebacks tell in words of their own, which no other program's error shares."""
 
 
