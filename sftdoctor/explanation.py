@@ -67,8 +67,8 @@ def _explanation(told: Sequence[Raised], seen: Hits, known: Symptoms, lines: int
         hits = known.heaviest(seen) if error else seen
     if not hits:
         told_of = {id_ for one in chain for id_ in known.in_text(str(one))}
-        launched = error is not None and follows(error) and any(one.kind and not follows(one) for one in told)
-        alone = not whole and not launched  # what a launcher says counts only where nothing else is told
+        # what a launcher says counts only where nothing else is told
+        alone = not whole and len({follows(one) for one in told if one.kind}) < 2
         hits = {id_: text for id_, text in passed_on.items() if alone or id_ in told_of}
     also = {id_: text for id_, text in seen.items() if id_ not in hits and not known.shares_symptom(id_, hits)}
     asked = asked_by(root) if root is not None and root.kind else None
