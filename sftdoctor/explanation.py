@@ -67,7 +67,9 @@ def _explanation(told: Sequence[Raised], seen: Hits, known: Symptoms, lines: int
         hits = known.heaviest(seen) if error else seen
     if not hits:
         told_of = {id_ for one in chain for id_ in known.in_text(str(one))}
-        hits = {id_: text for id_, text in passed_on.items() if not whole or id_ in told_of}
+        # what a launcher says counts only where nothing else is told
+        alone = not whole and len({follows(one) for one in told if one.kind}) < 2
+        hits = {id_: text for id_, text in passed_on.items() if alone or id_ in told_of}
     also = {id_: text for id_, text in seen.items() if id_ not in hits and not known.shares_symptom(id_, hits)}
     asked = asked_by(root) if root is not None and root.kind else None
     findings = tuple(_told(known.by_id[id_], text, asked) for id_, text in hits.items())
@@ -186,6 +188,7 @@ class Symptoms:
         """Ids of the rules whose symptom stands in a text; of several that match, those that say most of it."""
         tried = self._patterns if patterns is None else patterns
         hits = [pattern for pattern in tried if pattern.could_match(text) and pattern.search(text)]
+        hits = [hit for hit in hits if not hit.last] or hits
         # what an environment or a script shows as well knows more of the error than what a log alone does
         hits = [hit for hit in hits if not hit.logs_alone] or hits
         most = max((hit.weight(text) for hit in hits), default=0)
@@ -236,9 +239,9 @@ class Symptoms:
 
 
 def _raising_line(raised: Raised) -> str:
-    """The source line that raised an exception, where it holds the words that the log may have cut off."""
+    """The source line that raised an exception, where it holds words that the log cut off, or an assertion's."""
     code = raised.frames[-1].code if raised.frames else ""
-    return code if code.startswith("raise ") else ""
+    return code if code.startswith(("raise ", "assert ")) else ""
 
 
 def is_page(rule: Rule) -> bool:
@@ -248,10 +251,10 @@ def is_page(rule: Rule) -> bool:
 
 def _kind(rule: Rule) -> str:
     kind = rule.fails.get("kind")
-    return kind if isinstance(kind, str) and kind not in _BINARY else ""
+    return kind if isinstance(kind, str) and kind not in _OWN_WORDS else ""
 
 
-_BINARY = ("numpy-binary-interface", "extension-cannot-load")
+_OWN_WORDS = ("numpy-binary-interface", "extension-cannot-load", "unknown-option", "unknown-key")
 """Kinds of link that tracebacks tell in words of their own, which no other program's error shares."""
 
 

@@ -140,6 +140,26 @@ def test_backticks_of_a_message_may_be_lost(text: str) -> None:
     assert not explain(["ValueError: pass an z to `y`"], (rule("pass an `x` to `y`"),)).findings
 
 
+def test_an_assertion_without_words_is_known_by_its_source_line() -> None:
+    log = """Traceback (most recent call last):
+  File "/e/site-packages/deepspeed/runtime/zero/stage3.py", line 525, in defragment
+    assert len(set(t.dtype for t in tensors)) == 1
+AssertionError"""
+    assert explain(log.splitlines(), (rule(r"assert len\(set\(t\.dtype"),)).findings
+    assert not explain(log.replace("assert len", "check(len").splitlines(), (rule(r"check\(len"),)).findings
+
+
+@pytest.mark.parametrize(
+    ("log", "id_"),
+    [
+        ("ValueError: The config file at /a/b.yaml had unknown keys (['enable_cpu_affinity']), please try", "API071"),
+        ("ValueError: Some specified arguments are not used by the HfArgumentParser: ['--lr', '1e-4']", "API013"),
+    ],
+)
+def test_libraries_tell_of_unknown_keys_in_their_own_words(log: str, id_: str, rules: tuple[Rule, ...]) -> None:
+    assert [one.id for one in explain([log], rules).findings] == [id_]
+
+
 def test_a_notice_that_a_program_goes_on_after_is_no_error(rules: tuple[Rule, ...]) -> None:
     notice = ["A matching Triton is not available", "Error caught was: No module named 'triton'"]
     assert explain(notice, rules).exception is None

@@ -1,8 +1,9 @@
 """The corpus of real tracebacks: fixtures/tracebacks/*.toml, one entry a public thread, with its address.
 
 Only the lines that matter are kept. Where the thread's text ends before the exception, its title gave that line.
-`expect` holds the ids that are a right first answer; without it "not known" is right. A third is held back: no pattern
-or parser was tried on it before the figure that tests/test_corpus.py tells was taken (nor on the files unseen-*.toml).
+`expect` holds the ids that are a right first answer; without it "not known" is right. `cause`, where it is there, was
+written before any rule was tried. A third is held back: no pattern or parser was tried on it before the figure that
+tests/test_corpus.py tells was taken (nor on the files unseen-*.toml).
 """
 
 from __future__ import annotations

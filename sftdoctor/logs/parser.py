@@ -20,6 +20,7 @@ MESSAGE_LIMIT = 4_000
 
 _KINDS = (
     r"(?:Error|Exception|Interrupt|Exit|Invalid|Iteration|Timeout|Failure|Unsupported|NotFound|Expired|Abort|Group"
+    r"|Conflict|OfResources|ProcessPool|Exceeded|CompilerFailed"
     r"|[A-Z]\w{0,40}Warning)"
 )
 _EXCEPTION = re.compile(

@@ -196,6 +196,16 @@ def test_no_log_is_a_crash_and_nothing_is_invented(lines: list[str]) -> None:
         assert raised.line <= len(text.splitlines())
 
 
+@pytest.mark.parametrize(
+    "kind",
+    ["pkg_resources.VersionConflict", "triton.runtime.errors.OutOfResources", "torch._dynamo.exc.BackendCompilerFailed",
+     "concurrent.futures.process.BrokenProcessPool", "torch._dynamo.exc.RecompileLimitExceeded"],
+)  # fmt: skip
+def test_exceptions_that_are_not_called_errors(kind: str) -> None:
+    (raised,) = parse(PLAIN.replace("TypeError", kind))
+    assert raised.kind == kind
+
+
 @given(st.integers(0, 2**32))
 def test_what_stands_around_changes_nothing(seed: int) -> None:
     rnd = random.Random(seed)
