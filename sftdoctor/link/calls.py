@@ -96,7 +96,7 @@ def invoke(machine: Machine, frame: Frame, callee: Value, args: Arguments, node:
     if isinstance(callee, Native):
         return callee.call(machine, args)
     if isinstance(callee, Bound):
-        inner = Arguments([callee.self, *args.positional], args.keywords, args.star, args.double_star)
+        inner = Arguments([callee.self, *args.positional], args.keywords, args.star, args.double_star, args.settings)
         return invoke(machine, frame, callee.function, inner, node)
     if isinstance(callee, Partial):
         merged = Arguments(
@@ -145,7 +145,7 @@ def _unsettle(instance: Instance) -> None:
 def _call_function(machine: Machine, frame: Frame, function: Function, args: Arguments, node: ast.AST | None) -> Value:
     problems = signatures.misfits(signatures.of_node(function.node), args)
     if problems:
-        return machine.misfit(problems, function.qualname, frame, node, function)
+        return machine.misfit(problems, function.qualname, frame, node, function, args.settings)
     outer = machine.doubt
     machine.doubt = min(outer, machine.shared_calls.get(id(node), outer))
     try:
@@ -274,7 +274,7 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
         problems = signatures.misfits(signature, args)
         if problems:
             maker = _maker(cls) if cls.module is not None and machine.is_script(cls.module) else cls
-            machine.misfit(problems, f"{maker.name}.__init__", frame, node, maker)
+            machine.misfit(problems, f"{maker.name}.__init__", frame, node, maker, args.settings)
             args = _fitting(signature, args)
     instance = Instance(cls, {}, cls.open)
     types = parsers.types_given(cls, args)

@@ -80,7 +80,7 @@ def forget(owner: Dict) -> None:
 
 def _copy(owner: Seq | Dict) -> Value:
     if isinstance(owner, Dict):
-        return Dict(dict(owner.items), owner.open)
+        return Dict(dict(owner.items), owner.open, dict(owner.settings) if owner.settings else None)
     return Seq(owner.kind, list(owner.items), owner.open)
 
 

@@ -231,6 +231,7 @@ def _dict(machine: Machine, frame: Frame, node: ast.Dict) -> Value:
             if isinstance(inner, Dict):
                 found.items.update(inner.items)
                 found.open |= inner.open
+                found.settings = {**(found.settings or {}), **inner.settings} if inner.settings else found.settings
             else:
                 found.open = True
             continue
@@ -243,6 +244,8 @@ def _dict(machine: Machine, frame: Frame, node: ast.Dict) -> Value:
             found.open = True
         else:
             found.items[key] = value
+            if found.settings:
+                found.settings.pop(key, None)
     return found
 
 
@@ -409,6 +412,7 @@ def arguments(machine: Machine, frame: Frame, node: ast.Call) -> Arguments:
         if isinstance(inner_dict, Dict):
             sure = {k: v for k, v in inner_dict.items.items() if isinstance(k, str) and not isinstance(v, MaybeUnbound)}
             found.keywords.update(sure)
+            found.settings.update({k: v for k, v in (inner_dict.settings or {}).items() if k in sure})
             found.double_star |= inner_dict.open or len(sure) < len(inner_dict.items)
         elif not (isinstance(inner_dict, Const) and inner_dict.value is None):
             found.double_star = True

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import binaries, describe, lazy, parsers, statements
+from sftdoctor.link.keys.tell import tell
 from sftdoctor.link.locate import Found, Locator
 from sftdoctor.link.native import builtin, standard
 from sftdoctor.link.near import nearest
@@ -29,7 +30,7 @@ from sftdoctor.link.values import (
     Value,
     strip,
 )
-from sftdoctor.model import Environment, Location, NotJudged, TargetKind
+from sftdoctor.model import Environment, Location, NotJudged, Setting, TargetKind
 
 if TYPE_CHECKING:
     from sftdoctor.link.binaries import BinaryProblem
@@ -576,9 +577,15 @@ class Machine:
         return UNKNOWN
 
     def misfit(
-        self, problems: Sequence[Misfit], called: str, frame: Frame, node: ast.AST | None, callee: Value
+        self,
+        problems: Sequence[Misfit],
+        called: str,
+        frame: Frame,
+        node: ast.AST | None,
+        callee: Value,
+        settings: Mapping[str, Setting] | None = None,
     ) -> Value:
-        """A call does not fit what it calls.
+        """A call does not fit what it calls; what comes from a config file is told of there.
 
         Raises:
             Raised: As broken does, for the first of the problems.
@@ -595,6 +602,12 @@ class Machine:
             kind = "override-mismatch" if describe.is_override(frame, callee) else problem.kind
             near = nearest(problem.name, problem.offered) if script and problem.offered else ""
             message = f"{called}() {problem.message}"
+            setting = (settings or {}).get(problem.name)
+            if setting is not None and not self.catches(Raised(self.exception("TypeError"), message)):
+                doubt = POSSIBLE if self.hedged else self.doubt
+                said = {"exception": "TypeError", "message": message, "detail": near}
+                tell(self, "unknown-key", setting, callee=callee, doubt=doubt, **said)
+                continue
             self.broken(kind, "TypeError", message, problem.name, frame, node, callee=callee, detail=near)
         return UNKNOWN
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from sftdoctor import nodes
 from sftdoctor.link import classes, expressions, importing, paths, scripts
-from sftdoctor.link.files import FILE
 from sftdoctor.link.guards import condition
 from sftdoctor.link.native import versions
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Noted, Raised, Try
@@ -118,6 +117,8 @@ def _set_item(machine: Machine, frame: Frame, target: ast.Subscript, value: Valu
         if isinstance(key, Const) and machine.doubt < POSSIBLE:
             try:
                 owner.items[key.value] = value
+                if owner.settings:
+                    owner.settings.pop(key.value, None)
             except TypeError:
                 owner.open = True
         else:
@@ -573,7 +574,7 @@ def _with(machine: Machine, frame: Frame, node: ast.With | ast.AsyncWith) -> Non
         if isinstance(value, Instance) and value.cls.name == "suppress":
             suppressed.append(tuple(c.name for c in value.attrs.values() if isinstance(c, Class)))
         if item.optional_vars is not None:
-            itself = isinstance(value, Instance) and ("__enter__" in value.cls.ns or FILE in value.attrs)
+            itself = isinstance(value, Instance) and ("__enter__" in value.cls.ns or paths.FILE in value.attrs)
             entered = value if itself else UNKNOWN
             assign(machine, frame, item.optional_vars, entered)
     machine.catching.append(Try(suppressed))

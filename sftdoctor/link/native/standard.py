@@ -279,7 +279,7 @@ def _operation(name: str) -> Call:
 
 
 NATIVE_MODULES: dict[str, dict[str, Call]] = {
-    "json": {"load": files.load},
+    "json": {"load": files.load, "loads": files.load},
     "yaml": {"safe_load": files.load, "load": files.load, "full_load": files.load},
     "importlib": {"import_module": _import_module},
     "importlib.util": {"find_spec": _find_spec},
