@@ -198,7 +198,9 @@ class Machine:
 
     def enters(self, function: Function) -> bool:
         """Whether a function's body is followed."""
-        if self.doubt >= POSSIBLE or function.module.state == "opaque" or len(self.frames) > MAX_DEPTH:
+        if self.doubt >= POSSIBLE and function.wrapped is None:  # a wrapper only hands on what it is given
+            return False
+        if function.module.state == "opaque" or len(self.frames) > MAX_DEPTH:
             return False
         if isinstance(function.node, ast.AsyncFunctionDef):
             return False

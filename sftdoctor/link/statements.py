@@ -122,9 +122,12 @@ def _set_item(machine: Machine, frame: Frame, target: ast.Subscript, value: Valu
             except TypeError:
                 owner.open = True
         else:
-            owner.open = True
-            if isinstance(key, Const) and key.value.__hash__:
-                owner.items.pop(key.value, None)
+            key_value = key.value if isinstance(key, Const) and key.value.__hash__ else None
+            held = owner.items.get(key_value)
+            if held is not None:  # there is one either way, if there was one
+                owner.items[key_value] = MaybeUnbound(UNKNOWN) if isinstance(held, MaybeUnbound) else UNKNOWN
+            else:
+                owner.open = True
     elif isinstance(owner, Seq):
         owner.open = True
         if paths.is_search_path(machine, owner):  # sys.path[:0] = …
