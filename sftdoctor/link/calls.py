@@ -174,6 +174,11 @@ def _follow_function(machine: Machine, function: Function, args: Arguments) -> V
 
 def run_function(machine: Machine, function: Function, args: Arguments) -> Value:
     """Follow a function's body with its parameters bound; what it returns."""
+    return _returned(returns(machine, function, args))
+
+
+def returns(machine: Machine, function: Function, args: Arguments) -> list[Value]:
+    """The same, with what each return that may be reached gives."""
     machine.hedged = False
     node = machine.complete(function)
     scope = machine.scope_of(node)
@@ -194,7 +199,7 @@ def run_function(machine: Machine, function: Function, args: Arguments) -> Value
     machine.frames.append(frame)
     try:
         if isinstance(node, ast.Lambda):
-            return expressions.evaluate(machine, frame, node.body)
+            return [expressions.evaluate(machine, frame, node.body)]
         machine.execute_block(frame, node.body)
     except Left:
         pass
@@ -205,7 +210,7 @@ def run_function(machine: Machine, function: Function, args: Arguments) -> Value
         machine.charge(function, before - machine.steps_left - (machine.spent_importing - importing))
         machine.doubt = outer
         del machine.catching[catching:]
-    return UNKNOWN if scope.yields else _returned(frame.returned)
+    return [UNKNOWN] if scope.yields else frame.returned
 
 
 def _returned(values: list[Value]) -> Value:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MAX_TEXT = 20_000
 """Characters; a string that grows larger is not followed."""
 MAX_ITEMS = 20_000
+ITEMS = "^items"
+"""Attribute of an object that no program can set: what it gives by number (of a match of re its groups)."""
 
 OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -274,6 +276,8 @@ def _subscript(machine: Machine, frame: Frame, node: ast.Subscript) -> Value:
         return UNKNOWN
     if owner is machine.sys_modules:
         return machine.modules.get(str(key), UNKNOWN)
+    if isinstance(owner, Instance):
+        owner = owner.attrs.get(ITEMS, UNKNOWN)
     if isinstance(owner, Dict):
         try:
             return owner.items.get(key, UNKNOWN)

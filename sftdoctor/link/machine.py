@@ -109,6 +109,8 @@ class Machine:
         """Unknown branches that are being followed within each other."""
         self.spent_importing = 0
         """Steps that importing modules took: they are no burden of the function that does it (`__getattr__`)."""
+        self.finders: list[Value] = []
+        """What packages have put into sys.meta_path."""
         self._steps = STEPS
         self._seen: dict[object, Event] = {}
         self._kept: dict[int, Value] = {}
