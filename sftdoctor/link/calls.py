@@ -96,7 +96,7 @@ def invoke(machine: Machine, frame: Frame, callee: Value, args: Arguments, node:
     if isinstance(callee, Native):
         return callee.call(machine, args)
     if isinstance(callee, Bound):
-        inner = Arguments([callee.self, *args.positional], args.keywords, args.star, args.double_star)
+        inner = Arguments([callee.self, *args.positional], args.keywords, args.star, args.double_star, args.settings)
         return invoke(machine, frame, callee.function, inner, node)
     if isinstance(callee, Partial):
         merged = Arguments(
@@ -145,7 +145,7 @@ def _unsettle(instance: Instance) -> None:
 def _call_function(machine: Machine, frame: Frame, function: Function, args: Arguments, node: ast.AST | None) -> Value:
     problems = signatures.misfits(signatures.of_node(function.node), args)
     if problems:
-        return machine.misfit(problems, function.qualname, frame, node, function)
+        return machine.misfit(problems, function.qualname, frame, node, function, args.settings)
     outer = machine.doubt
     machine.doubt = min(outer, machine.shared_calls.get(id(node), outer))
     try:
@@ -174,6 +174,11 @@ def _follow_function(machine: Machine, function: Function, args: Arguments) -> V
 
 def run_function(machine: Machine, function: Function, args: Arguments) -> Value:
     """Follow a function's body with its parameters bound; what it returns."""
+    return _returned(returns(machine, function, args))
+
+
+def returns(machine: Machine, function: Function, args: Arguments) -> list[Value]:
+    """The same, with what each return that may be reached gives."""
     machine.hedged = False
     node = machine.complete(function)
     scope = machine.scope_of(node)
@@ -194,7 +199,7 @@ def run_function(machine: Machine, function: Function, args: Arguments) -> Value
     machine.frames.append(frame)
     try:
         if isinstance(node, ast.Lambda):
-            return expressions.evaluate(machine, frame, node.body)
+            return [expressions.evaluate(machine, frame, node.body)]
         machine.execute_block(frame, node.body)
     except Left:
         pass
@@ -205,7 +210,7 @@ def run_function(machine: Machine, function: Function, args: Arguments) -> Value
         machine.charge(function, before - machine.steps_left - (machine.spent_importing - importing))
         machine.doubt = outer
         del machine.catching[catching:]
-    return UNKNOWN if scope.yields else _returned(frame.returned)
+    return [UNKNOWN] if scope.yields else frame.returned
 
 
 def _returned(values: list[Value]) -> Value:
@@ -274,7 +279,7 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
         problems = signatures.misfits(signature, args)
         if problems:
             maker = _maker(cls) if cls.module is not None and machine.is_script(cls.module) else cls
-            machine.misfit(problems, f"{maker.name}.__init__", frame, node, maker)
+            machine.misfit(problems, f"{maker.name}.__init__", frame, node, maker, args.settings)
             args = _fitting(signature, args)
     instance = Instance(cls, {}, cls.open)
     types = parsers.types_given(cls, args)

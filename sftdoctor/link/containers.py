@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sftdoctor.link import expressions, guards, paths
+from sftdoctor.link import expressions, finders, guards, paths
 from sftdoctor.link.state import POSSIBLE
 from sftdoctor.link.values import (
     NONE,
@@ -80,7 +80,7 @@ def forget(owner: Dict) -> None:
 
 def _copy(owner: Seq | Dict) -> Value:
     if isinstance(owner, Dict):
-        return Dict(dict(owner.items), owner.open)
+        return Dict(dict(owner.items), owner.open, dict(owner.settings) if owner.settings else None)
     return Seq(owner.kind, list(owner.items), owner.open)
 
 
@@ -209,7 +209,14 @@ def _append(machine: Machine, owner: Seq, args: Arguments) -> Value:
         owner.open = True
     else:
         owner.items.extend(args.positional[:1])
+    if args.positional:
+        finders.note(machine, owner, args.positional[0])
     return NONE
+
+
+def _insert(machine: Machine, owner: Seq, args: Arguments) -> Value:
+    finders.note(machine, owner, args.get(1, "object") or UNKNOWN)
+    return paths.insert(machine, owner, args)
 
 
 def _extend(machine: Machine, owner: Seq, args: Arguments) -> Value:
@@ -250,7 +257,7 @@ SEQ: dict[str, Callable[[Machine, Seq, Arguments], Value]] = {
     "append": _append,
     "add": _append,
     "extend": _extend,
-    "insert": paths.insert,
+    "insert": _insert,
     "update": _extend,
     "union": _union,
     "index": lambda _m, _o, _a: UNKNOWN,

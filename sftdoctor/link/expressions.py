@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MAX_TEXT = 20_000
 """Characters; a string that grows larger is not followed."""
 MAX_ITEMS = 20_000
+ITEMS = "^items"
+"""Attribute of an object that no program can set: what it gives by number (of a match of re its groups)."""
 
 OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -231,6 +233,7 @@ def _dict(machine: Machine, frame: Frame, node: ast.Dict) -> Value:
             if isinstance(inner, Dict):
                 found.items.update(inner.items)
                 found.open |= inner.open
+                found.settings = {**(found.settings or {}), **inner.settings} if inner.settings else found.settings
             else:
                 found.open = True
             continue
@@ -243,6 +246,8 @@ def _dict(machine: Machine, frame: Frame, node: ast.Dict) -> Value:
             found.open = True
         else:
             found.items[key] = value
+            if found.settings:
+                found.settings.pop(key, None)
     return found
 
 
@@ -271,6 +276,8 @@ def _subscript(machine: Machine, frame: Frame, node: ast.Subscript) -> Value:
         return UNKNOWN
     if owner is machine.sys_modules:
         return machine.modules.get(str(key), UNKNOWN)
+    if isinstance(owner, Instance):
+        owner = owner.attrs.get(ITEMS, UNKNOWN)
     if isinstance(owner, Dict):
         try:
             return owner.items.get(key, UNKNOWN)
@@ -409,6 +416,7 @@ def arguments(machine: Machine, frame: Frame, node: ast.Call) -> Arguments:
         if isinstance(inner_dict, Dict):
             sure = {k: v for k, v in inner_dict.items.items() if isinstance(k, str) and not isinstance(v, MaybeUnbound)}
             found.keywords.update(sure)
+            found.settings.update({k: v for k, v in (inner_dict.settings or {}).items() if k in sure})
             found.double_star |= inner_dict.open or len(sure) < len(inner_dict.items)
         elif not (isinstance(inner_dict, Const) and inner_dict.value is None):
             found.double_star = True

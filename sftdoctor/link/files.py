@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sftdoctor.configs import SUFFIXES, Text, parse_config, read_config
+from sftdoctor.configs import Text, parse_config, read_config
 from sftdoctor.errors import WorkloadError
+from sftdoctor.link import paths
 from sftdoctor.link.values import UNKNOWN, Arguments, Const, Dict, Instance, Seq, Value, strip, text
 from sftdoctor.model import Setting
 
 if TYPE_CHECKING:
+    from sftdoctor.configs.tree import Node
     from sftdoctor.link.machine import Machine
-
-FILE = "^file"
-"""Attribute of an open file that no program can set: its path."""
 
 
 def open_file(machine: Machine, args: Arguments) -> Value:
     """open(…): remembers the path where a program of the user's opens a config file."""
-    name = text(args.get(0, "file"))
-    if name is None or not name.endswith(SUFFIXES) or not machine.is_script(machine.frame.module):
-        return UNKNOWN
-    return Instance(machine.anything("TextIOWrapper"), {FILE: Const(name)}, True)
+    return paths.opened(machine, paths.path_text(args.get(0, "file")))
 
 
 def load(machine: Machine, args: Arguments) -> Value:
     """json.load, yaml.safe_load and their like: what the file holds."""
-    opened = strip(args.get(0, "fp") or args.get(0, "stream") or UNKNOWN)
-    name = text(opened.attrs.get(FILE)) if isinstance(opened, Instance) else None
+    given = strip(args.get(0, "fp") or args.get(0, "stream") or UNKNOWN)
+    name = text(given.attrs.get(paths.FILE)) if isinstance(given, Instance) else None
     config = config_text(machine, name) if name is not None else None
-    return UNKNOWN if config is None else _value(config.root.plain())
+    return UNKNOWN if config is None else _value(config, config.root, ())
 
 
 def config_text(machine: Machine, name: str) -> Text | None:
@@ -64,7 +60,16 @@ def settings_of(config: Text) -> list[Setting]:
     return [Setting((key.name,), node.plain(), config.location(key), last[key.name] is not key) for key, node in pairs]
 
 
-def _value(plain: Any) -> Value:
-    if isinstance(plain, dict):
-        return Dict({key: _value(item) for key, item in plain.items()})
-    return Seq("list", [_value(item) for item in plain]) if isinstance(plain, list) else Const(plain)
+def _value(config: Text, node: Node, keys: tuple[str, ...]) -> Value:
+    """What a part of a config file is, with the places of its keys."""
+    if node.items is not None:
+        return Seq("list", [_value(config, item, keys) for item in node.items])
+    if node.pairs is None:
+        return Const(node.value)
+    found = Dict(settings={})
+    for key, member in node.pairs:
+        inside = (*keys, key.name)
+        found.items[key.name] = _value(config, member, inside)
+        if found.settings is not None:
+            found.settings[key.name] = Setting(inside, member.plain(), config.location(key))
+    return found

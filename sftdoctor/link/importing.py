@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import calls, lazy, paths, static
+from sftdoctor.link import calls, finders, lazy, paths, static
 from sftdoctor.link.state import POSSIBLE, Frame, Raised, Try
 from sftdoctor.link.values import UNKNOWN, Arguments, Const, Function, MaybeUnbound, Module, Seq, Value, strip, text
 
@@ -92,6 +92,8 @@ def from_import(machine: Machine, frame: Frame, module: Value, name: str, node: 
     found = member(machine, module, name, frame)
     if found is None and module.package and machine.locator.find(f"{module.name}.{name}") is not None:
         found = load(machine, frame, f"{module.name}.{name}", node)
+    if found is None and module.package and finders.provides(machine, f"{module.name}.{name}"):
+        return UNKNOWN
     if found is None and module.state == "running":
         return UNKNOWN  # a circular import: what is there by then hangs on an order that is followed too coarsely
     if found is not None:
@@ -178,6 +180,9 @@ def _absent(machine: Machine, frame: Frame | None, name: str, node: ast.AST | No
         if above.open and above.path is None:
             return UNKNOWN
     if not machine.is_missing(name):
+        return UNKNOWN
+    if finders.provides(machine, name):
+        machine.modules[name] = UNKNOWN
         return UNKNOWN
     own = frame is not None and machine.is_script(frame.module)
     found, elsewhere = paths.elsewhere(machine, name, own)

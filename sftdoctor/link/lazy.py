@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import calls, importing
+from sftdoctor.link import calls, importing, paths
 from sftdoctor.link.locate import MAX_SOURCE
-from sftdoctor.link.paths import path_text
 from sftdoctor.link.state import Frame, Raised
 from sftdoctor.link.values import UNKNOWN, Arguments, Const, Dict, Lazy, Module, Seq, Value, strip, text
 
@@ -233,7 +232,7 @@ def scan_call(args: Arguments) -> Value:
     """`define_import_structure(path, prefix=None)`."""
     given = args.get(0, "module_path")
     given = strip(given) if given is not None else UNKNOWN
-    path = path_text(given)
+    path = paths.path_text(given)
     if path is None:
         return UNKNOWN
     folder = str(Path(path).parent) if path.endswith(".py") else path

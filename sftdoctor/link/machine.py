@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import binaries, describe, lazy, parsers, statements
+from sftdoctor.link.keys.tell import tell
 from sftdoctor.link.locate import Found, Locator
 from sftdoctor.link.native import builtin, standard
 from sftdoctor.link.near import nearest
@@ -29,7 +30,7 @@ from sftdoctor.link.values import (
     Value,
     strip,
 )
-from sftdoctor.model import Environment, Location, NotJudged, TargetKind
+from sftdoctor.model import Environment, Location, NotJudged, Setting, TargetKind
 
 if TYPE_CHECKING:
     from sftdoctor.link.binaries import BinaryProblem
@@ -40,6 +41,7 @@ REPEATS, SHARE = 4, 30_000
 """A function is followed this often whatever it costs, and further as long as all its runs took fewer steps."""
 MENDED = ("missing-module", "missing-name")
 """What a library lacks does not end a script's run: all its other breaks are wanted too."""
+OWN_FIELD = "It is a field of a class of the script's own, and the library makes a {0} of that: derive it from {0}."
 MAX_DEPTH = 40
 """Calls within calls that are followed."""
 
@@ -107,6 +109,8 @@ class Machine:
         """Unknown branches that are being followed within each other."""
         self.spent_importing = 0
         """Steps that importing modules took: they are no burden of the function that does it (`__getattr__`)."""
+        self.finders: list[Value] = []
+        """What packages have put into sys.meta_path."""
         self._steps = STEPS
         self._seen: dict[object, Event] = {}
         self._kept: dict[int, Value] = {}
@@ -197,7 +201,9 @@ class Machine:
 
     def enters(self, function: Function) -> bool:
         """Whether a function's body is followed."""
-        if self.doubt >= POSSIBLE or function.module.state == "opaque" or len(self.frames) > MAX_DEPTH:
+        if self.doubt >= POSSIBLE and function.wrapped is None:  # a wrapper only hands on what it is given
+            return False
+        if function.module.state == "opaque" or len(self.frames) > MAX_DEPTH:
             return False
         if isinstance(function.node, ast.AsyncFunctionDef):
             return False
@@ -576,25 +582,38 @@ class Machine:
         return UNKNOWN
 
     def misfit(
-        self, problems: Sequence[Misfit], called: str, frame: Frame, node: ast.AST | None, callee: Value
+        self,
+        problems: Sequence[Misfit],
+        called: str,
+        frame: Frame,
+        node: ast.AST | None,
+        callee: Value,
+        settings: Mapping[str, Setting] | None = None,
     ) -> Value:
-        """A call does not fit what it calls.
+        """A call does not fit what it calls; what comes from a config file is told of there.
 
         Raises:
             Raised: As broken does, for the first of the problems.
         """
         frame, node = self._asker(frame, node)
-        script = self.is_script(frame.module)
+        script, detail = self.is_script(frame.module), ""
         if describe.same_distribution(frame, callee) and not script:
             # a library fits itself; where it seems not to, it is we who follow it too coarsely, unless it passes on
             # the fields of a dataclass of the user's
             problems = [p for p in problems if p.kind == "unexpected-keyword" and p.name in self.own_fields]
             users = next((outer for outer in reversed(self.frames) if self.is_script(outer.module)), frame)
             frame, node = users, users.call or node
+            detail = OWN_FIELD.format(getattr(strip(callee), "name", "what it has there"))
         for problem in problems if script else problems[:1]:
             kind = "override-mismatch" if describe.is_override(frame, callee) else problem.kind
-            near = nearest(problem.name, problem.offered) if script and problem.offered else ""
+            near = nearest(problem.name, problem.offered) if script and problem.offered else detail
             message = f"{called}() {problem.message}"
+            setting = (settings or {}).get(problem.name)
+            if setting is not None and not self.catches(Raised(self.exception("TypeError"), message)):
+                doubt = POSSIBLE if self.hedged else self.doubt
+                said = {"exception": "TypeError", "message": message, "detail": near}
+                tell(self, "unknown-key", setting, callee=callee, doubt=doubt, **said)
+                continue
             self.broken(kind, "TypeError", message, problem.name, frame, node, callee=callee, detail=near)
         return UNKNOWN
 

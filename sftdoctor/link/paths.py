@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from sftdoctor.configs import SUFFIXES
 from sftdoctor.link.locate import Found
 from sftdoctor.link.values import NONE, UNKNOWN, Arguments, Const, Instance, Module, Native, Seq, Value, strip, text
 
 if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
 
+FILE = "^file"
+"""Attribute of an open file that no program can set: its path."""
 REST = Const(Ellipsis)
 """Stands in sys.path for what was there before the program."""
 FRONT = 2
@@ -37,9 +40,20 @@ def _one(machine: Machine, given: str) -> Instance:
     made = Instance(machine.anything("Path"), {"text": Const(given)}, True)
     for name in ("resolve", "absolute", "expanduser"):
         made.attrs[name] = Native(name, lambda _m, _a: made)
+    for name in ("read_text", "open"):
+        made.attrs[name] = Native(name, lambda m, _a: opened(m, given))
     for name in ("as_posix", "__str__", "__fspath__"):
         made.attrs[name] = Native(name, lambda _m, _a: Const(given))
     return made
+
+
+def opened(machine: Machine, name: str | None) -> Value:
+    """An open file, or its text, where a program of the user's opens a config file of that path."""
+    if name is None or not name.endswith(SUFFIXES) or not machine.is_script(machine.frame.module):
+        return UNKNOWN
+    file = Instance(machine.anything("TextIOWrapper"), {FILE: Const(name)}, True)
+    file.attrs["read"] = Native("read", lambda _m, _a: file)
+    return file
 
 
 def path_text(value: Value | None) -> str | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from sftdoctor import nodes
 from sftdoctor.link import classes, expressions, importing, paths, scripts
-from sftdoctor.link.files import FILE
 from sftdoctor.link.guards import condition
 from sftdoctor.link.native import versions
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Noted, Raised, Try
@@ -118,12 +117,17 @@ def _set_item(machine: Machine, frame: Frame, target: ast.Subscript, value: Valu
         if isinstance(key, Const) and machine.doubt < POSSIBLE:
             try:
                 owner.items[key.value] = value
+                if owner.settings:
+                    owner.settings.pop(key.value, None)
             except TypeError:
                 owner.open = True
         else:
-            owner.open = True
-            if isinstance(key, Const) and key.value.__hash__:
-                owner.items.pop(key.value, None)
+            key_value = key.value if isinstance(key, Const) and key.value.__hash__ else None
+            held = owner.items.get(key_value)
+            if held is not None:  # there is one either way, if there was one
+                owner.items[key_value] = MaybeUnbound(UNKNOWN) if isinstance(held, MaybeUnbound) else UNKNOWN
+            else:
+                owner.open = True
     elif isinstance(owner, Seq):
         owner.open = True
         if paths.is_search_path(machine, owner):  # sys.path[:0] = …
@@ -573,7 +577,7 @@ def _with(machine: Machine, frame: Frame, node: ast.With | ast.AsyncWith) -> Non
         if isinstance(value, Instance) and value.cls.name == "suppress":
             suppressed.append(tuple(c.name for c in value.attrs.values() if isinstance(c, Class)))
         if item.optional_vars is not None:
-            itself = isinstance(value, Instance) and ("__enter__" in value.cls.ns or FILE in value.attrs)
+            itself = isinstance(value, Instance) and ("__enter__" in value.cls.ns or paths.FILE in value.attrs)
             entered = value if itself else UNKNOWN
             assign(machine, frame, item.optional_vars, entered)
     machine.catching.append(Try(suppressed))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
     from sftdoctor.link.state import Frame
+    from sftdoctor.model import Setting
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -77,6 +78,8 @@ class Dict(Value):
     items: dict[Any, Value] = field(default_factory=dict)
     open: bool = False
     """Whether there may be further keys."""
+    settings: dict[Any, Setting] | None = None
+    """Of what a config file holds: where each key stands."""
 
 
 @dataclass(eq=False, slots=True)
@@ -256,6 +259,8 @@ class Arguments:
     """Whether further positional arguments may follow (`*unknown`)."""
     double_star: bool = False
     """Whether further keyword arguments may follow (`**unknown`)."""
+    settings: dict[str, Setting] = field(default_factory=dict)
+    """Of the keywords that come from a config file: where they stand."""
 
     def get(self, position: int, keyword: str) -> Value | None:
         """The argument at that position or of that name; None where it was not given."""

@@ -164,14 +164,26 @@ def test_fields_that_clash(field: str, more: str, wanted: tuple[str, ...], tmp_p
 FILE = "HfArgumentParser(TrainingArguments).parse_json_file({})\n"
 LOADED = "import json\nwith open('args.json') as f:\n    said = json.load(f)\n"
 YAML = "import yaml\nsaid = yaml.safe_load(open('args.json'))\n"
+TEXTS = "import json\nsaid = json.loads(open('args.json').read())\n"
+PATHLIB = (
+    "import yaml\nfrom pathlib import Path\nsaid = yaml.safe_load((Path(__file__).parent / 'args.json').read_text())\n"
+)
 READ: dict[str, tuple[str, tuple[str, ...]]] = {
     "by the parser": (FILE.format("'args.json'"), ("API071 old certain",)),
     "extra keys are allowed": (FILE.format("'args.json', allow_extra_keys=True"), ()),
     "a file that is not there": (FILE.format("'gone.json'"), ()),
     "a dictionary": ("HfArgumentParser(TrainingArguments).parse_dict({'old': 1})", ("API071 old certain",)),
     "a dictionary, loosely": ("HfArgumentParser(TrainingArguments).parse_dict({'old': 1}, allow_extra_keys=True)", ()),
-    "by json": (LOADED + "TrainingArguments(**said)", ("API002 old certain",)),
-    "by yaml": (YAML + "TrainingArguments(**said)", ("API002 old certain",)),
+    "by json": (LOADED + "TrainingArguments(**said)", ("API071 old certain",)),
+    "by yaml": (YAML + "TrainingArguments(**said)", ("API071 old certain",)),
+    "as text": (f"{TEXTS}TrainingArguments(**said)", ("API071 old certain",)),
+    "by pathlib": (f"{PATHLIB}TrainingArguments(**said)", ("API071 old certain",)),
+    "copied and overridden": (
+        YAML + "TrainingArguments(**{**dict(said), 'seed': 1})",
+        ("API071 old certain", "API002 seed certain"),
+    ),
+    "set anew in the script": (YAML + "said['old'] = 2\nTrainingArguments(**said)", ("API002 old certain",)),
+    "one that a handler expects": (YAML + "try:\n    TrainingArguments(**said)\nexcept TypeError:\n    pass", ()),
     "a part of it": (YAML + "TrainingArguments(output_dir=said['output_dir'])", ()),
     "what is taken out": (YAML + "said.pop('old')\nTrainingArguments(**said)", ()),
     "a value decides a branch": (YAML + "if said['output_dir'] == 'x':\n    Trainer(tokenizer=1, args=1)", ()),
@@ -182,6 +194,17 @@ READ: dict[str, tuple[str, tuple[str, ...]]] = {
 def test_files_that_the_script_reads(source: str, wanted: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "args.json").write_text('{"output_dir": "out", "old": 1}')
     assert found(tmp_path, HEAD + source) == wanted
+
+
+def test_a_key_is_told_of_where_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "args.yaml").write_text("model: m\ntraining:\n  output_dir: x\n  # why\n  old: 1\n")
+    source = HEAD + "import yaml\nsaid = yaml.safe_load(open('args.yaml'))\nTrainingArguments(**said['training'])"
+    environment = LIBRARIES.environment(tmp_path / "target")
+    script = Script(str(tmp_path / "train.py"), source)
+    (item,) = link(Library(environment), environment, Workload(NOTHING, (script,))).findings
+    assert item.location and (Path(item.location.path).name, item.location.line) == ("args.yaml", 5)
+    assert item.symptom == "TypeError: TrainingArguments.__init__() got an unexpected keyword argument 'old'"
+    assert "`training.old`" in item.message
 
 
 def test_what_a_file_would_hold_is_taken_for_what_it_holds(tmp_path: Path) -> None:

@@ -191,3 +191,25 @@ def test_where_modules_are_found(tmp_path: Path) -> None:
     assert own and own.own and own.distribution == ""
     assert lib and not lib.own and lib.distribution == "lib"
     assert beside.find("nowhere") is None and beside.find("os") is None
+
+
+def test_a_field_of_the_scripts_own_that_a_library_copies_says_what_to_derive_from(tmp_path: Path) -> None:
+    lib = """
+        from dataclasses import asdict, dataclass
+        @dataclass
+        class Arguments:
+            x: int = 1
+        @dataclass
+        class Config(Arguments):
+            y: int = 2
+        class Trainer:
+            def __init__(self, args):
+                if not isinstance(args, Config):
+                    args = Config(**asdict(args))
+    """
+    script = "from dataclasses import dataclass\nfrom lib import Arguments, Trainer\n@dataclass\nclass Own({}):\n"
+    script += "    cache: str = ''\nTrainer(Own())"
+    (item,) = World({"lib": lib}, script.format("Arguments"), script=True).link(tmp_path).findings
+    assert item.cause and item.cause.name == "cache" and "derive it from Config" in item.message
+    derived = script.format("Config").replace("import Arguments", "import Config")
+    assert told(World({"lib": lib}, derived, script=True).link(tmp_path / "b")) == ()

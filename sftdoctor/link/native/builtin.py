@@ -200,6 +200,7 @@ def make_dict(machine: Machine, args: Arguments) -> Value:
         if isinstance(source, Dict):
             found.items = {**source.items, **found.items}
             found.open |= source.open
+            found.settings = {k: v for k, v in (source.settings or {}).items() if k not in args.keywords} or None
             continue
         for pair in expressions.iterate(machine, source) or [UNKNOWN]:
             pair = strip(pair)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.utils import canonicalize_name
 
-from sftdoctor.link import classes, files, guards, importing, parsers, paths, signatures
+from sftdoctor.link import classes, files, finders, guards, importing, parsers, paths, signatures
+from sftdoctor.link.expressions import ITEMS
 from sftdoctor.link.native import versions
 from sftdoctor.link.native.builtin import make_dict
 from sftdoctor.link.state import Raised
@@ -190,7 +191,9 @@ def _regex(function: Callable[..., Any]) -> Call:
             return UNKNOWN
         if isinstance(found, re.Match):
             groups = Seq("tuple", [Const(group) for group in found.groups()])
-            return Instance(machine.closed("Match"), {"groups": Native("groups", lambda _m, _a: groups)}, True)
+            attrs: dict[str, Value] = {"groups": Native("groups", lambda _m, _a: groups)}
+            attrs[ITEMS] = Seq("tuple", [Const(found[0]), *groups.items])
+            return Instance(machine.closed("Match"), attrs, True)
         if isinstance(found, list):
             wrapped: list[Value] = [
                 Seq("tuple", [Const(i) for i in f]) if isinstance(f, tuple) else Const(f) for f in found
@@ -199,6 +202,25 @@ def _regex(function: Callable[..., Any]) -> Call:
         return Const(found)
 
     return call
+
+
+def _compile(machine: Machine, args: Arguments) -> Value:
+    """re.compile of a constant: its methods take the text alone."""
+    if len(args.positional) != 1 or args.keywords or text(args.positional[0]) is None:
+        return UNKNOWN
+    pattern = args.positional[0]
+
+    def method(function: Callable[..., Any]) -> Native:
+        matching = _regex(function)
+        return Native(function.__name__, lambda m, a: matching(m, Arguments([pattern, *a.positional], a.keywords)))
+
+    methods: dict[str, Value] = {one.__name__: method(one) for one in (re.match, re.search, re.fullmatch, re.findall)}
+    return Instance(machine.anything("Pattern"), methods, True)
+
+
+def _escape(_machine: Machine, args: Arguments) -> Value:
+    given = text(args.positional[0]) if args.positional else None
+    return UNKNOWN if given is None else Const(re.escape(given))
 
 
 def _environ_get(machine: Machine, args: Arguments) -> Value:
@@ -279,7 +301,7 @@ def _operation(name: str) -> Call:
 
 
 NATIVE_MODULES: dict[str, dict[str, Call]] = {
-    "json": {"load": files.load},
+    "json": {"load": files.load, "loads": files.load},
     "yaml": {"safe_load": files.load, "load": files.load, "full_load": files.load},
     "importlib": {"import_module": _import_module},
     "importlib.util": {"find_spec": _find_spec},
@@ -298,7 +320,11 @@ NATIVE_MODULES: dict[str, dict[str, Call]] = {
     },
     "contextlib": {"suppress": _suppress},
     "collections": {"OrderedDict": make_dict},
-    "re": {"match": _regex(re.match), "search": _regex(re.search), "findall": _regex(re.findall)},
+    "re": {
+        **{one.__name__: _regex(one) for one in (re.match, re.search, re.fullmatch, re.findall)},
+        "compile": _compile,
+        "escape": _escape,
+    },
     "os": {"getenv": lambda m, a: _environ_get(m, a)},
     "os.path": {
         "dirname": paths.of_one(os.path.dirname),
@@ -331,6 +357,7 @@ VALUES: dict[str, dict[str, Callable[[Machine], Value]]] = {
         "platform": lambda m: _marker(m, "sys_platform"),
         "modules": lambda m: m.sys_modules,
         "path": lambda _m: paths.search_path(),
+        "meta_path": lambda _m: finders.finder_list(),
     },
     "os": {"environ": lambda m: Instance(m.anything("environ"), {"get": Native("get", _environ_get)}, True)},
     "importlib.metadata": {"PackageNotFoundError": lambda m: m.exception("PackageNotFoundError")},
