@@ -228,7 +228,8 @@ def fork(
             machine.note(raised)
             left.append(raised)
             broken.append(machine.noted[noted:])
-            unbound.update(name for item in bodies[number : number + 1] for one in item for name in scripts.bound(one))
+            if bodies:
+                unbound.update(*map(scripts.bound, bodies[number]))
         except Left as leave:
             left.append(leave)
             if not leave.refused:

@@ -76,10 +76,11 @@ def least_bytes(context: Context, sizes: Sizes) -> float:
 
 def extra_bytes(context: Context, sizes: Sizes) -> float:
     """What comes to the least, by estimate: scales, adapter, activations, logits, CUDA's own share."""
-    low, usual = _WEIGHT_BYTES.get(_quantization(context), (0.5, 0.53))
+    quantization = _quantization(context)
+    low, usual = _WEIGHT_BYTES.get(quantization, (0.5, 0.53))
     batch = _whole(context, "per_device_train_batch_size", DEFAULT_BATCH)
     length = _whole(context, "max_length", 0) or _whole(context, "max_seq_length", DEFAULT_LENGTH)
-    step = step_of(context, batch * length, _quantization(context))
+    step = step_of(context, batch * length, quantization)
     adapter = 0.0
     if not _trains_everything(context):
         # rank × (in + out) of all linear layers, weight, gradient and two states of 4 bytes
