@@ -301,7 +301,7 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     runs = options.matrix(settings.quantization) if settings.matrix else options.specs(settings.quantization, chosen)
     config = Path(settings.accelerate_config) if settings.accelerate_config else None
     model = _asked_model(settings)
-    rules, _ = read_rules(settings)
+    rules, _ = read_rules(settings, pages=True)
     environment = read_target(replace(settings, pins=None, snapshot=None, gpu=None), progress)
 
     def known(failure: Failure) -> tuple[Finding, ...]:

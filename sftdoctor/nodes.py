@@ -13,11 +13,12 @@ LEAVES = frozenset(
 BARE = (ast.Constant, ast.MatchSingleton, ast.Global, ast.Nonlocal, ast.alias)
 """Nodes without one below them."""
 _NODES = [cls for cls in vars(ast).values() if isinstance(cls, type) and issubclass(cls, ast.AST)]
-_BELOW: dict[type, tuple[str, ...]] = {
+BELOW: dict[type, tuple[str, ...]] = {
     cls: () if issubclass(cls, BARE) else tuple(name for name in cls._fields if name not in LEAVES) for cls in _NODES
 }
+"""Kind of node → the fields of it that may hold nodes worth a visit."""
 if hasattr(ast, "TypeAlias"):  # Python 3.12: `type X = …` names by a node
-    _BELOW[ast.TypeAlias] = ast.TypeAlias._fields
+    BELOW[ast.TypeAlias] = ast.TypeAlias._fields
 _NOTHING: tuple[str, ...] = ()
 
 
@@ -28,7 +29,7 @@ def walk(root: ast.AST) -> list[ast.AST]:
     """
     found: list[ast.AST | None] = [root]
     for node in found:
-        for name in _BELOW.get(node.__class__, _NOTHING):
+        for name in BELOW.get(node.__class__, _NOTHING):
             below = getattr(node, name, None)
             if below.__class__ is list:
                 found += below

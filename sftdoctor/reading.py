@@ -109,7 +109,7 @@ def read_rules(settings: Settings, *, pages: bool = False) -> tuple[tuple[Rule, 
 
     Args:
         settings: rules, lang and no_cache are looked at.
-        pages: Whether their texts and cases are wanted; judging needs neither.
+        pages: Whether more than judging needs is wanted: their texts and cases, and what only a log's answer says.
 
     Returns:
         The sound rules, and an error for each file of --rules that is not sound; it stops none of the others.

@@ -84,7 +84,8 @@ def make_rule(data: Mapping[str, Any], path: str) -> Rule:
     """The Rule of data that check_rule has accepted.
 
     Args:
-        data: As check_rule gives it back; without explain and case, the rule is good for judging alone.
+        data: As check_rule gives it back; without explain and case, or of a rule that a log alone shows without fix
+            and evidence, the rule is good for judging alone.
         path: The rule's file.
 
     Returns:
@@ -103,7 +104,7 @@ def make_rule(data: Mapping[str, Any], path: str) -> Rule:
         applies=data.get("applies", {}),
         fails=data["fails"],
         fixes=tuple(_make_fix(fix) for fix in data.get("fix", ())),
-        evidence=tuple(Evidence(**evidence) for evidence in data["evidence"]),
+        evidence=tuple(Evidence(**evidence) for evidence in data.get("evidence", ())),
         cases=tuple(_make_case(case) for case in data.get("case", ())),
     )
 

@@ -1,9 +1,9 @@
 """Find, read, check and select the rules and scenarios.
 
-Checked rules are kept in the cache, two JSON files a folder: what judging needs, and the pages (explain and cases),
-which are most of the text. Both hold as long as no rule file, and nothing of the checker, has changed; damaged ones are
-ignored. So a warm start parses no TOML. A first one that is going to judge reads sftdoctor's own rules only as far as
-judging needs them, and unchecked: the tests have checked them.
+Checked rules are kept in the cache, two JSON files a folder: what judging needs, and the pages, which are most of the
+text (explain and cases, and the remedies of what a log alone shows). Both hold as long as no rule file, and nothing of
+the checker, has changed; damaged ones are ignored. So a warm start parses no TOML. A first one that is going to judge
+reads sftdoctor's own rules only as far as judging needs them, and unchecked: the tests have checked them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from sftdoctor import folders
 from sftdoctor.errors import RuleError, UsageError
 from sftdoctor.model import Rule, Scenario
-from sftdoctor.rulefile import Source, make_rule, plain
+from sftdoctor.rulefile import OUTSIDE, Source, make_rule, plain
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -36,10 +36,16 @@ NOT_RULES = ("scenarios", "data", "lang")
 """Folders under rules/ that hold no rules."""
 _CHECKER = ("operations.py", "rulecheck.py", "rulefile.py", "symptoms.py")
 """Modules whose change, like that of any predicate, makes what is kept worthless."""
-_PAGE = ("explain", "case")
+_PAGE = frozenset({"explain", "case"})
 """Keys of a rule that judging does not need."""
+_REMEDY = frozenset({"fix", "evidence"})
+"""Keys that it does not need either of a rule that a log alone shows."""
 _CASES = "\n[[case]]"
 """Where the cases of sftdoctor's own rules begin; nothing stands behind them."""
+_EXPLAIN = "\nexplain = "
+_FAILS = "\n[fails]\n"
+_OUTSIDE = f'{_FAILS}probe = "{OUTSIDE}"\n'
+"""What sftdoctor's own rules that a log alone shows hold; before their explain stands what every rule has."""
 Stamp = list[list[Any]]
 Found = list[tuple[str, Mapping[str, Any]]]
 """Path and data of each rule file."""
@@ -66,7 +72,8 @@ def load_rules(*extra: Path, pages: bool = True, cached: bool = True) -> tuple[R
 
     Args:
         extra: Folders with more rules.
-        pages: Whether explain and cases are wanted; judging needs neither, and is faster without.
+        pages: Whether explain and cases are wanted, and the remedies and evidence of rules that a log alone shows;
+            judging needs none of these, and is faster without.
         cached: Whether the cache may be read and written.
 
     Returns:
@@ -87,7 +94,7 @@ def read_rules(*extra: Path, pages: bool = True, cached: bool = True) -> tuple[t
 
     Args:
         extra: Folders with more rules.
-        pages: Whether explain and cases are wanted.
+        pages: Whether what judging does not need is wanted as well.
         cached: Whether the cache may be read and written.
 
     Returns:
@@ -256,14 +263,21 @@ def _read_briefly(files: Stamp) -> Found | None:
     found: Found = []
     try:
         for path, *_ in files:
-            text = Path(path).read_text(encoding="utf-8")
-            data = plain(tomllib.loads(text.partition(_CASES)[0]))
-            brief = {key: value for key, value in data.items() if key not in _PAGE}
+            text = Path(path).read_text(encoding="utf-8").partition(_CASES)[0]
+            if _OUTSIDE in text:
+                text = text.partition(_EXPLAIN)[0] + _FAILS + text.partition(_FAILS)[2].partition("\n\n")[0]
+            brief = _for_judging(plain(tomllib.loads(text)))
             make_rule(brief, path)
             found.append((path, brief))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return found
+
+
+def _for_judging(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What judging needs of a rule's data; nothing judges one that a log alone shows, so nobody asks for its remedy."""
+    spared = _PAGE | _REMEDY if data["fails"].get("probe") == OUTSIDE else _PAGE
+    return {key: value for key, value in data.items() if key not in spared}
 
 
 def _listed(folder: Path, suffix: str) -> Stamp:
@@ -313,10 +327,14 @@ def _from_cache(folder: Path, stamp: Stamp, pages: bool) -> list[Rule] | None:
 
 def _to_cache(folder: Path, stamp: Stamp, found: Found, pages: bool) -> None:
     """Keep the rules; where that is not possible, the next start is merely slower."""
-    judge = [(path, {key: value for key, value in data.items() if key not in _PAGE}) for path, data in found]
+    judge = [(path, _for_judging(data)) for path, data in found]
     _keep(_cache_file(folder, "judge"), stamp, judge)
     if pages:
-        _keep(_cache_file(folder, "pages"), stamp, {path: {key: data[key] for key in _PAGE} for path, data in found})
+        rest = {
+            path: {key: data[key] for key in data.keys() - kept}
+            for (path, data), (_, kept) in zip(found, judge, strict=True)
+        }
+        _keep(_cache_file(folder, "pages"), stamp, rest)
 
 
 def _keep(cache: Path, stamp: Stamp, rules: Any) -> None:

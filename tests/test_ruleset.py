@@ -14,6 +14,7 @@ from sftdoctor.model import Confidence, Rule, Safety, Severity
 from sftdoctor.predicates import PREDICATES
 from sftdoctor.predicates.live import LIVE, PREFIX
 from sftdoctor.repair.operations import FUNCTIONS
+from sftdoctor.rulefile import OUTSIDE
 from sftdoctor.ruleset import load_rules, load_scenario, read_rule, read_rules, scenarios, select_rules
 from sftdoctor.workload import VOCABULARY
 from tests.rule_files import RULE, write_rule
@@ -175,9 +176,17 @@ def test_a_second_reading_parses_nothing(tmp_path: Path, own_cache: Path, parsed
 def test_a_first_reading_that_judges_reads_own_rules_briefly_and_the_same(own_cache: Path, parsed: list[Path]) -> None:
     briefly = load_rules(pages=False)
     assert not parsed
-    assert briefly == tuple(replace(rule, explain="", cases=()) for rule in load_rules(cached=False))
+    whole = load_rules(cached=False)
+    assert briefly == tuple(_for_judging(rule) for rule in whole)
     assert not list((own_cache / "rules").glob("*.pages.json"))
-    assert [rule.explain != "" and rule.cases != () for rule in load_rules()] == [True] * len(briefly)
+    assert load_rules() == load_rules() == whole
+    assert load_rules(pages=False) == briefly
+
+
+def _for_judging(rule: Rule) -> Rule:
+    """A rule without what judging does not need."""
+    brief = replace(rule, explain="", cases=())
+    return replace(brief, fixes=(), evidence=()) if rule.fails.get("probe") == OUTSIDE else brief
 
 
 def test_a_change_is_seen(tmp_path: Path, own_cache: Path) -> None:
@@ -236,7 +245,9 @@ def test_judging_needs_no_pages(own_cache: Path, cached: bool) -> None:
     bare = {rule.id: rule for rule in load_rules(cached=cached, pages=False)}
     assert whole.keys() == bare.keys()
     for id_, rule in bare.items():
-        assert (rule.message, rule.fails, rule.fixes) == (whole[id_].message, whole[id_].fails, whole[id_].fixes)
+        assert (rule.message, rule.fails) == (whole[id_].message, whole[id_].fails)
+        judged = rule.fails.get("probe") != OUTSIDE
+        assert rule.fixes == (whole[id_].fixes if judged else rule.fixes)
 
 
 @pytest.mark.parametrize(

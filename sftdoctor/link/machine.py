@@ -266,6 +266,15 @@ class Machine:
         except (OSError, ValueError):
             return ""
 
+    def class_statements(self, cls: Class) -> list[str]:
+        """The text of a class statement in pieces that can be parsed; empty where there is none to read."""
+        if cls.node is None or cls.module is None or cls.module.path is None or self.is_main(cls.module):
+            return [text] if (text := self.class_text(cls)) else []
+        try:
+            return self.trees.class_statements(cls.module.path, cls.node)
+        except (OSError, ValueError):
+            return []
+
     def scope_of(self, node: FunctionNode) -> Scope:
         """What the body of a function says about its names."""
         if id(node) not in self._scopes:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from sftdoctor.link.values import Arguments, Class, Field, Function, FunctionNode
+from sftdoctor.nodes import BELOW
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter."""
 
     name: str
@@ -168,32 +169,40 @@ def scope_of(node: FunctionNode) -> Scope:
     bound: set[str] = set()
     declared: set[str] = set()
     yields = False
-    todo: list[ast.AST] = [] if isinstance(node, ast.Lambda) else list(node.body)
-    while todo:
-        item = todo.pop()
-        kind = type(item)
+    todo: list[Any] = [] if isinstance(node, ast.Lambda) else list(node.body)
+    for item in todo:  # it grows; quicker than iter_child_nodes, and this is asked of every function
+        kind = item.__class__
         if kind is ast.Name:
-            if type(item.ctx) is not ast.Load:  # type: ignore[attr-defined]
-                bound.add(item.id)  # type: ignore[attr-defined]
+            if item.ctx.__class__ is not ast.Load:
+                bound.add(item.id)
             continue
-        if kind in _SCOPES:
-            if kind is not ast.Lambda:
-                bound.add(item.name)  # type: ignore[attr-defined]
-            continue
-        if kind is ast.alias:
-            bound.add((item.asname or item.name).partition(".")[0])  # type: ignore[attr-defined]
-        elif kind is ast.ExceptHandler and item.name:  # type: ignore[attr-defined]
-            bound.add(item.name)  # type: ignore[attr-defined]
-        elif kind in (ast.Global, ast.Nonlocal):
-            declared.update(item.names)  # type: ignore[attr-defined]
-        elif kind in (ast.Yield, ast.YieldFrom):
+        if kind in _BINDERS:
+            name = _bound_by(item)
+            if name is not None:
+                bound.add(name)
+            if kind in _SCOPES:
+                continue
+        elif kind in _YIELDS:
             yields = True
-        for value in vars(item).values():  # quicker than iter_child_nodes, and this is asked of every function
-            if type(value) is list:
-                todo.extend(part for part in value if isinstance(part, ast.AST))
-            elif isinstance(value, ast.AST):
-                todo.append(value)
+        elif kind is ast.Global or kind is ast.Nonlocal:
+            declared.update(item.names)
+        for field in BELOW.get(kind, ()):
+            below = getattr(item, field, None)
+            if below.__class__ is list:
+                todo += below
+            elif below is not None:
+                todo.append(below)
     return Scope(frozenset(bound - declared), frozenset(declared), yields)
 
 
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+def _bound_by(node: Any) -> str | None:
+    """The name that a node binds which is none of the names below it."""
+    if isinstance(node, ast.alias):
+        return (node.asname or node.name).partition(".")[0]
+    name: str | None = node.rest if isinstance(node, ast.MatchMapping) else getattr(node, "name", None)
+    return name
+
+
+_SCOPES = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda})
+_BINDERS = _SCOPES | {ast.alias, ast.ExceptHandler, ast.MatchAs, ast.MatchStar, ast.MatchMapping}
+_YIELDS = frozenset({ast.Yield, ast.YieldFrom})

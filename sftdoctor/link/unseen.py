@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from sftdoctor import nodes
@@ -90,21 +91,32 @@ def assigns(machine: Machine, cls: Class, name: str) -> bool:
         cls: The class alone, without its bases.
         name: The attribute; ANY asks whether it sets attributes whose names it computes.
     """
-    if cls.instance_names is None:
-        text = machine.class_text(cls)
-        if not any(sign in text for sign in (SETTERS if name == ANY else (name,))):
-            return False
-        cls.instance_names = _assigned(text)
-    return name in cls.instance_names
+    if cls.statements is None:
+        cls.statements = [*machine.class_statements(cls)]
+    for index, piece in enumerate(cls.statements):
+        if isinstance(piece, str):
+            if not _may_assign(piece, name):
+                continue
+            cls.statements[index] = piece = _assigned(piece)
+        if name in piece:
+            return True
+    return False
 
 
-def _assigned(text: str) -> set[str]:
-    """Every attribute that a class may give its instances, and ANY where it computes their names."""
+def _may_assign(piece: str, name: str) -> bool:
+    """Whether a piece holds the word that it must hold to assign the attribute."""
+    if name == ANY:
+        return any(sign in piece for sign in SETTERS)
+    return name in piece and re.search(rf"\b{re.escape(name)}\b", piece) is not None
+
+
+def _assigned(text: str) -> frozenset[str]:
+    """Every attribute that a piece of a class may give its instances, and ANY where it computes their names."""
     names: set[str] = set()
     try:
-        tree = parse(f"if 1:\n{text}" if text[:1].isspace() else text, "")
+        tree = parse(text, "")
     except ValueError:
-        return {ANY}
+        return frozenset({ANY})
     computes = any(sign in text for sign in SETTERS)
     for item in nodes.walk(tree):
         if isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Store):
@@ -115,7 +127,7 @@ def _assigned(text: str) -> set[str]:
             names.add(item.value)
         elif isinstance(item, ast.FunctionDef) and computes and ANY not in names and _sets_any(item):
             names.add(ANY)
-    return names
+    return frozenset(names)
 
 
 def _sets_any(method: ast.FunctionDef) -> bool:

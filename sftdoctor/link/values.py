@@ -195,8 +195,8 @@ class Class(Value):
     """Whether its metaclass refuses to make objects while a method is abstract (ABCMeta)."""
     made_otherwise: bool = False
     """Whether a metaclass decides what calling it gives."""
-    instance_names: set[str] | None = None
-    """Every X of a `self.X = …` in its methods, found without executing."""
+    statements: list[str | frozenset[str]] | None = None
+    """What its statement is made of, each piece as text, or as the X of every `self.X = …` in it once it was parsed."""
 
     def lookup(self, name: str) -> tuple[Value | None, Class | None]:
         """The attribute as the method resolution order finds it, with the class that has it."""

@@ -94,6 +94,32 @@ def test_the_text_of_a_class(module: Path) -> None:
     assert text.startswith("class A:") and text.endswith("return 1")
 
 
+CLASSES = {
+    "statements and functions": "class A(B, k='v'):\n x = 1\n\n @g('d')\n def f(self):\n  self.y = 2\n\n z = 3\n",
+    "a field behind the last function": "class A:\n def f(self):\n  return 1\n\n last: int = 2\n",
+    "on one line": "class A: x = 1; y = 2\n",
+    "two on a line, the second longer": "class A:\n x = 1; y = (\n  2,\n )\n\n def f(self):\n  pass\n",
+    "comments at the margin": "class A:\n x = 1\n# note\n def f(self):\n  return 1\n# end\n y = 2\n",
+    "under a condition": "if 1:\n class A:\n  if 2:\n   def f(self):\n    self.x = 1\n  y = 3\n",
+    "a class inside": "class A:\n class B:\n  def f(self):\n   self.x = 1\n\n def g(self):\n  self.y = 2\n",
+}
+
+
+@pytest.mark.parametrize("source", CLASSES.values(), ids=CLASSES)
+def test_the_pieces_of_a_class_hold_all_its_statements(tmp_path: Path, source: str) -> None:
+    path = tmp_path / "a.py"
+    path.write_text(source)
+    trees = Trees()
+    node = next(item for item in ast.walk(trees.load(path)) if isinstance(item, ast.ClassDef))
+    header, *others = [ast.parse(piece).body[0] for piece in trees.class_statements(str(path), node)]
+    cls = next(item for item in ast.walk(header) if isinstance(item, ast.ClassDef))
+    for block in others:
+        assert isinstance(block, ast.If)
+        cls.body += block.body
+    whole = next(item for item in ast.walk(ast.parse(source)) if isinstance(item, ast.ClassDef))
+    assert ast.unparse(cls) == ast.unparse(whole)
+
+
 NAMES = ["argparse", "dataclasses", "typing", "inspect", "subprocess", "ast", "turtle", "tarfile", "unittest.mock"]
 
 
