@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import io
 import os
 import re
@@ -284,12 +285,13 @@ def read_source(path: Path) -> str:
         OSError: It cannot be read.
         ValueError: It is too large, or not text in its declared encoding.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is no regular file")
-    with path.open("rb") as file:
-        data = file.read(MAX_SOURCE + 1)
-    if len(data) > MAX_SOURCE:
+    if status.st_size > MAX_SOURCE:
         raise ValueError(f"larger than {MAX_SOURCE // 1_000_000} MB")
+    with path.open("rb", buffering=0) as file:  # in one piece; a buffer would be as large as the largest
+        data = file.read(status.st_size)
     return decode_source(data)
 
 
@@ -300,7 +302,7 @@ def decode_source(data: bytes) -> str:
         ValueError: It is not text in its declared encoding.
     """
     try:
-        text = data.decode("utf-8-sig")
+        text = data.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError:
         try:
             encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
