@@ -55,7 +55,7 @@ def read_target(settings: Settings, progress: Progress = silent) -> Environment:
             settings.python_version or NEWEST_PINNED_PYTHON,
             offline=settings.offline,
             cache=folders.cache_folder(),
-            progress=lambda done, total, what: progress(f"fetching {done}/{total}: {what}"),
+            progress=lambda done, total, what: say_fetched(progress, done, total, what),
         )
     else:
         from sftdoctor.target.hardware import with_hardware
@@ -67,6 +67,20 @@ def read_target(settings: Settings, progress: Progress = silent) -> Environment:
 
         environment = with_gpu(environment, settings.gpu)
     return environment
+
+
+def say_fetched(progress: Progress, done: int, total: int, what: str) -> None:
+    """Say what was fetched: a log gets one line, a terminal each package in turn.
+
+    Args:
+        progress: Told.
+        done: Packages that are there, from 1.
+        total: Packages of the pins.
+        what: Name and version of the last one.
+    """
+    if done == 1:
+        progress(f"fetching what is not known yet of {total} {'package' if total == 1 else 'packages'}")
+    progress(f"fetching {done}/{total}: {what}…")
 
 
 def find_model(name: str) -> Path | None:
