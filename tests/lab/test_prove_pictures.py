@@ -70,8 +70,9 @@ Trainer(
 ).train()
 """
 FILES = COLLATOR.replace('sample["chart"].convert("RGB")', 'Image.open("/data/" + sample["chart"])').replace(
-    "from datasets", "from PIL import Image\nfrom datasets"
+    "from datasets", "import os\nfrom PIL import Image\nfrom datasets"
 )
+OPENED = FILES.replace('"/data/" + sample["chart"]', 'os.path.join("/data", sample["chart"])')
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +103,13 @@ def test_a_script_that_reads_pictures_itself(
     proof = run(with_pillow, COLLATOR, monkeypatch, tmp_path)
     assert proof.verdict == "passed", (proof.failure, proof.reason)
     assert any("Question asked" in told for told in proof.replaced)
+
+
+def test_files_of_pictures_are_made_up_where_they_are_opened(
+    with_pillow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proof = run(with_pillow, OPENED, monkeypatch, tmp_path)
+    assert proof.verdict == "passed", (proof.failure, proof.reason)
 
 
 def test_files_of_pictures_that_are_not_here_settle_nothing(

@@ -106,6 +106,9 @@ def test_a_model_that_is_only_on_the_hub_is_found_in_the_cache_or_not_at_all(par
         ("[{'type': 'image', 'image': row['x']}]", "picture"),
         ("row['x'][0]", "list"),
         ("Image.open(row['x'])", "file"),
+        ("load_image(os.path.join(folder, row['x']))", "file"),
+        ("Image.open(Path(folder) / row['x'])", "file"),
+        ("os.path.join(folder, row['x'])", None),
         ("json.loads(row['x'])", "texts"),
         ("int(row['x'])", "number"),
         ("[turn['content'] for turn in row['x']]", "conversation"),
@@ -115,6 +118,18 @@ def test_a_model_that_is_only_on_the_hub_is_found_in_the_cache_or_not_at_all(par
 )
 def test_what_a_value_is_taken_for(part: Any, reading: str, use: str | None) -> None:
     assert part("reading").keys_read([f"def f(row):\n    return {reading}\n"]) == {"x": use}
+
+
+def test_what_is_opened_anywhere_is_a_file(part: Any) -> None:
+    texts = ["def f(row):\n    return {'image': row['x']}\n", "def g(row):\n    return Image.open(row['x'])\n"]
+    assert part("reading").keys_read(texts) == part("reading").keys_read(texts[::-1]) == {"x": "file"}
+
+
+def test_a_file_that_is_opened_is_there(part: Any, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    rows = part("columns").made_rows(("photo", "text"), 2, {"photo": "file", "text": None}, tmp_path / "made")
+    assert [image.open(tmp_path / "elsewhere" / path).size for path in rows["photo"]] == [(64, 64)] * 2
+    assert part("columns").made_rows(("photo",), 1, {"photo": "file"})["photo"][0].startswith("the quick")
 
 
 def test_rows_fit_what_is_done_with_them(part: Any) -> None:
@@ -137,6 +152,7 @@ def test_rows_fit_what_is_done_with_them(part: Any) -> None:
         ("{'yes': 1}[row['text']]", True),
         ("row['text']['answer']", True),
         ("row['text'].keys()", True),
+        ("os.path.join('folder', {'a': row['text']})", True),
         ("row['text'].split('###')[1]", True),
         ("int(row['text'])", True),
         ("dict(a=1).update(1, 2)", False),
@@ -155,7 +171,7 @@ def test_what_fails_of_made_up_rows(
         path.parent.mkdir()
     library.write_text("def main(row):\n    return row['text']['answer']\n")
     row = {"text": part("columns").TEXT.format(3)}
-    script.write_text(f"import json\nimport other_part\ndef f(row):\n    return {body}\nf({row!r})\n")
+    script.write_text(f"import json\nimport os\nimport other_part\ndef f(row):\n    return {body}\nf({row!r})\n")
     monkeypatch.syspath_prepend(str(library.parent))
     world = SimpleNamespace(made=["text"], request={"root": str(script.parent)})
     with pytest.raises(Exception) as caught:

@@ -4,7 +4,7 @@ import re
 
 from .pictures import made_picture
 from .reading import CONVERSATION, FILE, LIST, NUMBER, PICTURE, TEXTS, keys_read
-from .world import PICTURES, sources_of
+from .world import PICTURES, is_installed, sources_of
 
 KNOWN = {
     "trl-lib/Capybara": ("messages",),
@@ -72,19 +72,31 @@ def columns_of(name, request):
     return tuple(dict.fromkeys([*found, *request.get("columns", ())]))
 
 
-def made_rows(columns, count, read=None):
+def made_rows(columns, count, read=None, folder=None):
     """Made-up rows, as `Dataset.from_dict` takes them: column → values.
 
     Args:
         columns: Their names.
         count: How many rows.
         read: Column → how the script uses it (see reading.keys_read); those that it does not read are left out.
+        folder: Where the files go that the script opens; None for none.
     """
     read, seen = read or {}, any(IMAGE.match(column) or IMAGES.match(column) for column in columns)
-    return {
+    rows = {
         column: [_value(column, columns, number, read.get(column), seen, column in read) for number in range(count)]
         for column in columns
     }
+    for column in columns:
+        if folder is not None and read.get(column) == FILE and is_installed("PIL"):
+            rows[column] = [_saved(made_picture(number), folder / f"{number}.png") for number in range(count)]
+    return rows
+
+
+def _saved(picture, path):
+    """The path of a picture that a script opens itself: one from the root, so that no folder is put before it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path)
+    return str(path)
 
 
 def _value(column, columns, number, use, seen, is_read):

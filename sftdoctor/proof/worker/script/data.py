@@ -112,7 +112,7 @@ class Data:
         self.world.made.extend(column for column in columns if column not in self.world.made)
         self.world.emit("made", columns=self.world.made)
         self.world.replaced(f"the data set {name} by {ROWS} made-up rows with the columns {', '.join(columns)}")
-        rows = made_rows(columns, ROWS, keys_read(self.world.sources))
+        rows = made_rows(columns, ROWS, keys_read(self.world.sources), self.world.folder / "made")
         streaming = bool(given.get("streaming", given.get("config_kwargs", {}).get("streaming")))
 
         def one():

@@ -16,6 +16,7 @@ BUILTIN = re.compile(r"^'(str|int|bool|float|list|dict|NoneType)' object (has no
 ODD = re.compile(
     r"^(string indices must be|(list|tuple) indices must be|invalid literal for|could not convert string|"
     r"(not enough|too many) values to unpack|can only concatenate|unsupported operand|cannot unpack|"
+    r"join\(\) argument must be|expected str, bytes or os\.PathLike|"
     r"substring not found|sequence item \d+: expected|malformed node|'[<>=!]+' not supported between|unhashable type)"
 )
 """How messages begin that tell of a value of another form than was thought."""

@@ -9,6 +9,8 @@ OF_PICTURES = ("convert", "resize", "thumbnail", "mode", "size")
 """Attributes that are asked of a picture."""
 OPENERS = ("open", "load_image", "imread", "fetch_image")
 """Functions that are given the path of a picture."""
+JOINERS = ("join", "joinpath", "Path")
+"""Functions that put a folder before a path, where it is none from the root."""
 PARSERS = ("loads", "literal_eval")
 SPOKEN = ("role", "content", "from", "value")
 """Keys of a message."""
@@ -33,7 +35,9 @@ def keys_read(texts):
         for function in ast.walk(tree):
             if isinstance(function, (ast.FunctionDef, ast.Lambda)):
                 for key, node in _keys(function):
-                    found[key] = found.get(key) or _use(node, above)
+                    use = _use(node, above)
+                    if use == FILE or not found.get(key):  # what takes a picture takes the path of one as well
+                        found[key] = use
     return found
 
 
@@ -71,13 +75,15 @@ def _use(node, above):
     if isinstance(outer, ast.Subscript) and outer.value is node and isinstance(_constant(outer), int):
         return LIST
     if isinstance(outer, ast.Call) and node in outer.args:
-        name = outer.func.attr if isinstance(outer.func, ast.Attribute) else getattr(outer.func, "id", "")
-        if name in OPENERS:
+        name = _called(outer)
+        if name in OPENERS or (name in JOINERS and _is_opened(outer, above)):
             return FILE
         if name in PARSERS:
             return TEXTS
         if name in ("int", "float"):
             return NUMBER
+    if isinstance(outer, ast.BinOp) and isinstance(outer.op, ast.Div) and _is_opened(outer, above):
+        return FILE
     if isinstance(outer, ast.Dict) and node in outer.values:
         key = outer.keys[outer.values.index(node)]
         if isinstance(key, ast.Constant) and key.value == "image":
@@ -89,3 +95,14 @@ def _use(node, above):
         }
         return CONVERSATION if keys & set(SPOKEN) else None
     return None
+
+
+def _called(call):
+    """The last name of what is called."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _is_opened(node, above):
+    """Whether a path is opened where it stands."""
+    outer = above.get(node)
+    return isinstance(outer, ast.Call) and node in outer.args and _called(outer) in OPENERS
