@@ -180,12 +180,23 @@ def _marker(text: str) -> Marker:
 
 
 def _extra_of(owner: Distribution, marker: str, environment: Environment) -> str | None:
-    """The extra that a line belongs to; None where it is for those who work on the package, or does not apply here."""
+    """The extra that a line belongs to; None where it does not apply here, is not in use, or is for the developers."""
     # markers name the extras where the metadata's Provides-Extra is missing
     for extra in owner.extras or re.findall(r"""extra\s*==\s*["']([^"']+)["']""", marker):
-        if not DEVELOPMENT.search(extra) and _applies(marker, environment, extra):
+        if DEVELOPMENT.search(extra) or not _applies(marker, environment, extra):
+            continue
+        if _is_in_use(owner, extra, environment):
             return extra
     return None
+
+
+def _is_in_use(owner: Distribution, extra: str, environment: Environment) -> bool:
+    """Whether all that an extra adds is installed: one for sound, of which the decoder is missing, says nothing."""
+    for line in owner.requires:
+        name, _, marker = _split(line)
+        if "extra" in marker and name not in environment.distributions and _applies(marker, environment, extra):
+            return False
+    return True
 
 
 def _floor(specifier: str) -> str:
