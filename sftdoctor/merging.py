@@ -141,7 +141,9 @@ def _one(group: Sequence[Draft]) -> Draft:
 
 
 def _said(own: Draft, sentence: str, finding: Mapping[str, Any] | None = None) -> Draft:
-    message = f"{own.finding.message} {sentence}"
+    said = own.finding.message
+    end = "" if said.endswith((".", "!", "?")) else "."  # of an error's own words
+    message = f"{said}{end} {sentence}"
     return replace(own, finding=replace(own.finding, message=message, **(finding or {})))
 
 

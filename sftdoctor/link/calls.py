@@ -164,11 +164,15 @@ def _follow_function(machine: Machine, function: Function, args: Arguments) -> V
     key = machine.memo_key(function, args)
     if key is not None and key in machine.memo:
         return machine.memo[key]
-    if key is not None:
-        machine.memo[key] = UNKNOWN  # while it runs: recursion ends here
-    value = run_function(machine, function, args)
-    if key is not None:
-        machine.memo[key] = value
+    if key is None:
+        return run_function(machine, function, args)
+    machine.memo[key] = UNKNOWN  # while it runs: recursion ends here
+    try:
+        value = run_function(machine, function, args)
+    except BaseException:
+        machine.memo.pop(key, None)  # what raises once raises again
+        raise
+    machine.memo[key] = value
     return value
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.utils import canonicalize_name
 
-from sftdoctor.link import classes, files, finders, guards, importing, parsers, paths, signatures
+from sftdoctor.link import classes, files, finders, guards, importing, loading, parsers, paths, signatures
 from sftdoctor.link.expressions import ITEMS
 from sftdoctor.link.native import versions
 from sftdoctor.link.native.builtin import make_dict
@@ -304,7 +304,11 @@ NATIVE_MODULES: dict[str, dict[str, Call]] = {
     "json": {"load": files.load, "loads": files.load},
     "yaml": {"safe_load": files.load, "load": files.load, "full_load": files.load},
     "importlib": {"import_module": _import_module},
-    "importlib.util": {"find_spec": _find_spec},
+    "importlib.util": {
+        "find_spec": _find_spec,
+        "spec_from_file_location": loading.spec_from_file,
+        "module_from_spec": loading.module_from_spec,
+    },
     "importlib.metadata": {"version": _metadata_version, "packages_distributions": _packages_distributions},
     "importlib_metadata": {"version": _metadata_version, "packages_distributions": _packages_distributions},
     "packaging.version": {"parse": versions.version, "Version": versions.version},
@@ -325,13 +329,14 @@ NATIVE_MODULES: dict[str, dict[str, Call]] = {
         "compile": _compile,
         "escape": _escape,
     },
-    "os": {"getenv": lambda m, a: _environ_get(m, a)},
+    "os": {"getenv": lambda m, a: _environ_get(m, a), "listdir": loading.list_folder},
     "os.path": {
         "dirname": paths.of_one(os.path.dirname),
         "abspath": paths.of_one(os.path.abspath),
         "realpath": paths.of_one(os.path.abspath),
         "normpath": paths.of_one(os.path.normpath),
         "join": paths.join,
+        "isdir": loading.is_folder,
     },
     "pathlib": {"Path": paths.path_call, "PurePath": paths.path_call},
     "copy": {"copy": _copy, "deepcopy": _copy},
