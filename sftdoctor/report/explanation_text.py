@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.model import Explanation, Finding, Raised, Rule
+from sftdoctor.model import Explanation, Finding, Origin, Raised, Rule
 from sftdoctor.report.environment import env_block
 from sftdoctor.report.language import count, say
 from sftdoctor.report.plain import clean, short_path
@@ -131,10 +131,26 @@ def _print_unknown(explanation: Explanation, console: Console) -> None:
     console.print(as_text(Text(said, "bold")))
     for note in explanation.notes:
         console.print(as_text(clean(note)))
+    if explanation.origin is not None:
+        _print_origin(explanation.origin, console)
     if explanation.environment is not None:
         console.print("To paste into a report upstream, below the traceback:")
         console.print()
         console.out(env_block(explanation.environment), end="", highlight=False)
+
+
+def _print_origin(origin: Origin, console: Console) -> None:
+    """What the library that raised it says of it itself."""
+    if origin.path:
+        who, where = f"{origin.distribution} {origin.version}", f"{origin.path}:{origin.line}"
+        said = say("{who} raises this itself:", who=clean(who))
+        console.print(as_text(f"{said} {clean(origin.function or '<module>')} ({clean(where)})"))
+    labels = [say("and") if number else say("when") for number in range(len(origin.conditions))]
+    if labels:
+        console.print(indent(rows(zip(labels, map(clean, origin.conditions), strict=True))))
+    if origin.tracker:
+        console.print(as_text(say("Whether others met it:")))
+        console.print(Text(f"  {clean(origin.tracker)}"), soft_wrap=True)
 
 
 def _print_rest(explanation: Explanation, console: Console) -> None:
