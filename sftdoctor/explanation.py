@@ -106,7 +106,9 @@ def _told(rule: Rule, symptom: str, asked: Asked | None) -> Finding:
     finding = finding_of(rule, symptom)
     if asked is None or not is_page(rule):
         return finding
-    return replace(finding, title=in_words(asked), message="")
+    from sftdoctor.link.releases import ages
+
+    return replace(finding, title=in_words(asked), message=ages(asked.kind, asked.symbol, asked.name))
 
 
 def _recognised(error: Raised, chain: Sequence[Raised], known: Symptoms) -> tuple[Raised, Hits]:

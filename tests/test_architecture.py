@@ -52,7 +52,7 @@ KNOWS: dict[str, set[str]] = {
     "live": {"engine", "predicates", "report", "ruleset", "showing"},
     # what shows one
     "report": {"fingerprint", "symptoms"},
-    "explanation": {"logs", "symptoms"},
+    "explanation": {"link", "logs", "symptoms"},
     "showing": {"report"},
     # the doors
     "settings": set(),

@@ -86,6 +86,8 @@ def _print_cause(finding: Finding, rule: Rule, console: Console) -> None:
         print_finding(finding, console)
     elif finding.title != rule.heading():
         console.print(_head(finding))
+        if finding.message:
+            console.print(indent(rows([(say("why"), clean(finding.message))])))
     else:
         render_page(rule, console)
         return
