@@ -34,11 +34,12 @@ counted:
 - 32 threads, unseen-ninth.toml, of ten more neutral questions. Neither of the 2 that are nobody's business was
   answered; of the 30 that are, 16 were answered rightly, 11 with "not known", 3 wrongly. 4 rules came of it.
 
-And twice more on that day, before and after what the libraries raise themselves was gone through (tests/bench/raised.py):
-all threads whose failing frame or words come of torch, transformers, trl, peft, bitsandbytes, accelerate, datasets,
-tokenizers, deepspeed, flash-attn, triton, CUDA or NCCL, by neutral queries for a library and a kind of exception:
-- 46 threads, unseen-tenth.toml, seventeen queries, before it. Of the 17 that are nobody's business 2 were answered
-  (one by what any program may say); of the 29 that are, 18 were answered rightly, 10 with "not known", 1 wrongly.
+And twice more on that day, before and after what the libraries raise themselves was gone through
+(tests/bench/raised.py): all threads whose failing frame or words come of torch, transformers, trl, peft, bitsandbytes,
+accelerate, datasets, tokenizers, deepspeed, flash-attn, triton, CUDA or NCCL, by neutral queries for a library and a
+kind of exception:
+- 46 threads, unseen-tenth.toml, seventeen queries, before it. Of the 17 that are nobody's business 2 were answered;
+  of the 29 that are, 18 were answered rightly, 10 with "not known", 1 wrongly.
 - 63 threads, unseen-eleventh.toml, fifteen queries, after it. Of the 4 that are nobody's business one was answered; of
   the 59 that are, 42 were answered rightly, 16 with "not known", 1 wrongly. The rules of before, asked the same, were
   right 39 times: of what people write most was known already, and what is left is a name or a shape of one project.
