@@ -18,6 +18,8 @@ from sftdoctor.symptoms import anchors, compiled
 
 LOGS_ALONE = "log"
 """Probe of a rule that nothing but a log shows."""
+LEFT_OUT = "…"
+"""What stands in a rule's heading for what only an environment or an exception says."""
 INNERMOST = 6
 """Frames of an exception that a rule may ask for: further out everything is below the Trainer."""
 Hits = dict[str, str]
@@ -102,9 +104,9 @@ def _notes(known: Symptoms, raised: Raised) -> tuple[str, ...]:
 
 
 def _told(rule: Rule, symptom: str, asked: Asked | None) -> Finding:
-    """The finding of a rule; where the rule is the page of a kind of link, in the words of the link."""
+    """The finding of a rule; where it speaks of a link that only the exception names, in the words of the link."""
     finding = finding_of(rule, symptom)
-    if asked is None or not is_page(rule):
+    if asked is None or rule.fails.get("probe") != "link" or not (is_page(rule) or LEFT_OUT in finding.title):
         return finding
     from sftdoctor.link.releases import ages
 

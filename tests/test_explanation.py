@@ -260,3 +260,13 @@ def test_a_tokenizer_of_transformers_5_says_what_it_lacks_in_its_own_words() -> 
 
 def test_an_attribute_that_a_class_of_another_lacks_is_no_rules_that_names_its_owner_alone() -> None:
     assert explain(["AttributeError: 'tuple' object has no attribute 'dtype'"], load_rules()).findings == ()
+
+
+def test_a_rule_about_a_link_is_told_with_the_name_that_the_exception_says() -> None:
+    line = "TypeError: DPOTrainer.__init__() got an unexpected keyword argument 'loss_type'"
+    found = explain([line], load_rules()).findings[0]
+    assert found.id == "API068"
+    assert (found.title, found.message) == (
+        "DPOTrainer takes no argument loss_type",
+        "trl had it from 0.7.3 to 0.12.2.",
+    )

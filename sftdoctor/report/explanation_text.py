@@ -82,15 +82,15 @@ def _brief(raised: Raised) -> str:
 def _print_cause(finding: Finding, rule: Rule, console: Console) -> None:
     """One cause: what was found in the environment, or what the exception itself says, else the rule's own page."""
     console.print()
+    in_its_words = finding.title != rule.heading()
+    if not _is_there(finding) and (rule.fixes or not in_its_words):
+        render_page(rule, console, title=finding.title, why=finding.message if in_its_words else "")
+        return
     if _is_there(finding):
         print_finding(finding, console)
-    elif finding.title != rule.heading():
-        console.print(_head(finding))
-        if finding.message:
-            console.print(indent(rows([(say("why"), clean(finding.message))])))
     else:
-        render_page(rule, console)
-        return
+        console.print(_head(finding))
+        console.print(indent(rows([(say("why"), clean(finding.message))] if finding.message else [])))
     render_body(rule, console)
 
 
