@@ -18,10 +18,13 @@ from sftdoctor.symptoms import anchors, compiled
 
 LOGS_ALONE = "log"
 """Probe of a rule that nothing but a log shows."""
+LEFT_OUT = "…"
+"""What stands in a rule's heading for what only an environment or an exception says."""
 INNERMOST = 6
 """Frames of an exception that a rule may ask for: further out everything is below the Trainer."""
 Hits = dict[str, str]
 """Ids of rules, each with the words that showed it."""
+_COMMON = "\n".join(COMMON)
 
 
 def explain(lines: Iterable[str], rules: Sequence[Rule]) -> Explanation:
@@ -101,11 +104,13 @@ def _notes(known: Symptoms, raised: Raised) -> tuple[str, ...]:
 
 
 def _told(rule: Rule, symptom: str, asked: Asked | None) -> Finding:
-    """The finding of a rule; where the rule is the page of a kind of link, in the words of the link."""
+    """The finding of a rule; where it speaks of a link that only the exception names, in the words of the link."""
     finding = finding_of(rule, symptom)
-    if asked is None or not is_page(rule):
+    if asked is None or rule.fails.get("probe") != "link" or not (is_page(rule) or LEFT_OUT in finding.title):
         return finding
-    return replace(finding, title=in_words(asked), message="")
+    from sftdoctor.link.releases import ages
+
+    return replace(finding, title=in_words(asked), message=ages(asked.kind, asked.symbol, asked.name))
 
 
 def _recognised(error: Raised, chain: Sequence[Raised], known: Symptoms) -> tuple[Raised, Hits]:
@@ -144,6 +149,10 @@ class _Pattern:
         """Whether the pattern is worth trying; much cheaper than trying it."""
         return not self.anchors or any(anchor in text for anchor in self.anchors)
 
+    def says_nothing(self) -> bool:
+        """Whether any program's error may have its words."""
+        return any(self.could_match(line) and self.search(line) for line in COMMON)
+
     def words(self) -> set[str]:
         """The longest word within blanks of each anchor: a text must have one of them; "" where there is none."""
         enclosed = [max(anchor.split(" ")[1:-1], key=len, default="") for anchor in self.anchors]
@@ -171,7 +180,7 @@ class Symptoms:
         """Rules whose words only pass another error on: every other answer goes before theirs."""
         self._framed = [pattern for pattern in every if pattern.in_frame]
         patterns = [pattern for pattern in every if not pattern.in_frame]
-        self._vague = [pattern for pattern in patterns if any(map(pattern.search, COMMON))]
+        self._vague = [pattern for pattern in patterns if pattern.could_match(_COMMON) and pattern.says_nothing()]
         self._patterns = [pattern for pattern in patterns if pattern not in self._vague]
         self._by_word: dict[str, list[_Pattern]] = {}
         for pattern in self._patterns:
@@ -283,7 +292,9 @@ def fits(asked: Asked, fails: object, *, named: bool = False) -> bool:
         return False
     if "symbol" in fails and not any(f".{symbol}".endswith(f".{wanted}") for wanted in _several(fails["symbol"])):
         return False
-    return named or "symbol" in fails or ("name" in fails and bool(asked.name))
+    # of an attribute's owner the exception says the class alone: a rule that names no class may mean another's
+    known = asked.kind != "missing-attribute" or bool(asked.callee)
+    return named or "symbol" in fails or ("name" in fails and bool(asked.name) and known)
 
 
 def _module(distribution: str) -> str:

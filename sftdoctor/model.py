@@ -797,6 +797,23 @@ class Raised:
         return f"{self.kind}: {self.message}" if self.message else self.kind
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The library that raised an error which no rule knows, and what its own source says of it."""
+
+    distribution: str
+    version: str
+    path: str = ""
+    """Where it is raised, from the import root on; "" where the source at hand does not show it."""
+    line: int | None = None
+    function: str = ""
+    """"Class.method"; "" at the top of the module."""
+    conditions: tuple[str, ...] = ()
+    """What holds where it is raised, as source: the innermost conditions, the outermost first."""
+    tracker: str = ""
+    """Address that looks for the error among the project's issues; "" where its metadata names none."""
+
+
 @dataclass(frozen=True, repr=False)
 class Explanation(Shown):
     """What a traceback or log says, matched against the rules."""
@@ -823,3 +840,5 @@ class Explanation(Shown):
     """Where it happened, as far as that could be read; None where it could not."""
     notes: tuple[str, ...] = ()
     """What was made sure of in that environment, and what was not."""
+    origin: Origin | None = None
+    """Of an error that is not known: the library that raised it, where the environment has it."""

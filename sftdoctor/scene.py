@@ -20,6 +20,7 @@ from sftdoctor.logs.stack import package_of
 from sftdoctor.model import Confidence, Environment, Explanation, Finding, Frame, Raised, Report, Rule
 from sftdoctor.reading import Progress, read_target
 from sftdoctor.settings import Settings
+from sftdoctor.upstream import origin_of
 
 NEWEST_FIRST = 40
 """Frames, from the innermost, whose files are looked for."""
@@ -40,8 +41,16 @@ def confirm(explanation: Explanation, settings: Settings, rules: Sequence[Rule],
 
     Returns:
         The explanation: causes that are really there first, with both their sides; those that are not there left out
-        and counted in a note. Where no environment can be looked at, as it was.
+        and counted in a note. An error that is not known, with what the library that raised it says of it itself.
+        Where no environment can be looked at, as it was.
     """
+    found = _made_sure(explanation, settings, rules, progress)
+    if found.findings or found.environment is None or found.root is None:
+        return found
+    return replace(found, origin=origin_of(found.root, found.environment))
+
+
+def _made_sure(explanation: Explanation, settings: Settings, rules: Sequence[Rule], progress: Progress) -> Explanation:
     named = bool(settings.python or settings.pins or settings.snapshot)
     if not named:
         prefix = _prefix(explanation)

@@ -52,7 +52,7 @@ KNOWS: dict[str, set[str]] = {
     "live": {"engine", "predicates", "report", "ruleset", "showing"},
     # what shows one
     "report": {"fingerprint", "symptoms"},
-    "explanation": {"logs", "symptoms"},
+    "explanation": {"link", "logs", "symptoms"},
     "showing": {"report"},
     # the doors
     "settings": set(),
@@ -61,7 +61,9 @@ KNOWS: dict[str, set[str]] = {
     "catalogue": {"ruleset"},
     "reading": {"catalogue", "ruleset", "settings", "target", "workload"},
     "checker": {"baseline", "engine", "fingerprint", "link", "reading", "settings", "suppression"},
-    "scene": {"checker", "explanation", "logs", "reading", "settings"},
+    "raises": set(),
+    "upstream": {"link", "logs", "raises", "target"},
+    "scene": {"checker", "explanation", "logs", "reading", "settings", "upstream"},
     "jobs": {"checker", "explanation", "fingerprint", "proof", "reading", "repair", "scene", "settings"},
     "api": {"jobs", "logs", "repair", "settings", "showing"},
     "notebook": {"arguments", "cli", "jobs", "reading", "report", "settings", "showing", "streams"},

@@ -245,3 +245,28 @@ def test_a_pattern_is_alive_wherever_it_matches(line: str, before: str, after: s
     rules = (rule(PATTERN), replace(rule("(?i)qq"), id="CFG002"), replace(rule("none of these words"), id="CFG003"))
     alive = [pattern.id for pattern in Symptoms(rules).alive(f"{before}{line}{after}")]
     assert alive[:2] == ["CFG001", "CFG002"]
+
+
+def test_a_broken_link_is_told_with_the_releases_that_have_it() -> None:
+    found = explain(["ImportError: cannot import name 'PeftSavingCallback' from 'trl.trainer.utils'"], load_rules())
+    assert [(one.id, one.message) for one in found.findings] == [("API001", "trl had it from 0.4.5 to 0.7.4.")]
+
+
+def test_a_tokenizer_of_transformers_5_says_what_it_lacks_in_its_own_words() -> None:
+    line = "AttributeError: BertTokenizer has no attribute batch_encode_plus. Did you mean: '_encode_plus'?"
+    found = explain([line], load_rules())
+    assert [(one.id, one.message) for one in found.findings] == [("API005", "transformers had it until 4.57.6.")]
+
+
+def test_an_attribute_that_a_class_of_another_lacks_is_no_rules_that_names_its_owner_alone() -> None:
+    assert explain(["AttributeError: 'tuple' object has no attribute 'dtype'"], load_rules()).findings == ()
+
+
+def test_a_rule_about_a_link_is_told_with_the_name_that_the_exception_says() -> None:
+    line = "TypeError: DPOTrainer.__init__() got an unexpected keyword argument 'loss_type'"
+    found = explain([line], load_rules()).findings[0]
+    assert found.id == "API068"
+    assert (found.title, found.message) == (
+        "DPOTrainer takes no argument loss_type",
+        "trl had it from 0.7.3 to 0.12.2.",
+    )

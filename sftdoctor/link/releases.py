@@ -35,6 +35,14 @@ class History(TypedDict):
 
 ARGUMENTS = ("unexpected-keyword", "override-mismatch", "unknown-option", "unknown-key", "ignored-key")
 NAMES = ("missing-name", "missing-attribute")
+BASES = (
+    (re.compile(r"Tokenizer(?:Fast)?$"), "PreTrainedTokenizerBase"),
+    (re.compile(r"For[A-Z]\w+$"), "GenerationMixin"),
+    (re.compile(r"Trainer$"), "Trainer"),
+    (re.compile(r"Cache$"), "Cache"),
+)
+"""How classes of models, scripts and remote code are called, and what of transformers' they derive from: such as lose
+methods that nothing else takes over."""
 _ARGUMENT = re.compile(r"(\w+)\((\w+)\)")
 
 
@@ -91,6 +99,82 @@ def _runs(history: History, event: Event) -> str:
         key = f"{owner}.{event.name}" if owner else event.name
         return facts.get(key) or facts.get(f"{owner}({event.name})") or history["modules"].get(f"{module}.{key}", "")
     return ""
+
+
+def ages(kind: str, symbol: str, name: str) -> str:
+    """When the core packages have, or had, what an exception misses, whatever version is there.
+
+    Args:
+        kind: The kind of link that broke.
+        symbol: What was asked: a module for an import, a class or callable with or without its module otherwise.
+        name: What it lacks: a name, an argument, or a module.
+
+    Returns:
+        A sentence such as "peft has it since 0.6.0."; "" where the table does not know, or not of one package alone.
+    """
+    top = symbol.partition(".")[0].replace("_", "-")
+    every = sorted(path.stem for path in (data_folder() / "releases").glob("*.json"))
+    found = {}
+    for distribution in [top] if top in every else every:
+        history = _history(distribution)
+        if history and (runs := _widest(_entries(history, kind, symbol, name))):
+            found[distribution] = _told(distribution, runs, history["releases"])
+    return next(iter(found.values())) if len(found) == 1 else ""
+
+
+def _entries(history: History, kind: str, symbol: str, name: str) -> list[str]:
+    """The entries of a table for a name whose module may not be known."""
+    if kind == "missing-module":
+        return [history["modules"][name]] if name in history["modules"] else []
+    owner = symbol.removesuffix(".__init__")
+    here = history["facts"].get(owner, {})
+    if kind in NAMES and (name in here or f"{owner}.{name}" in history["modules"]):
+        return [here.get(name) or history["modules"][f"{owner}.{name}"]]
+    last = owner.rpartition(".")[2]
+    if kind in ARGUMENTS:
+        key = f"{last}({name})"
+        return [facts[key] for facts in history["facts"].values() if key in facts]
+    return _of_class(history, last, name) if kind == "missing-attribute" else []
+
+
+def _of_class(history: History, owner: str, name: str) -> list[str]:
+    """The entries for an attribute of a class, or of those that it derives from by its name."""
+    classes = [owner, *(base for derived, base in BASES if derived.search(owner))]
+    wanted = {fact for one in classes for fact in (f"{one}.{name}", f"{one}({name})")}
+    found = [runs for facts in history["facts"].values() for key, runs in facts.items() if key in wanted]
+    elsewhere = (key for facts in history["facts"].values() for key in facts if key.endswith(f".{name}"))
+    moved = any(_is_open(history, key) for key in elsewhere if key not in wanted)
+    return found if any(runs.endswith("-") for runs in found) or not moved else []
+
+
+def _is_open(history: History, fact: str) -> bool:
+    """Whether the newest release has something that others have not."""
+    return any(facts[fact].endswith("-") for facts in history["facts"].values() if fact in facts)
+
+
+def _widest(entries: list[str]) -> str:
+    """Of several entries of one name the one that spans most releases."""
+
+    def span(runs: str) -> tuple[bool, int]:
+        first, last = runs.split("-", 1)[0], runs.rpartition("-")[2]
+        return (not last, int(last or 0) - int(first))
+
+    return max(entries, key=span, default="")
+
+
+def _told(distribution: str, runs: str, releases: list[str]) -> str:
+    """When a distribution has or had something, in a sentence that knows of no version that is there."""
+    parts = []
+    for run in runs.split():
+        first, _, last = run.partition("-")
+        start, end = int(first), int(last or -1)
+        if not last:
+            parts.append(f"has it since {releases[start]}")
+        elif start:
+            parts.append(f"had it from {releases[start]} to {releases[end]}")
+        else:
+            parts.append(f"had it until {releases[end]}")
+    return f"{distribution} {', and '.join(parts)}."
 
 
 def _moved(history: History, key: str) -> str:

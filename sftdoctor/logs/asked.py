@@ -36,6 +36,7 @@ _PATTERNS = (
     ("missing-attribute", re.compile(rf"(?:type object|module) '({_DOTTED})' has no attribute '({_NAME})'")),
     ("missing-attribute", re.compile(rf"'({_DOTTED})' object has no attribute '({_NAME})'")),
     ("missing-attribute", re.compile(rf"\bmodule ({_DOTTED}) has no attribute ({_NAME})")),
+    ("missing-attribute", re.compile(rf"^({_NAME}) has no attribute ({_NAME})(?:\.|$)")),
     (
         "version-gate",
         re.compile(r"([\w.-]{1,60})[<>=!~][^:]{1,80} is required for a normal functioning of this module()"),

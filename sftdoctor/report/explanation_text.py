@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.model import Explanation, Finding, Raised, Rule
+from sftdoctor.model import Explanation, Finding, Origin, Raised, Rule
 from sftdoctor.report.environment import env_block
 from sftdoctor.report.language import count, say
 from sftdoctor.report.plain import clean, short_path
@@ -82,13 +82,15 @@ def _brief(raised: Raised) -> str:
 def _print_cause(finding: Finding, rule: Rule, console: Console) -> None:
     """One cause: what was found in the environment, or what the exception itself says, else the rule's own page."""
     console.print()
+    in_its_words = finding.title != rule.heading()
+    if not _is_there(finding) and (rule.fixes or not in_its_words):
+        render_page(rule, console, title=finding.title, why=finding.message if in_its_words else "")
+        return
     if _is_there(finding):
         print_finding(finding, console)
-    elif finding.title != rule.heading():
-        console.print(_head(finding))
     else:
-        render_page(rule, console)
-        return
+        console.print(_head(finding))
+        console.print(indent(rows([(say("why"), clean(finding.message))] if finding.message else [])))
     render_body(rule, console)
 
 
@@ -131,10 +133,26 @@ def _print_unknown(explanation: Explanation, console: Console) -> None:
     console.print(as_text(Text(said, "bold")))
     for note in explanation.notes:
         console.print(as_text(clean(note)))
+    if explanation.origin is not None:
+        _print_origin(explanation.origin, console)
     if explanation.environment is not None:
         console.print("To paste into a report upstream, below the traceback:")
         console.print()
         console.out(env_block(explanation.environment), end="", highlight=False)
+
+
+def _print_origin(origin: Origin, console: Console) -> None:
+    """What the library that raised it says of it itself."""
+    if origin.path:
+        who, where = f"{origin.distribution} {origin.version}", f"{origin.path}:{origin.line}"
+        said = say("{who} raises this itself:", who=clean(who))
+        console.print(as_text(f"{said} {clean(origin.function or '<module>')} ({clean(where)})"))
+    labels = [say("and") if number else say("when") for number in range(len(origin.conditions))]
+    if labels:
+        console.print(indent(rows(zip(labels, map(clean, origin.conditions), strict=True))))
+    if origin.tracker:
+        console.print(as_text(say("Whether others met it:")))
+        console.print(Text(f"  {clean(origin.tracker)}"), soft_wrap=True)
 
 
 def _print_rest(explanation: Explanation, console: Console) -> None:

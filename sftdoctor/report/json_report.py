@@ -246,6 +246,7 @@ def explanation_to_dict(explanation: Explanation) -> JSON:
         "pages": {rule.id: rule.explain for rule in explanation.pages},
         "environment": environment_to_dict(environment) if environment else None,
         "notes": list(explanation.notes),
+        "origin": asdict(explanation.origin) if explanation.origin else None,
         "lines": explanation.lines,
     }
 

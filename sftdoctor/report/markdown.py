@@ -12,6 +12,7 @@ from sftdoctor.model import (
     Explanation,
     Finding,
     FixResult,
+    Origin,
     Plan,
     Proof,
     Report,
@@ -211,6 +212,7 @@ def explanation(result: Explanation) -> str:
     if not result.pages:
         said += [f"Not known: no rule matches this log ({count(result.lines, 'line')} read).", ""]
         said += [f"- {code(clean(frame))}" for frame in result.frames]
+        said += _origin(result.origin) if result.origin else []
     if len(result.pages) > 1:
         said += [say("What is seen in the log has {n} known causes:", n=len(result.pages)), ""]
     for finding, rule in zip(result.findings, result.pages, strict=True):
@@ -219,6 +221,17 @@ def explanation(result: Explanation) -> str:
         else:
             said += _page(rule, brief=len(result.pages) > 1)
     return _joined(said)
+
+
+def _origin(origin: Origin) -> list[str]:
+    """What the library that raised an unknown error says of it itself."""
+    said = [""]
+    if origin.path:
+        who = plain(clean(f"{origin.distribution} {origin.version}"))
+        where = code(clean(f"{origin.path}:{origin.line}"))
+        said += [f"{who} raises this itself ({where}){', when:' if origin.conditions else '.'}", ""]
+        said += [f"- {code(clean(condition))}" for condition in origin.conditions]
+    return [*said, "", f"Whether others met it: {code(clean(origin.tracker))}"] if origin.tracker else said
 
 
 def rules(chosen: Sequence[Rule], *, page: bool = False) -> str:

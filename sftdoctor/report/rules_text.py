@@ -40,12 +40,19 @@ def by_family(rules: Sequence[Rule]) -> Mapping[str, Sequence[Rule]]:
     return {letters: members for letters, members in found.items() if members}
 
 
-def render_page(rule: Rule, console: Console) -> None:
-    """Print the page of one rule: what happens, why, the fixes and the evidence."""
+def render_page(rule: Rule, console: Console, *, title: str = "", why: str = "") -> None:
+    """Print the page of one rule: what happens, why, the fixes and the evidence.
+
+    Args:
+        rule: The rule.
+        console: Where to.
+        title: What is said instead of its own heading, where more is known.
+        why: What is known of the cause beyond the page; "" where nothing is.
+    """
     mark, style = MARKS[rule.severity]
-    console.print(titled(Text(f"{mark} {clean(rule.id)}", style), Text(clean(rule.heading()), "bold")))
+    console.print(titled(Text(f"{mark} {clean(rule.id)}", style), Text(clean(title or rule.heading()), "bold")))
     pairs: list[tuple[str | Text, str | Text]]
-    pairs = [(say("name"), clean(rule.name))]
+    pairs = [(say("why"), clean(why)), (say("name"), clean(rule.name))]
     pairs += [(say("severity"), f"{say(rule.severity.value)}, {say(rule.confidence.value)}")]
     pairs += [(say("applies to"), clean(", ".join(f"{name} {value}" for name, value in rule.applies.items())))]
     pairs += [(say("you would see"), clean(readable(rule.symptom)))] if rule.symptom else []

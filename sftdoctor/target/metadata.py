@@ -111,6 +111,19 @@ def top_level(folder: str) -> tuple[str, ...]:
     return _modules_of_record(record) if record else ()
 
 
+def project_urls(folder: str) -> dict[str, str]:
+    """The addresses of a project, by label in lower case, as its metadata has them; its home page is "home-page".
+
+    Args:
+        folder: Its .dist-info folder, or .egg-info folder or file.
+    """
+    text = _header_text(folder, "METADATA" if folder.endswith(".dist-info") else "PKG-INFO") or ""
+    headers = parse_headers(text, ("project-url", "home-page"))
+    labelled = [value.partition(",")[::2] for value in headers.get("project-url", ())]
+    labelled += [("home-page", url) for url in headers.get("home-page", ())]
+    return {label.strip().lower(): url.strip() for label, url in labelled}
+
+
 def _header_text(folder: str, name: str) -> str | None:
     """The file's headers; an .egg-info that is a file is its own PKG-INFO."""
     path = folder if folder.endswith(".egg-info") and not os.path.isdir(folder) else os.path.join(folder, name)

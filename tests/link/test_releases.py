@@ -7,7 +7,7 @@ import json
 import pytest
 
 from sftdoctor.folders import data_folder
-from sftdoctor.link.releases import _sentence, remark
+from sftdoctor.link.releases import _sentence, ages, remark
 from sftdoctor.link.state import Event, Site
 
 RELEASES = ["1.0.0", "1.1.0", "1.2.0", "2.0.0"]
@@ -84,6 +84,31 @@ def test_remark(distribution: str, version: str | None, missing: Event, said: st
 )
 def test_sentence(version: str, runs: str, said: str) -> None:
     assert _sentence("x", version, runs, RELEASES) == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "symbol", "name", "said"),
+    [
+        ("missing-name", "trl.trainer.utils", "PeftSavingCallback", "trl had it from 0.4.5 to 0.7.4."),
+        ("missing-name", "accelerate.utils", "is_npu_available", "accelerate has it since 0.21.0."),
+        ("missing-name", "transformers", "EncoderDecoderCache", "transformers has it since 4.43.0."),
+        ("missing-name", "transformers", "AutoConfig", ""),  # always there
+        ("missing-name", "somewhere.else", "PeftSavingCallback", ""),
+        ("missing-module", "trl.core", "trl.core", "trl had it until 0.24.0."),
+        ("unexpected-keyword", "Trainer.__init__", "processing_class", "transformers has it since 4.46.1."),
+        ("unexpected-keyword", "Trainer.__init__", "no_such_thing", ""),
+        ("missing-attribute", "torch.library", "register_fake", "torch has it since 2.4.0."),
+        ("missing-attribute", "DynamicCache", "get_usable_length", "transformers had it from 4.36.0 to 4.53.3."),
+        # a class of somebody's own, derived as its name says
+        ("missing-attribute", "QwenTokenizer", "batch_encode_plus", "transformers had it until 4.57.6."),
+        ("missing-attribute", "QwenWhatever", "batch_encode_plus", ""),
+        ("missing-attribute", "LlamaTokenizer", "build_inputs_with_special_tokens", ""),  # another class has it now
+        ("missing-attribute", "LlamaForCausalLM", "get_input_embeddings", ""),
+        ("too-many-positionals", "DPOTrainer.log", "", ""),
+    ],
+)
+def test_ages_of_what_an_exception_misses(kind: str, symbol: str, name: str, said: str) -> None:
+    assert ages(kind, symbol, name) == said
 
 
 def test_every_run_of_the_tables_is_in_its_releases() -> None:

@@ -18,6 +18,7 @@ from sftdoctor.model import (
     LeftOut,
     Location,
     NotJudged,
+    Origin,
     Place,
     Plan,
     Proof,
@@ -144,4 +145,6 @@ def proofs(draw: st.DrawFn) -> Proof:
 @st.composite
 def explanations(draw: st.DrawFn) -> Explanation:
     """An Explanation of another's log."""
-    return Explanation(exception=draw(WORDS), frames=tuple(draw(st.lists(WORDS, max_size=3))), lines=3)
+    frames, conditions = (tuple(draw(st.lists(WORDS, max_size=3))) for _ in range(2))
+    origin = Origin(draw(WORDS), draw(WORDS), draw(WORDS), 3, draw(WORDS), conditions, draw(WORDS))
+    return Explanation(exception=draw(WORDS), frames=frames, lines=3, origin=origin)

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from sftdoctor.explanation import explain
-from sftdoctor.model import Cause, Explanation, Location, Place
+from sftdoctor.model import Cause, Explanation, Location, Origin, Place
 from sftdoctor.report import explanation_text
 from sftdoctor.ruleset import load_rules
 from tests.report import samples
@@ -79,3 +79,22 @@ def test_what_else_the_log_shows_is_told() -> None:
     assert "GPU201" in text
     assert "Other errors in it:" in text
     assert "FooError: first" in text
+
+
+def test_the_releases_that_have_a_name_are_told() -> None:
+    text = drawn(explain(["ImportError: cannot import name 'PeftSavingCallback' from 'trl.trainer.utils'"], RULES))
+    assert "why            trl had it from 0.4.5 to 0.7.4." in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_an_unknown_error_is_told_in_the_words_of_its_librarys_source(width: int) -> None:
+    tracker = "https://github.com/huggingface/trl/issues?q=is%3Aissue+FooError"
+    origin = Origin("trl", "1.0", "trl/x.py", 3, "Trainer.f", ("args.a", "not args.b"), tracker)
+    text = drawn(replace(explain((FRAMES + "FooError: x\n").splitlines(), RULES), origin=origin), width)
+    assert "Not known" in text
+    assert "trl 1.0 raises this itself: Trainer.f" in text
+    assert [line.split() for line in text.splitlines() if "args." in line] == [
+        ["when", "args.a"],
+        ["and", "not", "args.b"],
+    ]
+    assert f"  {tracker}\n" in text  # in one line, to be copied
