@@ -143,9 +143,13 @@ def _unsettle(instance: Instance) -> None:
 
 
 def _call_function(machine: Machine, frame: Frame, function: Function, args: Arguments, node: ast.AST | None) -> Value:
-    problems = signatures.misfits(signatures.of_node(function.node), args)
+    signature = signatures.of_node(function.node)
+    problems = signatures.misfits(signature, args)
     if problems:
-        return machine.misfit(problems, function.qualname, frame, node, function, args.settings)
+        machine.misfit(problems, function.qualname, frame, node, function, args.settings)
+        if not machine.is_script(machine.asker(frame, node)[0].module):
+            return UNKNOWN
+        args = _fitting(signature, args)
     outer = machine.doubt
     machine.doubt = min(outer, machine.shared_calls.get(id(node), outer))
     try:

@@ -111,6 +111,8 @@ class Machine:
         """Steps that importing modules took: they are no burden of the function that does it (`__getattr__`)."""
         self.finders: list[Value] = []
         """What packages have put into sys.meta_path."""
+        self.imports: list[str] = []
+        """The packages that the user's own modules import, in their order."""
         self._steps = STEPS
         self._seen: dict[object, Event] = {}
         self._kept: dict[int, Value] = {}
@@ -368,7 +370,7 @@ class Machine:
         """Make ready for another program that finds imported what was followed so far."""
         self.locator, self.arguments = locator, tuple(arguments)
         self.events, self.not_judged, self._seen, self._steps, self.read = [], {}, {}, STEPS, set()
-        self.noted, self.branches = [], 0
+        self.noted, self.branches, self.imports = [], 0, []
 
     def is_opaque(self, name: str) -> bool:
         """Whether a module is looked up, never followed."""
@@ -595,7 +597,9 @@ class Machine:
         Raises:
             Raised: As broken does, for the first of the problems.
         """
-        frame, node = self._asker(frame, node)
+        if describe.is_rebuilt(callee, self.imports):
+            return UNKNOWN
+        frame, node = self.asker(frame, node)
         script, detail = self.is_script(frame.module), ""
         if describe.same_distribution(frame, callee) and not script:
             # a library fits itself; where it seems not to, it is we who follow it too coarsely, unless it passes on
@@ -617,7 +621,7 @@ class Machine:
             self.broken(kind, "TypeError", message, problem.name, frame, node, callee=callee, detail=near)
         return UNKNOWN
 
-    def _asker(self, frame: Frame, node: ast.AST | None) -> tuple[Frame, ast.AST | None]:
+    def asker(self, frame: Frame, node: ast.AST | None) -> tuple[Frame, ast.AST | None]:
         """Who really makes a call: the caller of a decorator's wrapper, which only passes on what it was given."""
         for outer in reversed(self.frames):
             if outer is frame:
