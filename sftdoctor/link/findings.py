@@ -22,6 +22,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "wrong-value": ("CFG101", "{callee} does not take this value of {name}"),
     "repeated-key": ("CFG102", "{name} stands twice in the config"),
     "clashing-field": ("API073", "{name} is a field of the script's and of {callee}'s dataclass"),
+    "copied-field": ("API090", "{name} is a field of the script's own arguments that {callee} does not take"),
     "missing-argument": ("API006", "{caller} leaves out an argument that {callee} requires"),
     "too-many-positionals": ("API007", "{caller} passes more arguments than {callee} takes"),
     "override-mismatch": ("API008", "{caller} calls a method in a way that its override in {callee} does not take"),
@@ -127,6 +128,8 @@ def message(event: Event, caller: Place, callee: Place | None, path: str | None)
     texts = {
         "missing-name": f"{who} does{asked}{where}; {target} has no such name.",
         "unexpected-keyword": f"{who} calls{asked}{where}; {target} has no argument `{event.name}` there.",
+        "copied-field": f"{who} hands over an object of a class of the script's own; {target} makes one of its own"
+        f"{_beside(callee)} of all its fields, which has no field `{event.name}`.",
         "missing-module": f"{who} does{asked}{where}; " + _absence(event, callee),
         "missing-attribute": f"{who} uses{asked}{where}; {target} has no `{event.name}` there.",
         "import-order": f"{who} does{asked}{where}; {target} has no such name by then.",

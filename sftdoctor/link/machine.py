@@ -39,9 +39,8 @@ STEPS = 6_000_000
 """Nodes that one run may follow."""
 REPEATS, SHARE = 4, 30_000
 """A function is followed this often whatever it costs, and further as long as all its runs took fewer steps."""
-MENDED = ("missing-module", "missing-name")
+MENDED = ("missing-module", "missing-name", "numpy-binary-interface", "extension-cannot-load")
 """What a library lacks does not end a script's run: all its other breaks are wanted too."""
-OWN_FIELD = "It is a field of a class of the script's own, and the library makes a {0} of that: derive it from {0}."
 MAX_DEPTH = 40
 """Calls within calls that are followed."""
 
@@ -600,17 +599,20 @@ class Machine:
         if describe.is_rebuilt(callee, self.imports):
             return UNKNOWN
         frame, node = self.asker(frame, node)
-        script, detail = self.is_script(frame.module), ""
+        script, copied = self.is_script(frame.module), False
         if describe.same_distribution(frame, callee) and not script:
             # a library fits itself; where it seems not to, it is we who follow it too coarsely, unless it passes on
             # the fields of a dataclass of the user's
             problems = [p for p in problems if p.kind == "unexpected-keyword" and p.name in self.own_fields]
             users = next((outer for outer in reversed(self.frames) if self.is_script(outer.module)), frame)
             frame, node = users, users.call or node
-            detail = OWN_FIELD.format(getattr(strip(callee), "name", "what it has there"))
+            copied = True
         for problem in problems if script else problems[:1]:
             kind = "override-mismatch" if describe.is_override(frame, callee) else problem.kind
-            near = nearest(problem.name, problem.offered) if script and problem.offered else detail
+            kind = "copied-field" if copied else kind
+            near = nearest(problem.name, problem.offered) if script and problem.offered else ""
+            if copied and problems[1:]:
+                near = f"Nor has it {', '.join(f'`{other.name}`' for other in problems[1:])}."
             message = f"{called}() {problem.message}"
             setting = (settings or {}).get(problem.name)
             if setting is not None and not self.catches(Raised(self.exception("TypeError"), message)):
