@@ -51,7 +51,7 @@ MENDED = {
     "API061": "def strtobool(value):",
     "API070": "print(ScriptArguments().dataset_train_split)",
     "API074": 'args.model_init_kwargs = {**(args.model_init_kwargs or {}), "quantization_config": None}',
-    "API090": "SFTTrainer(model=\"m\", args=sft_config)",
+    "API090": 'SFTTrainer(model="m", args=sft_config)',
     "API068": 'DPOTrainer(model="m", args=DPOConfig(output_dir="tmp_trainer", beta=0.2))',
 }
 """What stands in the script of the first failing case of a rule afterwards."""
