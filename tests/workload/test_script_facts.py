@@ -309,6 +309,15 @@ def test_a_deepspeed_file_that_disagrees(tmp_path: Path) -> None:
         assert [fact.value for fact in script.facts if fact.name == "deepspeed_mismatch"] == wanted
 
 
+@pytest.mark.parametrize(
+    ("source", "strategy"),
+    [("'no'", "no"), ("'steps' if input() else 'no'", "unknown"), ("'no' if input() else 'no'", "no")],
+)
+def test_either_of_two_texts_is_none_of_both(source: str, strategy: str) -> None:
+    args = f"args = TrainingArguments(output_dir='o', eval_strategy={source})"
+    assert said(f"{LOAD}\n{args}\n{TRAIN}")["eval_strategy"] == strategy
+
+
 def test_what_we_stumble_over_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     def stumble(*_: object) -> None:
         raise TypeError("a bug")
