@@ -164,7 +164,8 @@ class _Replay:
             given.keywords["gradient_checkpointing_kwargs"] = self._kwargs(reentrant)
         prepare = next((name for name in PREPARES if self._is_there(name)), None)
         if prepare is None:
-            return self._do_foreign(UNKNOWN)
+            self._do_foreign(UNKNOWN)
+            return
         self.machine.heap.set(self._core(), "actor", "prepare_model_for_kbit_training")
         result = self.machine.call(Ref(prepare), given, _NODE)
         self.machine.heap.set(self._core(), "actor", "the script")
