@@ -83,7 +83,8 @@ def _super(machine: Machine, frame: Frame, node: ast.Call) -> Value:
         return UNKNOWN
     spec = getattr(scope.function.node.args, "args", [])
     first = scope.scope.get(spec[0].arg) if spec else None
-    return Super(scope.function.owner, first) if first is not None else UNKNOWN
+    owner: Value = strip(expressions.evaluate(machine, frame, node.args[0])) if node.args else scope.function.owner
+    return Super(owner, first) if first is not None and isinstance(owner, Class) else UNKNOWN
 
 
 def invoke(machine: Machine, frame: Frame, callee: Value, args: Arguments, node: ast.AST | None) -> Value:
