@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Container, Sequence
 from dataclasses import replace
 
@@ -61,7 +62,7 @@ def finding(event: Event, environment: Environment, scripts: dict[str, str]) -> 
         message=message(event, caller, callee, path),
         symptom=f"{event.exception}: {event.message}" if event.exception else "",
         cause=Cause(caller if not path else None, callee, event.name, event.expression),
-        location=_location(event, path) or _override(event, overridden),
+        location=_location(event, path) or _handed(event, scripts) or _override(event, overridden),
     )
 
 
@@ -76,16 +77,25 @@ def _override(event: Event, path: str | None) -> Location | None:
     return Location(path, event.callee.line or None) if path and event.callee else None
 
 
+def _handed(event: Event, scripts: dict[str, str]) -> Location | None:
+    """The user's call that a library was given the object by."""
+    module, node = event.handed or ("", None)
+    return _place_of(scripts[module], node, None) if node is not None and module in scripts else None
+
+
 def _location(event: Event, path: str | None) -> Location | None:
     if path is None:
         return None
-    node = event.node
-    if node is None:
+    if event.node is None:
         return Location(path, event.caller.line)
+    return _place_of(path, event.node, event.caller.line or None)
+
+
+def _place_of(path: str, node: ast.AST, line: int | None) -> Location:
     column, end_column = getattr(node, "col_offset", None), getattr(node, "end_col_offset", None)
     return Location(
         path,
-        getattr(node, "lineno", event.caller.line or None),
+        getattr(node, "lineno", line),
         None if column is None else column + 1,
         getattr(node, "end_lineno", None),
         None if end_column is None else end_column + 1,
@@ -191,6 +201,7 @@ def select(events: Sequence[Event], driver: str, own: Container[str] = ()) -> li
     chosen: list[Event] = []
     seen: set[tuple[object, ...]] = set()
     broken: set[str] = set()
+    read: dict[tuple[str, str], list[Event]] = {}
     for event in sorted(events, key=lambda e: e.doubt):
         users = event.caller.module in own
         key = (event.kind, event.name, event.callee_symbol or event.callee_distribution, users and event.caller)
@@ -201,5 +212,13 @@ def select(events: Sequence[Event], driver: str, own: Container[str] = ()) -> li
                 continue  # what a half-imported package does next follows from its first break
             broken.add(event.caller.distribution)
         seen.add(key)
+        if event.kind == "missing-attribute" and event.message.startswith("'") and not users:
+            lacking = read.setdefault((event.callee_symbol, event.caller.module), [])
+            lacking.append(event)
+            if len(lacking) > 1:
+                continue  # an object of the wrong class: the first attribute ends the run, the others are no news
         chosen.append(event)
+    for first, *others in read.values():
+        if others:
+            first.detail = f"Nor has it {', '.join(f'`{other.name}`' for other in others)}."
     return chosen

@@ -569,6 +569,9 @@ class Machine:
         doubt = POSSIBLE if self.hedged else self.doubt
         event = describe.event(kind, exception, message, name, frame, node, doubt, callee, detail)
         event.hedged = self.hedged
+        if kind == "missing-attribute" and isinstance(callee, Class):
+            users = next((outer for outer in reversed(self.frames) if self.is_script(outer.module)), None)
+            event.handed = (users.module.name, users.call) if users and users.call else None
         raised = Raised(self.exception(exception), message, event)
         if self._main is not None and self._main.path and kind in MENDED and not self.catches(raised):
             event.importing = frame is not None and not self.is_script(frame.module)
