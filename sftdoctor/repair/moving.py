@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +17,9 @@ from sftdoctor.repair.keywords import Given, adding, find_given, removal, same_c
 from sftdoctor.repair.parsed import class_of, is_own_class, own_options, parsed_class, parsed_element, parser_line
 from sftdoctor.repair.statements import above, block_at, end_of_statement
 from sftdoctor.repair.tree import Splice, Tree, find_argument, find_call, unclear
+
+MEANT = re.compile(r"\"{3}|'{3}|\\")
+"""Text of several lines whose line ends or indentation may mean something."""
 
 
 @dataclass(frozen=True)
@@ -236,11 +241,22 @@ def _is_option(tree: Tree, giver: cst.Call, given: Given, move: _Move) -> bool:
 
 
 def _line(tree: Tree, giver: cst.Call, given: Given, move: _Move) -> str:
-    """The value of a keyword that stands on one line."""
-    value = given.text(tree)
-    if "\n" in value or "\r" in value:
+    """The value of a keyword as a statement of its own has it: further lines lose the indentation of the first."""
+    first, *others = given.text(tree).splitlines()
+    key = given.key(tree)[0]
+    head = tree.text[tree.line_of(key)[0] : key]
+    indent = head[: len(head) - len(head.lstrip())]
+    text = "\n".join((first, *(line.removeprefix(indent) for line in others)))
+    if others and (MEANT.search(text) or not _is_statement(f"_ = {text}")):
         raise unclear(tree, giver, f"{move.name} has a value of several lines")
-    return value
+    return text
+
+
+def _is_statement(code: str) -> bool:
+    try:
+        return len(ast.parse(code).body) == 1
+    except SyntaxError:
+        return False
 
 
 def _converted(name: str, kind: str) -> str:

@@ -252,6 +252,13 @@ CASES = {
         "import dataclasses\nfrom trl import B, Config\n\n\ndef f(c):\n"
         f"{COPY}    _config.y = 1\n    t = B(args=_config)\n",
     ),
+    "move a value of several lines onto what comes from elsewhere": (
+        "def f():\n    c = parsed()\n    c = Config(**c)\n    t = B(\n        args=c,\n        y={\n            'a': 1,  # one\n        },\n"
+        "        z=2,\n    )\n",
+        edit("move_keyword", 4, 9, **MOVE, name="y"),
+        "def f():\n    c = parsed()\n    c = Config(**c)\n    c.y = {\n        'a': 1,  # one\n    }\n    t = B(\n        args=c,\n"
+        "        z=2,\n    )\n",
+    ),
     "a copy of an argument": (
         "from trl import B\n\n\ndef f(c):\n    t = B(1, c, z=2)  # go\n",
         edit("copy_argument", 5, 9, **MOVE, position="1"),
@@ -459,6 +466,16 @@ REFUSED = {
         "from trl import Config\nc = Config()\ny = 1\nB(args=c, y=y)\n",
         edit("move_keyword", 4, **MOVE, name="y"),
         "not known yet",
+    ),
+    "a text of several lines": (
+        'c = Config(**k)\nt = B(args=c, y="""a\n  b""")\n',
+        edit("move_keyword", 2, 5, **MOVE, name="y"),
+        "several lines",
+    ),
+    "several lines without brackets": (
+        "c = Config(**k)\nt = B(args=c, y=a +\n      b)\n",
+        edit("move_keyword", 2, 5, **MOVE, name="y"),
+        "several lines",
     ),
     "made elsewhere": (
         "def f(c):\n    B(args=c, y=1)\n",
