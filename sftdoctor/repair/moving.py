@@ -114,6 +114,8 @@ def _moved_to(tree: Tree, giver: cst.Call, arg: cst.Arg, given: Given, move: _Mo
     if not known and move.options:
         return _copied(tree, giver, arg, given, move)
     if isinstance(value, cst.Call) and not (kind == move.kind and _may_hold(tree, value, move.new)):
+        if kind == move.kind and not _means_the_same(tree, giver, value, given):
+            return _attribute(tree, giver, given, move, name)
         return _joined(tree, giver, value, given, move)
     if not known:
         raise unclear(tree, giver, f"it cannot be seen where {move.argument} is made")

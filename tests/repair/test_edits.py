@@ -253,11 +253,16 @@ CASES = {
         f"{COPY}    _config.y = 1\n    t = B(args=_config)\n",
     ),
     "move a value of several lines onto what comes from elsewhere": (
-        "def f():\n    c = parsed()\n    c = Config(**c)\n    t = B(\n        args=c,\n        y={\n            'a': 1,  # one\n        },\n"
-        "        z=2,\n    )\n",
+        "def f():\n    c = parsed()\n    c = Config(**c)\n    t = B(\n        args=c,\n"
+        "        y={\n            'a': 1,  # one\n        },\n        z=2,\n    )\n",
         edit("move_keyword", 4, 9, **MOVE, name="y"),
-        "def f():\n    c = parsed()\n    c = Config(**c)\n    c.y = {\n        'a': 1,  # one\n    }\n    t = B(\n        args=c,\n"
-        "        z=2,\n    )\n",
+        "def f():\n    c = parsed()\n    c = Config(**c)\n    c.y = {\n        'a': 1,  # one\n    }\n"
+        "    t = B(\n        args=c,\n        z=2,\n    )\n",
+    ),
+    "move a value that is not known where the object is made": (
+        "from trl import Config\nc = Config()\ny = 1\nB(args=c, y=y)\n",
+        edit("move_keyword", 4, **MOVE, name="y"),
+        "from trl import Config\nc = Config()\ny = 1\nc.y = y\nB(args=c)\n",
     ),
     "a copy of an argument": (
         "from trl import B\n\n\ndef f(c):\n    t = B(1, c, z=2)  # go\n",
@@ -463,8 +468,8 @@ REFUSED = {
         "means something else",
     ),
     "a value that is not known yet": (
-        "from trl import Config\nc = Config()\ny = 1\nB(args=c, y=y)\n",
-        edit("move_keyword", 4, **MOVE, name="y"),
+        "from trl import Old\nc = Old()\ny = 1\nB(args=c, y=y)\n",
+        edit("move_keyword", 4, **MOVE, name="y", base="Old"),
         "not known yet",
     ),
     "a text of several lines": (
