@@ -14,6 +14,7 @@ OPERATIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("module", "new", "base", "keep", "position", "first", "switch", "drop", "options", "unsaid"),
     ),
     "nest_keyword": (("name", "argument", "into"), ()),
+    "copy_argument": (("argument", "class", "module", "position"), ()),
     "insert_before": (("code",), ()),
     "insert_after": (("code",), ()),
     "add_parameter": (("name", "default"), ()),

@@ -120,7 +120,7 @@ class _Join:
         if same(x, y):
             return x
         if isinstance(x, Joinable) and type(x) is type(y):
-            return x.join(y)
+            return x.joined(y)
         if isinstance(x, tuple) and isinstance(y, tuple) and len(x) == len(y):
             return tuple(self.value(a, b, depth) for a, b in zip(x, y, strict=True))
         if isinstance(x, Obj) and isinstance(y, Obj) and x.kind == y.kind and depth < JOIN_DEPTH:

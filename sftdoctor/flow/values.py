@@ -96,7 +96,7 @@ class Partial:
 class Joinable(Protocol):
     """A value that knows what it is when one branch had this and the other had that."""
 
-    def join(self, other: Any) -> Value:
+    def joined(self, other: Any) -> Value:
         """The value after both branches."""
 
 

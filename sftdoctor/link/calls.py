@@ -83,7 +83,8 @@ def _super(machine: Machine, frame: Frame, node: ast.Call) -> Value:
         return UNKNOWN
     spec = getattr(scope.function.node.args, "args", [])
     first = scope.scope.get(spec[0].arg) if spec else None
-    return Super(scope.function.owner, first) if first is not None else UNKNOWN
+    owner: Value = strip(expressions.evaluate(machine, frame, node.args[0])) if node.args else scope.function.owner
+    return Super(owner, first) if first is not None and isinstance(owner, Class) else UNKNOWN
 
 
 def invoke(machine: Machine, frame: Frame, callee: Value, args: Arguments, node: ast.AST | None) -> Value:
@@ -143,9 +144,13 @@ def _unsettle(instance: Instance) -> None:
 
 
 def _call_function(machine: Machine, frame: Frame, function: Function, args: Arguments, node: ast.AST | None) -> Value:
-    problems = signatures.misfits(signatures.of_node(function.node), args)
+    signature = signatures.of_node(function.node)
+    problems = signatures.misfits(signature, args)
     if problems:
-        return machine.misfit(problems, function.qualname, frame, node, function, args.settings)
+        machine.misfit(problems, function.qualname, frame, node, function, args.settings)
+        if not machine.is_script(machine.asker(frame, node)[0].module):
+            return UNKNOWN
+        args = _fitting(signature, args)
     outer = machine.doubt
     machine.doubt = min(outer, machine.shared_calls.get(id(node), outer))
     try:

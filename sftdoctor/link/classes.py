@@ -242,13 +242,10 @@ def _field(cls: Class, item: ast.AnnAssign, kw_only: bool, annotation: str) -> F
     assert isinstance(item.target, ast.Name)
     name, init = item.target.id, True
     has_default, default = item.value is not None, UNKNOWN if item.value is None else cls.ns.get(name, UNKNOWN)
-    if isinstance(item.value, ast.Call) and decorator_name(item.value) in (
-        "field",
-        "list_field",
-        "auto_docstring_field",
-    ):
+    if isinstance(item.value, ast.Call) and decorator_name(item.value) in ("field", "auto_docstring_field"):
         options = {k.arg: k.value for k in item.value.keywords}
-        has_default = "default" in options or "default_factory" in options or None in options
+        # dataclasses.field takes no positional argument: where there is one, another's is called, with its default
+        has_default = bool({"default", "default_factory", None} & set(options)) or bool(item.value.args)
         init = not ("init" in options and not _is_true(options["init"]))
         kw_only = _is_true(options["kw_only"]) if "kw_only" in options else kw_only
         if "default" not in options:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from sftdoctor import nodes
@@ -12,6 +13,9 @@ from sftdoctor.link.values import Class, Function, Instance, Module, Value, stri
 
 GATE = re.compile(r"_available\b|[Vv]ersion|_installed\b|find_spec|\bis_\w+_greater|\bis_torch_\w+|HAS_|_AVAILABLE")
 PACKAGE = re.compile(r"`?\b(?!to\b|version\b)([a-z][\w.-]*?)`?(?:\s+(?:to|version))*\s*(?:[><=!~]=|>|<)\s*\d")
+REBUILDS = {"unsloth": "trl"}
+"""Package → one whose trainers and configs it replaces, while it is imported, by classes of code that it generates:
+they take other arguments too (unsloth, models/rl.py and trainer.py: `exec(f"trl.{name} = …")`)."""
 MAX_EXPRESSION = 90
 MAX_IMPORT = 400
 """Where a whole module is missing, all that is imported from it is told."""
@@ -48,6 +52,20 @@ def same_distribution(frame: Frame, callee: Value) -> bool:
     """Whether caller and callee belong to one distribution."""
     module = owner_module(callee)
     return module is None or module.distribution == frame.module.distribution
+
+
+def is_rebuilt(callee: Value, imports: Sequence[str]) -> bool:
+    """Whether what is called is a trainer or config, or a method of one, that is not the one in the source.
+
+    Args:
+        callee: A class or function.
+        imports: The packages that a script has imported, in their order.
+    """
+    callee, module = strip(callee), owner_module(callee)
+    name = callee.name if isinstance(callee, Class) else getattr(callee, "qualname", "").partition(".")[0]
+    package = module.name.partition(".")[0] if module else ""
+    first = next((one for one in imports if one == package or REBUILDS.get(one) == package), package)
+    return first != package and name.endswith(("Trainer", "Config"))
 
 
 def is_override(frame: Frame, callee: Value) -> bool:

@@ -418,8 +418,8 @@ def arguments(machine: Machine, frame: Frame, node: ast.Call) -> Arguments:
             found.keywords.update(sure)
             found.settings.update({k: v for k, v in (inner_dict.settings or {}).items() if k in sure})
             found.double_star |= inner_dict.open or len(sure) < len(inner_dict.items)
-        elif not (isinstance(inner_dict, Const) and inner_dict.value is None):
-            found.double_star = True
+        else:
+            found.double_star = True  # None too: Python would refuse it, so that something else is there in a run
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Container, Sequence
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "wrong-value": ("CFG101", "{callee} does not take this value of {name}"),
     "repeated-key": ("CFG102", "{name} stands twice in the config"),
     "clashing-field": ("API073", "{name} is a field of the script's and of {callee}'s dataclass"),
+    "copied-field": ("API090", "{name} is a field of the script's own arguments that {callee} does not take"),
     "missing-argument": ("API006", "{caller} leaves out an argument that {callee} requires"),
     "too-many-positionals": ("API007", "{caller} passes more arguments than {callee} takes"),
     "override-mismatch": ("API008", "{caller} calls a method in a way that its override in {callee} does not take"),
@@ -60,7 +62,7 @@ def finding(event: Event, environment: Environment, scripts: dict[str, str]) -> 
         message=message(event, caller, callee, path),
         symptom=f"{event.exception}: {event.message}" if event.exception else "",
         cause=Cause(caller if not path else None, callee, event.name, event.expression),
-        location=_location(event, path) or _override(event, overridden),
+        location=_location(event, path) or _handed(event, scripts) or _override(event, overridden),
     )
 
 
@@ -75,16 +77,25 @@ def _override(event: Event, path: str | None) -> Location | None:
     return Location(path, event.callee.line or None) if path and event.callee else None
 
 
+def _handed(event: Event, scripts: dict[str, str]) -> Location | None:
+    """The user's call that a library was given the object by."""
+    module, node = event.handed or ("", None)
+    return _place_of(scripts[module], node, None) if node is not None and module in scripts else None
+
+
 def _location(event: Event, path: str | None) -> Location | None:
     if path is None:
         return None
-    node = event.node
-    if node is None:
+    if event.node is None:
         return Location(path, event.caller.line)
+    return _place_of(path, event.node, event.caller.line or None)
+
+
+def _place_of(path: str, node: ast.AST, line: int | None) -> Location:
     column, end_column = getattr(node, "col_offset", None), getattr(node, "end_col_offset", None)
     return Location(
         path,
-        getattr(node, "lineno", event.caller.line or None),
+        getattr(node, "lineno", line),
         None if column is None else column + 1,
         getattr(node, "end_lineno", None),
         None if end_column is None else end_column + 1,
@@ -127,6 +138,8 @@ def message(event: Event, caller: Place, callee: Place | None, path: str | None)
     texts = {
         "missing-name": f"{who} does{asked}{where}; {target} has no such name.",
         "unexpected-keyword": f"{who} calls{asked}{where}; {target} has no argument `{event.name}` there.",
+        "copied-field": f"{who} hands over an object of a class of the script's own; {target} makes one of its own"
+        f"{_beside(callee)} of all its fields, which has no field `{event.name}`.",
         "missing-module": f"{who} does{asked}{where}; " + _absence(event, callee),
         "missing-attribute": f"{who} uses{asked}{where}; {target} has no `{event.name}` there.",
         "import-order": f"{who} does{asked}{where}; {target} has no such name by then.",
@@ -188,6 +201,7 @@ def select(events: Sequence[Event], driver: str, own: Container[str] = ()) -> li
     chosen: list[Event] = []
     seen: set[tuple[object, ...]] = set()
     broken: set[str] = set()
+    read: dict[tuple[str, str], list[Event]] = {}
     for event in sorted(events, key=lambda e: e.doubt):
         users = event.caller.module in own
         key = (event.kind, event.name, event.callee_symbol or event.callee_distribution, users and event.caller)
@@ -198,5 +212,13 @@ def select(events: Sequence[Event], driver: str, own: Container[str] = ()) -> li
                 continue  # what a half-imported package does next follows from its first break
             broken.add(event.caller.distribution)
         seen.add(key)
+        if event.kind == "missing-attribute" and event.message.startswith("'") and not users:
+            lacking = read.setdefault((event.callee_symbol, event.caller.module), [])
+            lacking.append(event)
+            if len(lacking) > 1:
+                continue  # an object of the wrong class: the first attribute ends the run, the others are no news
         chosen.append(event)
+    for first, *others in read.values():
+        if others:
+            first.detail = f"Nor has it {', '.join(f'`{other.name}`' for other in others)}."
     return chosen

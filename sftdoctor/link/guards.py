@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sftdoctor.link import expressions
-from sftdoctor.link.state import Frame
+from sftdoctor.link.state import POSSIBLE, Frame
 from sftdoctor.link.values import (
     Class,
     Const,
@@ -72,7 +72,12 @@ def _connective(machine: Machine, frame: Frame, node: ast.BoolOp) -> Answer:
     answer: bool | None = not deciding
     all_sure = True
     for operand in node.values:
-        found, sure = condition(machine, frame, operand)
+        outer = machine.doubt
+        machine.doubt = POSSIBLE if answer is None else outer  # what is not known may have settled it
+        try:
+            found, sure = condition(machine, frame, operand)
+        finally:
+            machine.doubt = outer
         if found is deciding:
             return deciding, sure or answer is None
         if found is None:

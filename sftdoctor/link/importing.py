@@ -116,6 +116,8 @@ def load(machine: Machine, frame: Frame | None, name: str, node: ast.AST | None)
         Raised: It is not there, or importing it raises.
     """
     parts = name.split(".")
+    if frame is not None and machine.is_script(frame.module):
+        machine.imports.append(parts[0])
     module: Value = UNKNOWN
     for count in range(1, len(parts) + 1):
         dotted = ".".join(parts[:count])

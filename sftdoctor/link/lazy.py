@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAX_FILES = 20_000
 MADE_UP = re.compile(r"""\bname\.endswith\(["'](\w+)["']\)""")
 """A test of `_LazyModule.__getattr__` for names that it has an answer for though nothing exports them."""
+OWN = re.compile(r"\bself\.(\w+)(?:: [^=\n]+)? = ")
+"""An attribute that `_LazyModule` has itself: scripts of 2023 read `transformers._import_structure`."""
 QUOTED = re.compile(rb"[\"'](\w+)[\"']")
 REQUIRED = re.compile(rb"^@requires[^\r\n]*(?:\r?\n@[^\r\n]*)*\r?\n(?:class|def) (\w+)", re.MULTILINE)
 FAST = "Fast"
@@ -98,6 +100,7 @@ def _learn(machine: Machine, lazy: Lazy, package: str) -> None:
             elif "Failed to import" in body:
                 lazy.failure = "RuntimeError"
             lazy.suffixes = tuple(dict.fromkeys(MADE_UP.findall(body)))
+            lazy.attributes = frozenset(OWN.findall(body))
             return
 
 
@@ -117,7 +120,7 @@ def member(machine: Machine, module: Module, name: str, frame: Frame | None) -> 
         return UNKNOWN if inside.state == "running" else _made_up(machine, module, lazy, name, frame)
     if name in lazy.modules or (machine.locator.find(f"{module.name}.{name}") is not None and lazy.scans):
         return _submodule(machine, module, name, frame)
-    if lazy.open or (name.startswith("__") and name.endswith("__")):
+    if lazy.open or name in lazy.attributes or (name.startswith("__") and name.endswith("__")):
         return UNKNOWN
     if machine.shims and frame is not None and shim_for(machine, frame, module, name) is not None:
         return module.ns[name]
@@ -148,7 +151,7 @@ def offers(machine: Machine, module: Module, name: str) -> bool | None:
     assert lazy is not None
     if name in lazy.names or name in lazy.modules or f"{module.name}.{name}" in machine.modules:
         return True
-    if _scan(machine, lazy, name) is not None:
+    if name in lazy.attributes or _scan(machine, lazy, name) is not None:
         return True
     return None if lazy.open or name.endswith(lazy.suffixes or "/") else False
 

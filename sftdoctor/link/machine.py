@@ -39,9 +39,8 @@ STEPS = 6_000_000
 """Nodes that one run may follow."""
 REPEATS, SHARE = 4, 30_000
 """A function is followed this often whatever it costs, and further as long as all its runs took fewer steps."""
-MENDED = ("missing-module", "missing-name")
+MENDED = ("missing-module", "missing-name", "numpy-binary-interface", "extension-cannot-load")
 """What a library lacks does not end a script's run: all its other breaks are wanted too."""
-OWN_FIELD = "It is a field of a class of the script's own, and the library makes a {0} of that: derive it from {0}."
 MAX_DEPTH = 40
 """Calls within calls that are followed."""
 
@@ -111,6 +110,8 @@ class Machine:
         """Steps that importing modules took: they are no burden of the function that does it (`__getattr__`)."""
         self.finders: list[Value] = []
         """What packages have put into sys.meta_path."""
+        self.imports: list[str] = []
+        """The packages that the user's own modules import, in their order."""
         self._steps = STEPS
         self._seen: dict[object, Event] = {}
         self._kept: dict[int, Value] = {}
@@ -377,7 +378,7 @@ class Machine:
         """Make ready for another program that finds imported what was followed so far."""
         self.locator, self.arguments = locator, tuple(arguments)
         self.events, self.not_judged, self._seen, self._steps, self.read = [], {}, {}, STEPS, set()
-        self.noted, self.branches = [], 0
+        self.noted, self.branches, self.imports = [], 0, []
 
     def is_opaque(self, name: str) -> bool:
         """Whether a module is looked up, never followed."""
@@ -577,6 +578,9 @@ class Machine:
         doubt = POSSIBLE if self.hedged else self.doubt
         event = describe.event(kind, exception, message, name, frame, node, doubt, callee, detail)
         event.hedged = self.hedged
+        if kind == "missing-attribute" and isinstance(callee, Class):
+            users = next((outer for outer in reversed(self.frames) if self.is_script(outer.module)), None)
+            event.handed = (users.module.name, users.call) if users and users.call else None
         raised = Raised(self.exception(exception), message, event)
         if self._main is not None and self._main.path and kind in MENDED and not self.catches(raised):
             event.importing = frame is not None and not self.is_script(frame.module)
@@ -604,18 +608,23 @@ class Machine:
         Raises:
             Raised: As broken does, for the first of the problems.
         """
-        frame, node = self._asker(frame, node)
-        script, detail = self.is_script(frame.module), ""
+        if describe.is_rebuilt(callee, self.imports):
+            return UNKNOWN
+        frame, node = self.asker(frame, node)
+        script, copied = self.is_script(frame.module), False
         if describe.same_distribution(frame, callee) and not script:
             # a library fits itself; where it seems not to, it is we who follow it too coarsely, unless it passes on
             # the fields of a dataclass of the user's
             problems = [p for p in problems if p.kind == "unexpected-keyword" and p.name in self.own_fields]
             users = next((outer for outer in reversed(self.frames) if self.is_script(outer.module)), frame)
             frame, node = users, users.call or node
-            detail = OWN_FIELD.format(getattr(strip(callee), "name", "what it has there"))
+            copied = True
         for problem in problems if script else problems[:1]:
             kind = "override-mismatch" if describe.is_override(frame, callee) else problem.kind
-            near = nearest(problem.name, problem.offered) if script and problem.offered else detail
+            kind = "copied-field" if copied else kind
+            near = nearest(problem.name, problem.offered) if script and problem.offered else ""
+            if copied and problems[1:]:
+                near = f"Nor has it {', '.join(f'`{other.name}`' for other in problems[1:])}."
             message = f"{called}() {problem.message}"
             setting = (settings or {}).get(problem.name)
             if setting is not None and not self.catches(Raised(self.exception("TypeError"), message)):
@@ -626,7 +635,7 @@ class Machine:
             self.broken(kind, "TypeError", message, problem.name, frame, node, callee=callee, detail=near)
         return UNKNOWN
 
-    def _asker(self, frame: Frame, node: ast.AST | None) -> tuple[Frame, ast.AST | None]:
+    def asker(self, frame: Frame, node: ast.AST | None) -> tuple[Frame, ast.AST | None]:
         """Who really makes a call: the caller of a decorator's wrapper, which only passes on what it was given."""
         for outer in reversed(self.frames):
             if outer is frame:

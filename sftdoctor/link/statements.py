@@ -252,9 +252,14 @@ def fork(
     joined = ends[0] if len(ends) == 1 else join(before, ends)
     frame.scope.clear()
     frame.scope.update({**dict.fromkeys(unbound, UNKNOWN), **joined})
-    if left and outer < LIKELY:
+    if outer < LIKELY and not all(_refuses(machine, frame, leave) for leave in left):
         machine.doubt = LIKELY
     left.clear()
+
+
+def _refuses(machine: Machine, frame: Frame, leave: Raised | Left) -> bool:
+    """Whether the user's own program gives up there: a run that goes on was given what it asks for."""
+    return isinstance(leave, Left) and leave.refused and machine.is_script(frame.module)
 
 
 def _settle(broken: list[list[Noted]], branches: int, doubt: int) -> None:
@@ -544,8 +549,12 @@ def _raise(machine: Machine, frame: Frame, node: ast.Raise) -> None:
         frame.returned.append(UNKNOWN)
         raise Left("return", refused=True)
     raised = Raised(cls, message, machine.raised_event(frame, cls, message, node))
-    if machine.running and raised.event is None and not machine.catches(raised):
-        return  # the run is assumed to be given what it asks for; this branch was followed too coarsely
+    if machine.running and not machine.catches(raised):
+        if machine.branches and machine.is_script(frame.module):
+            machine.note(raised)
+            raise Left("return", refused=True)
+        if raised.event is None:
+            return  # the run is assumed to be given what it asks for; this branch was followed too coarsely
     raise raised
 
 

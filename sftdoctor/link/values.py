@@ -133,6 +133,8 @@ class Lazy:
     """Class of the exception that a failing submodule is reported with; "" for its own."""
     suffixes: tuple[str, ...] = ()
     """Ends of names that its `__getattr__` has an answer for though nothing exports them ("TokenizerFast")."""
+    attributes: frozenset[str] = frozenset()
+    """What the module object has of its own, though nothing exports it."""
 
 
 @dataclass(eq=False, slots=True)

@@ -18,6 +18,7 @@ KINDS = (
     "abstract-method",
     "unknown-option",
     "clashing-field",
+    "copied-field",
     "unknown-key",
     "ignored-key",
     "wrong-value",

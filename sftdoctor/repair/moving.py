@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import libcst as cst
 
-from sftdoctor.errors import RepairError
 from sftdoctor.model import Location
 from sftdoctor.repair import operands
-from sftdoctor.repair.imported import importing, importing_module
+from sftdoctor.repair.copying import copied
+from sftdoctor.repair.imported import importing
 from sftdoctor.repair.keywords import Given, adding, find_given, removal, same_code
 from sftdoctor.repair.parsed import class_of, is_own_class, own_options, parsed_class, parsed_element, parser_line
-from sftdoctor.repair.statements import block_at, end_of_statement
-from sftdoctor.repair.tree import Splice, Tree, find_argument, find_call
+from sftdoctor.repair.statements import above, block_at, end_of_statement
+from sftdoctor.repair.tree import Splice, Tree, find_argument, find_call, unclear
+
+MEANT = re.compile(r"\"{3}|'{3}|\\")
+"""Text of several lines whose line ends or indentation may mean something."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def _argument(tree: Tree, giver: cst.Call, move: _Move) -> cst.Arg | None:
         at = giver.args[move.position]
         arg = at if at.keyword is None and not at.star else None
     if arg is None and any(one.star for one in giver.args):
-        raise _unclear(tree, giver, f"{move.argument} may be among the unpacked arguments")
+        raise unclear(tree, giver, f"{move.argument} may be among the unpacked arguments")
     return arg
 
 
@@ -99,19 +104,21 @@ def _moved_to(tree: Tree, giver: cst.Call, arg: cst.Arg, given: Given, move: _Mo
     if isinstance(arg.value, cst.Call):
         return _joined(tree, giver, arg.value, given, move)
     if not isinstance(arg.value, cst.Name):
-        raise _unclear(tree, giver, f"it cannot be seen where {move.argument} is made")
+        raise unclear(tree, giver, f"it cannot be seen where {move.argument} is made")
     name = arg.value.value
     if name == "None":
-        raise _unclear(tree, giver, f"{move.argument} is None")
+        raise unclear(tree, giver, f"{move.argument} is None")
     value = tree.value_of(giver, name)
     kind = class_of(value) if isinstance(value, cst.Call) else _class_of_name(tree, giver, name, move.kind)
     known = kind == move.kind or (kind == move.base != "" and not is_own_class(tree, giver, kind))
     if not known and move.options:
         return _copied(tree, giver, arg, given, move)
     if isinstance(value, cst.Call) and not (kind == move.kind and _may_hold(tree, value, move.new)):
+        if kind == move.kind and not _means_the_same(tree, giver, value, given):
+            return _attribute(tree, giver, given, move, name)
         return _joined(tree, giver, value, given, move)
     if not known:
-        raise _unclear(tree, giver, f"it cannot be seen where {move.argument} is made")
+        raise unclear(tree, giver, f"it cannot be seen where {move.argument} is made")
     element = parsed_element(tree, giver, name)
     if kind == move.base and element is not None and move.options and not own_options(tree, element) & move.options:
         return _parsed(tree, giver, given, move, name, element)
@@ -123,28 +130,24 @@ def _may_hold(tree: Tree, holder: cst.Call, keyword: str) -> bool:
     return any(arg.star for arg in holder.args) and find_given(tree, holder, keyword) is None
 
 
-def _unclear(tree: Tree, node: cst.CSTNode, what: str) -> RepairError:
-    return RepairError(f"{tree.path}:{tree.range(node).start.line}: {what}", "make the change by hand")
-
-
 def _joined(tree: Tree, giver: cst.Call, holder: cst.Call, given: Given, move: _Move) -> tuple[Splice, ...]:
     """Into a constructor that is there, whose class is changed where it has to be."""
     kind = class_of(holder)
     changed: tuple[Splice, ...] = ()
     if not _means_the_same(tree, giver, holder, given):
-        raise _unclear(tree, giver, f"{move.name} is not known yet where {move.argument} is made")
+        raise unclear(tree, giver, f"{move.name} is not known yet where {move.argument} is made")
     texts = {move.new: given.text(tree)}
     if kind == move.base and move.base:
         there = {arg.keyword.value for arg in holder.args if arg.keyword}
         if any(arg.star for arg in holder.args):
-            raise _unclear(tree, holder, f"{move.base} is made of unpacked arguments")
+            raise unclear(tree, holder, f"{move.base} is made of unpacked arguments")
         texts |= {name: value for name, value in move.keep.items() if name not in there}
         changed = (Splice(*tree.span(holder.func), move.kind), *importing(tree, giver, move.module, move.kind))
     elif kind != move.kind:
-        raise _unclear(tree, holder, f"{move.argument} is made by {kind or 'something else'}, not by {move.kind}")
+        raise unclear(tree, holder, f"{move.argument} is made by {kind or 'something else'}, not by {move.kind}")
     already = find_given(tree, holder, move.new)
     if already is not None and not same_code(already.text(tree), texts.pop(move.new)):
-        raise _unclear(tree, holder, f"{move.new} has another value there")
+        raise unclear(tree, holder, f"{move.new} has another value there")
     joined = adding(tree, holder, *(f"{name}={value}" for name, value in texts.items())) if texts else ()
     return (*removal(tree, given), *joined, *changed)
 
@@ -173,7 +176,7 @@ def _made(tree: Tree, giver: cst.Call, given: Given, move: _Move) -> tuple[Splic
     condition = value if value.replace(".", "").isidentifier() else f"({value})"
     text = f"{move.argument}={move.kind}({inner})" + (f" if {condition} else None" if depends else "")
     if isinstance(given.element, cst.DictElement):
-        raise _unclear(tree, giver, f"{move.name} is given by a dictionary")
+        raise unclear(tree, giver, f"{move.name} is given by a dictionary")
     start, end = given.key(tree)[0], given.value(tree)[1]
     imported = importing(tree, giver, move.module, move.kind) if move.module else ()
     return Splice(start, end, text), *imported
@@ -189,19 +192,14 @@ def _attribute(tree: Tree, giver: cst.Call, given: Given, move: _Move, name: str
     if _class_of_name(tree, giver, name, move.kind) == move.base:
         code = f"{_converted(name, move.kind)}\n{code}"
         imported = importing(tree, giver, move.module, move.kind)
-    return _above(tree, giver, code), *removal(tree, given), *imported
+    return above(tree, giver, code), *removal(tree, given), *imported
 
 
 def _copied(tree: Tree, giver: cst.Call, arg: cst.Arg, given: Given, move: _Move) -> tuple[Splice, ...]:
     """Onto an object of the class with the values of one that comes from elsewhere: a parameter, say."""
-    name, own = tree.code(arg.value), f"{move.kind.removesuffix('Config').lower()}_config"
-    if tree.assignments(giver, own):
-        raise _unclear(tree, giver, f"it cannot be seen where {move.argument} is made")
-    values = f"{{one.name: getattr({name}, one.name) for one in dataclasses.fields({move.kind}) if one.init"
-    code = f"{own} = {move.kind}(**{values} and hasattr({name}, one.name)}})"
+    own, code, changes = copied(tree, giver, arg, move.kind, move.module)
     code += f"\n{own}.{move.new} = {_line(tree, giver, given, move)}"
-    imported = *importing(tree, giver, move.module, move.kind), *importing_module(tree, giver, "dataclasses")
-    return _above(tree, giver, code), Splice(*tree.span(arg.value), own), *removal(tree, given), *imported
+    return above(tree, giver, code), *changes, *removal(tree, given)
 
 
 def _parsed(
@@ -213,7 +211,7 @@ def _parsed(
     if _is_option(tree, giver, given, move):
         kept |= _unsaid(tree, given, move, name)
     else:
-        added = (_above(tree, giver, f"{name}.{move.new} = {_line(tree, giver, given, move)}"),)
+        added = (above(tree, giver, f"{name}.{move.new} = {_line(tree, giver, given, move)}"),)
     changed = Splice(*tree.span(element.value), move.kind), *_defaults(tree, element, kept)
     return *changed, *added, *removal(tree, given), *importing(tree, giver, move.module, move.kind)
 
@@ -222,7 +220,7 @@ def _defaults(tree: Tree, element: cst.BaseElement, values: Mapping[str, str]) -
     """Tell the parser of a class what options are where the command line does not say it."""
     line, parser = parser_line(tree, element)
     if line is None or not parser:
-        raise _unclear(tree, element, "the parser has no name")
+        raise unclear(tree, element, "the parser has no name")
     end = end_of_statement(tree, line)
     said = ", ".join(f"{name}={value}" for name, value in values.items())
     return (Splice(end, end, block_at(tree, line, f"{parser}.set_defaults({said})")),) if said else ()
@@ -245,18 +243,22 @@ def _is_option(tree: Tree, giver: cst.Call, given: Given, move: _Move) -> bool:
 
 
 def _line(tree: Tree, giver: cst.Call, given: Given, move: _Move) -> str:
-    """The value of a keyword that stands on one line."""
-    value = given.text(tree)
-    if "\n" in value or "\r" in value:
-        raise _unclear(tree, giver, f"{move.name} has a value of several lines")
-    return value
+    """The value of a keyword as a statement of its own has it: further lines lose the indentation of the first."""
+    first, *others = given.text(tree).splitlines()
+    key = given.key(tree)[0]
+    head = tree.text[tree.line_of(key)[0] : key]
+    indent = head[: len(head) - len(head.lstrip())]
+    text = "\n".join((first, *(line.removeprefix(indent) for line in others)))
+    if others and (MEANT.search(text) or not _is_statement(f"_ = {text}")):
+        raise unclear(tree, giver, f"{move.name} has a value of several lines")
+    return text
 
 
-def _above(tree: Tree, giver: cst.Call, code: str) -> Splice:
-    """Lines above the statement of a call."""
-    statement = tree.statement_of(giver)
-    begin, _ = tree.line_of(tree.span(statement)[0])
-    return Splice(begin, begin, block_at(tree, statement, code))
+def _is_statement(code: str) -> bool:
+    try:
+        return len(ast.parse(code).body) == 1
+    except SyntaxError:
+        return False
 
 
 def _converted(name: str, kind: str) -> str:

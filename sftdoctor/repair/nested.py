@@ -10,7 +10,7 @@ from sftdoctor.errors import RepairError
 from sftdoctor.model import Location
 from sftdoctor.repair import operands
 from sftdoctor.repair.keywords import find_given, removal
-from sftdoctor.repair.statements import block_at
+from sftdoctor.repair.statements import above
 from sftdoctor.repair.tree import Splice, Tree, find_argument, find_call
 
 
@@ -29,6 +29,4 @@ def nest_keyword(tree: Tree, location: Location, arguments: Mapping[str, str]) -
     if "\n" in value or "\r" in value:
         raise RepairError(f"{where}: {name} has a value of several lines", "make the change by hand")
     code = f'{owner}.{into} = {{**({owner}.{into} or {{}}), "{name}": {value}}}'
-    statement = tree.statement_of(call)
-    begin, _ = tree.line_of(tree.span(statement)[0])
-    return Splice(begin, begin, block_at(tree, statement, code)), *removal(tree, given)
+    return above(tree, call, code), *removal(tree, given)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from sftdoctor.model import Location
 from sftdoctor.repair.attributes import call_object, move_attribute, rename_attribute
+from sftdoctor.repair.copying import copy_argument
 from sftdoctor.repair.imports import define_import, redirect_imports, remove_import, replace_import
 from sftdoctor.repair.keywords import remove_keyword, rename_keyword, set_keyword, translate_keyword
 from sftdoctor.repair.moving import move_keyword
@@ -22,6 +23,7 @@ FUNCTIONS: Mapping[str, Operation] = {
     "set_keyword": set_keyword,
     "move_keyword": move_keyword,
     "nest_keyword": nest_keyword,
+    "copy_argument": copy_argument,
     "insert_before": insert_before,
     "insert_after": insert_after,
     "add_parameter": add_parameter,

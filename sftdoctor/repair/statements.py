@@ -71,6 +71,13 @@ def _first(tree: Tree, statement: cst.BaseStatement) -> int:
     return min([tree.span(statement)[0], *(tree.span(one)[0] for one in decorators)])
 
 
+def above(tree: Tree, node: cst.CSTNode, code: str) -> Splice:
+    """Lines above the statement that a node is in."""
+    statement = tree.statement_of(node)
+    begin, _ = tree.line_of(tree.span(statement)[0])
+    return Splice(begin, begin, block_at(tree, statement, code))
+
+
 def block_at(tree: Tree, statement: cst.BaseStatement, code: str) -> str:
     """Code as lines with the indentation of a statement.
 

@@ -185,3 +185,8 @@ def find_statement(tree: Tree, location: Location) -> cst.BaseStatement:
     if isinstance(body, cst.SimpleStatementSuite) and line == tree.range(body).start.line:
         raise RepairError(f"{tree.path}:{line}: the statement shares its line with what guards it", "edit it by hand")
     return best
+
+
+def unclear(tree: Tree, node: cst.CSTNode, what: str) -> RepairError:
+    """What to raise where an edit would have to guess."""
+    return RepairError(f"{tree.path}:{tree.range(node).start.line}: {what}", "make the change by hand")

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from sftdoctor.flow import UNKNOWN, Arguments, Machine, Obj, Ref, Value
+from sftdoctor.flow import UNKNOWN, Arguments, Machine, Obj, Ref, Value, truth
 
 EMBEDDINGS = re.compile(r"embed|wte|word_embeddings|tok_embeddings")
 HEAD = re.compile(r"lm_head|output_embeddings|embed_out|score")
@@ -49,9 +49,9 @@ def quantization_of(machine: Machine, config: Value) -> Value:
 def _bits(four: Value, eight: Value, kind: Value) -> Value:
     if four is True:
         return kind if isinstance(kind, str) else UNKNOWN
-    if eight is True and four is not UNKNOWN:
-        return "int8"
-    return "none" if not four and four is not UNKNOWN and eight is not UNKNOWN and not eight else UNKNOWN
+    if truth(four) is not False:
+        return UNKNOWN
+    return "int8" if eight is True else "none" if truth(eight) is False else UNKNOWN
 
 
 def adapter(machine: Machine, config: Value) -> tuple[Value, Value, Value]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Sequence
 
 from sftdoctor.flow import Arguments, BudgetError, Function, Machine, Obj, RaisedError
@@ -54,6 +55,13 @@ class _Reading:
             reason = "it is too large to be followed"
         except RecursionError:
             reason = "it is nested too deeply to be followed"
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever we stumble over, the other checks go on
+            if os.environ.get("SFTDOCTOR_DEBUG"):
+                raise
+            reason = f"sftdoctor stumbled over it (a bug in sftdoctor): {type(error).__name__}: {error}"
+            self.facts = self.facts or ()
         if self.facts is None:
             self.facts = self._at_end()
         facts = (*self.facts, *source_facts(self.reader.places, self.source.tree))

@@ -28,7 +28,7 @@ class Steps:
         """These steps and one more."""
         return Steps((*self.items, Step(operation, node)))
 
-    def join(self, other: Steps) -> Steps:
+    def joined(self, other: Steps) -> Steps:
         """The steps after two ways of which either may have been taken."""
         common = 0
         for mine, theirs in zip(self.items, other.items, strict=False):

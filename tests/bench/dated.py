@@ -1,9 +1,11 @@
 """What is said of stacks that a resolver would have given on a day: they worked for most, so errors are to be read.
 
     python -m tests.bench.dated [--from 2024-01 --to 2026-11 --every 4] [--with deepspeed --with wandb] [--gpu H100]
+    python -m tests.bench.dated SCRIPT… [--from 2024-01 --to 2024-01] [--with deepspeed]
 
 For each month: `uv pip compile --exclude-newer` of the libraries of a fine-tuning run and what else is named, then
-`check --pins`; prints the versions, and every error with its confidence.
+`check --pins`, of public scripts too where they are given (in the month that they are from they worked); prints the
+versions, and every error with its confidence. What no package of the set provides is counted, not told.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets")
 PYTHONS = ((2023, "3.10"), (2024, "3.11"), (2025, "3.12"), (2026, "3.13"))
@@ -51,6 +54,7 @@ def compiled(month: str, python: str, more: list[str], folder: Path) -> Path | N
 def main() -> None:
     """Ask and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scripts", nargs="*", type=Path)
     parser.add_argument("--from", dest="first", default="2023-10")
     parser.add_argument("--to", dest="last", default="2026-11")
     parser.add_argument("--every", type=int, default=4)
@@ -64,8 +68,8 @@ def main() -> None:
             if pins is None:
                 print(f"{month}  no set fits", flush=True)
                 continue
-            command = [sys.executable, "-m", "sftdoctor", "check", "--pins", str(pins), "--python-version", python]
-            command += ["--gpu", given.gpu, "--format", "json"]
+            command = [sys.executable, "-m", "sftdoctor", "check", *map(str, given.scripts), "--pins", str(pins)]
+            command += ["--python-version", python, "--gpu", given.gpu, "--format", "json"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if not done.stdout.startswith("{"):
                 print(f"{month}  status {done.returncode}: {done.stderr[-300:]}", flush=True)
@@ -73,9 +77,17 @@ def main() -> None:
             report = json.loads(done.stdout)
             lines = [line.split(" ")[0] for line in pins.read_text().splitlines() if line.startswith(LIBRARIES)]
             print(f"{month}  {report['verdict']:8} {' '.join(line for line in lines if '==' in line)}", flush=True)
-            for finding in report["findings"]:
-                if finding["severity"] == "error":
-                    print(f"    {finding['id']} {finding['confidence']}: {finding['title']}", flush=True)
+            errors = [finding for finding in report["findings"] if finding["severity"] == "error"]
+            told = [finding for finding in errors if not is_absence(finding)]
+            for finding in told:
+                print(f"    {finding['id']} {finding['confidence']}: {finding['message']}", flush=True)
+            print(f"    {len(told)} errors, and {len(errors) - len(told)} packages that are not in the set", flush=True)
+
+
+def is_absence(finding: dict[str, Any]) -> bool:
+    """Whether a script imports what the set does not have."""
+    callee = (finding["cause"] or {}).get("callee") or {}
+    return finding["id"] == "API003" and bool(finding["location"]) and not callee.get("version")
 
 
 if __name__ == "__main__":

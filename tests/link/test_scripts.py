@@ -193,7 +193,7 @@ def test_where_modules_are_found(tmp_path: Path) -> None:
     assert beside.find("nowhere") is None and beside.find("os") is None
 
 
-def test_a_field_of_the_scripts_own_that_a_library_copies_says_what_to_derive_from(tmp_path: Path) -> None:
+def test_fields_of_the_scripts_own_that_a_library_copies_are_told_once(tmp_path: Path) -> None:
     lib = """
         from dataclasses import asdict, dataclass
         @dataclass
@@ -208,8 +208,9 @@ def test_a_field_of_the_scripts_own_that_a_library_copies_says_what_to_derive_fr
                     args = Config(**asdict(args))
     """
     script = "from dataclasses import dataclass\nfrom lib import Arguments, Trainer\n@dataclass\nclass Own({}):\n"
-    script += "    cache: str = ''\nTrainer(Own())"
+    script += "    cache: str = ''\n    more: int = 0\nTrainer(Own())"
     (item,) = World({"lib": lib}, script.format("Arguments"), script=True).link(tmp_path).findings
-    assert item.cause and item.cause.name == "cache" and "derive it from Config" in item.message
+    assert (item.id, item.location and item.location.line) == ("API090", 7)
+    assert item.cause and item.cause.name == "cache" and "Nor has it `more`." in item.message
     derived = script.format("Config").replace("import Arguments", "import Config")
     assert told(World({"lib": lib}, derived, script=True).link(tmp_path / "b")) == ()

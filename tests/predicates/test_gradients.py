@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,21 @@ def _sft(*lines: str, extra: str = "", quantized: bool = True) -> str:
 
 WRAP = "model = get_peft_model(model, LoraConfig(r=4))"
 PREPARED = "model = prepare_model_for_kbit_training(model)"
+
+
+@pytest.mark.parametrize(("name", "outcome"), [("int8", "trains"), ("some_other", "unknown")])
+def test_the_preparation_by_another_name(name: str, outcome: str, tmp_path: Path) -> None:
+    target = environment(stack("Q-A2310"))
+    peft = target.distributions["peft"]
+    shutil.copytree(str(peft.root), tmp_path / "peft")
+    for file in (tmp_path / "peft").rglob("*.py"):
+        file.write_text(
+            file.read_text().replace("prepare_model_for_kbit_training", f"prepare_model_for_{name}_training")
+        )
+    older = replace(peft, version="0.3.0", root=str(tmp_path / "peft"))
+    target = replace(target, distributions={**target.distributions, "peft": older})
+    facts = (*_TRAINER, Fact("quantization", "int8"), _LOAD, Fact("step", ("prepare_kbit", "unset", "unset", False)))
+    assert replay(target, (*facts, _WRAP, Fact("step", ("trainer",)))).outcome == outcome
 
 
 @pytest.mark.parametrize(

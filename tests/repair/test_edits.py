@@ -19,6 +19,15 @@ RENAME = {"old": "max_seq_length", "new": "max_length"}
 SWITCH = {"old": "on", "new": "kind", "true": "'fast'"}
 MOVE = {"argument": "args", "class": "Config", "module": "trl"}
 
+COPY = """    _config = Config(
+        **{
+            one.name: getattr(c, one.name)
+            for one in dataclasses.fields(Config)
+            if one.init and hasattr(c, one.name)
+        }
+    )
+"""
+
 
 def edit(operation: str, line: int, column: int | None = 1, **arguments: str) -> Edit:
     return Edit(operation, Location("train.py", line, column), arguments)
@@ -241,8 +250,29 @@ CASES = {
         "from trl import B\n\n\ndef f(c):\n    t = B(args=c, y=1)\n",
         edit("move_keyword", 5, 9, **MOVE, name="y", options="y"),
         "import dataclasses\nfrom trl import B, Config\n\n\ndef f(c):\n"
-        "    _config = Config(**{one.name: getattr(c, one.name) for one in dataclasses.fields(Config) "
-        "if one.init and hasattr(c, one.name)})\n    _config.y = 1\n    t = B(args=_config)\n",
+        f"{COPY}    _config.y = 1\n    t = B(args=_config)\n",
+    ),
+    "move a value of several lines onto what comes from elsewhere": (
+        "def f():\n    c = parsed()\n    c = Config(**c)\n    t = B(\n        args=c,\n"
+        "        y={\n            'a': 1,  # one\n        },\n        z=2,\n    )\n",
+        edit("move_keyword", 4, 9, **MOVE, name="y"),
+        "def f():\n    c = parsed()\n    c = Config(**c)\n    c.y = {\n        'a': 1,  # one\n    }\n"
+        "    t = B(\n        args=c,\n        z=2,\n    )\n",
+    ),
+    "move a value that is not known where the object is made": (
+        "from trl import Config\nc = Config()\ny = 1\nB(args=c, y=y)\n",
+        edit("move_keyword", 4, **MOVE, name="y"),
+        "from trl import Config\nc = Config()\ny = 1\nc.y = y\nB(args=c)\n",
+    ),
+    "a copy of an argument": (
+        "from trl import B\n\n\ndef f(c):\n    t = B(1, c, z=2)  # go\n",
+        edit("copy_argument", 5, 9, **MOVE, position="1"),
+        f"import dataclasses\nfrom trl import B, Config\n\n\ndef f(c):\n{COPY}    t = B(1, _config, z=2)  # go\n",
+    ),
+    "a copy of what is made there already": (
+        "c = Config(x=1)\nt = B(args=c)\n",
+        edit("copy_argument", 2, 5, **MOVE, position="1"),
+        "c = Config(x=1)\nt = B(args=c)\n",
     ),
     "move onto what is made of unpacked arguments": (
         "c = Config(**k)\nt = B(args=c, y=1)\n",
@@ -438,9 +468,19 @@ REFUSED = {
         "means something else",
     ),
     "a value that is not known yet": (
-        "from trl import Config\nc = Config()\ny = 1\nB(args=c, y=y)\n",
-        edit("move_keyword", 4, **MOVE, name="y"),
+        "from trl import Old\nc = Old()\ny = 1\nB(args=c, y=y)\n",
+        edit("move_keyword", 4, **MOVE, name="y", base="Old"),
         "not known yet",
+    ),
+    "a text of several lines": (
+        'c = Config(**k)\nt = B(args=c, y="""a\n  b""")\n',
+        edit("move_keyword", 2, 5, **MOVE, name="y"),
+        "several lines",
+    ),
+    "several lines without brackets": (
+        "c = Config(**k)\nt = B(args=c, y=a +\n      b)\n",
+        edit("move_keyword", 2, 5, **MOVE, name="y"),
+        "several lines",
     ),
     "made elsewhere": (
         "def f(c):\n    B(args=c, y=1)\n",

@@ -51,6 +51,10 @@ MENDED = {
     "API061": "def strtobool(value):",
     "API070": "print(ScriptArguments().dataset_train_split)",
     "API074": 'args.model_init_kwargs = {**(args.model_init_kwargs or {}), "quantization_config": None}',
+    "API090": 'SFTTrainer(model="m", args=sft_config)',
+    "API092": 'SFTTrainer(model="m", args=sft_config)',
+    "API093": 'DPOTrainer(model="m", args=dpo_config)',
+    "API091": "parser = TrlParser((SFTScriptArguments, SFTConfig))\nparser.set_defaults(",
     "API068": 'DPOTrainer(model="m", args=DPOConfig(output_dir="tmp_trainer", beta=0.2))',
 }
 """What stands in the script of the first failing case of a rule afterwards."""

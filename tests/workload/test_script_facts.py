@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sftdoctor.flow.source import Source
 from sftdoctor.model import Scenario
 from sftdoctor.workload import VOCABULARY, read_workload
+from sftdoctor.workload.script import read_script
+from sftdoctor.workload.world import ScriptWorld
 from tests.predicates.training_scripts import HEAD, facts_of
 
 SCENARIO = Scenario("a run", "a run", ())
@@ -113,6 +116,10 @@ def test_quant_storage_and_rank(config: str, storage: str) -> None:
         ("quantization_config=BitsAndBytesConfig(load_in_8bit=True)", "int8"),
         ("quantization_config=GPTQConfig(bits=4)", "gptq"),
         ("quantization_config=BitsAndBytesConfig(load_in_4bit=flag)", "unknown"),
+        ("quantization_config=BitsAndBytesConfig(load_in_4bit=input(), load_in_8bit=True)", "unknown"),
+        ("quantization_config=BitsAndBytesConfig(load_in_4bit=input())", "unknown"),
+        ("load_in_4bit=input()", "unknown"),
+        ("load_in_8bit=input()", "unknown"),
         ("quantization_config=config", "unknown"),
     ],
 )
@@ -300,3 +307,24 @@ def test_a_deepspeed_file_that_disagrees(tmp_path: Path) -> None:
         path.write_text("\n".join(HEAD) + f"\nfrom elsewhere import flag\n{LOAD}\n{args}\n{TRAIN}")
         (script,) = read_workload([path], model=None, scenario=SCENARIO).scripts
         assert [fact.value for fact in script.facts if fact.name == "deepspeed_mismatch"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("source", "strategy"),
+    [("'no'", "no"), ("'steps' if input() else 'no'", "unknown"), ("'no' if input() else 'no'", "no")],
+)
+def test_either_of_two_texts_is_none_of_both(source: str, strategy: str) -> None:
+    args = f"args = TrainingArguments(output_dir='o', eval_strategy={source})"
+    assert said(f"{LOAD}\n{args}\n{TRAIN}")["eval_strategy"] == strategy
+
+
+def test_what_we_stumble_over_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(*_: object) -> None:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(ScriptWorld, "call", stumble)
+    monkeypatch.delenv("SFTDOCTOR_DEBUG", raising=False)
+    text = "import os\nos.getcwd()\n"
+    script, (left,) = read_script(Source(Path("train.py"), text, ast.parse(text)), ())
+    assert left.what == "train.py" and "a bug in sftdoctor" in left.reason
+    assert [fact.value for fact in script.facts if fact.name == "imports"] == ["os"]

@@ -29,6 +29,8 @@ from sftdoctor.predicates.gradient.trainers import arguments_class, enabling, re
 from sftdoctor.predicates.gradient.world import LibraryWorld
 
 _NODE = ast.Constant(None)
+PREPARES = ("peft.prepare_model_for_kbit_training", "peft.prepare_model_for_int8_training")
+"""peft's function by its name, and by the one that it had until 0.3 (peft wheels, peft/utils/other.py)."""
 _UNKNOWN_ARGUMENTS = (
     "train_dataset",
     "eval_dataset",
@@ -160,10 +162,18 @@ class _Replay:
             given.keywords["use_gradient_checkpointing"] = use
         if passed is not False:
             given.keywords["gradient_checkpointing_kwargs"] = self._kwargs(reentrant)
+        prepare = next((name for name in PREPARES if self._is_there(name)), None)
+        if prepare is None:
+            self._do_foreign(UNKNOWN)
+            return
         self.machine.heap.set(self._core(), "actor", "prepare_model_for_kbit_training")
-        result = self.machine.call(Ref("peft.prepare_model_for_kbit_training"), given, _NODE)
+        result = self.machine.call(Ref(prepare), given, _NODE)
         self.machine.heap.set(self._core(), "actor", "the script")
         self.model = result if isinstance(result, Obj) else self.model
+
+    def _is_there(self, name: str) -> bool:
+        located = self.world.sources.locate(name)
+        return located is not None and located[0].function(located[1]) is not None
 
     def _kwargs(self, reentrant: Value) -> Value:
         if reentrant is UNKNOWN:
