@@ -86,9 +86,8 @@ class Checker:
         return replace(report, not_judged=not_judged, seconds=time.perf_counter() - start)
 
     def _foreign(self, workload: Workload) -> bool:
-        """Whether nothing of the files that were named could be judged: they are another tool's."""
-        named = self.settings.paths
-        return bool(named) and not workload.scripts and all(Path(path).is_file() for path in named)
+        """Whether nothing of what was named could be judged: it is another tool's, data, or nothing at all."""
+        return bool(self.settings.paths) and not workload.scripts
 
     def _suppress(self, workload: Workload) -> Suppress | None:
         """What the comments of the scripts suppress; None where there are none."""

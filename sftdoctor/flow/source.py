@@ -20,6 +20,10 @@ _ASSIGNED_MAGIC = re.compile(r"(\s*[\w, ]+=\s*)[!%].*")
 _CELL_MAGICS_WITH_PYTHON = ("%%time", "%%timeit", "%%capture", "%%prun")
 
 
+_HANDED_OVER = (("/", "dev"), ("/", "proc"))
+"""Where `<(…)` and /dev/stdin are."""
+
+
 @dataclass(frozen=True)
 class Source:
     """One script as text, with its syntax tree."""
@@ -51,7 +55,14 @@ def read_source(path: Path) -> Source:
     return Source(path, text, parse(text, path), cells)
 
 
+def may_hang(path: Path) -> bool:
+    """Whether opening a path may wait for ever: a named pipe, say. What a shell itself hands over is read."""
+    return path.exists() and not path.is_file() and not path.is_dir() and path.parts[:2] not in _HANDED_OVER
+
+
 def _bytes(path: Path) -> bytes:
+    if may_hang(path):
+        raise WorkloadError(f"{path} is a pipe or a device", "Name a script or a folder.")
     try:
         with path.open("rb") as file:
             raw = file.read(FILE_LIMIT + 1)

@@ -123,6 +123,8 @@ def headline(report: Report, *, notes: bool = True) -> str:
 def _verdict(report: Report) -> str:
     if report.verdict is Verdict.CLEAN and any(one.finding.severity is Severity.ERROR for one in report.suppressed):
         return "Nothing new was found; what is suppressed may still break this run"
+    if report.verdict is Verdict.CLEAN and report.not_judged:
+        return "Nothing that breaks this run was found"
     return VERDICTS[report.verdict][1]
 
 

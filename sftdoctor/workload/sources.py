@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sftdoctor import configs, shell
 from sftdoctor.errors import WorkloadError
-from sftdoctor.flow.source import Source, read_source
+from sftdoctor.flow.source import Source, may_hang, read_source
 from sftdoctor.model import SHELL, NotJudged, Script
 from sftdoctor.workload.config_files import find_config, read_config_file
 from sftdoctor.workload.launch_files import Started, read_launch_file
@@ -18,6 +18,8 @@ FOLDER_LIMIT = 10_000
 """At most so many files of a folder are read."""
 DEPTH_LIMIT = 12
 SUFFIXES = (".py", ".ipynb")
+DATA = (".jsonl", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".md")
+"""Of files that are named by mistake: none of them is a program."""
 _SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages", "build", "dist", "venv", "env"})
 
 
@@ -48,6 +50,7 @@ def read_sources(paths: Sequence[Path]) -> SourceFiles:
     found: list[Script] = []
     not_judged: list[NotJudged] = []
     for path in paths:
+        before = len(sources) + len(found) + len(not_judged)
         if path.is_dir():
             scripts, files = _walk(path, not_judged)
             for file in scripts:
@@ -56,16 +59,25 @@ def read_sources(paths: Sequence[Path]) -> SourceFiles:
                 except WorkloadError as error:
                     not_judged.append(NotJudged(str(file), error.message))
             for file in files:
+                if may_hang(file):
+                    continue
                 if file.suffix in SHELL:
                     _start(_launched(file), found, not_judged)
                 else:
                     _sort(_found(file), found, not_judged)
-        elif path.suffix in configs.SUFFIXES:
+        elif path.suffix in DATA:
+            not_judged.append(NotJudged(str(path), "a file of data; name the script or the config that reads it"))
+        elif path.suffix in configs.SUFFIXES and not may_hang(path):
             _sort(read_config_file(path), found, not_judged)
-        elif path.suffix in SHELL:
+        elif path.suffix in SHELL and not may_hang(path):
             _start(read_launch_file(path), found, not_judged)
         else:
             sources.append(read_source(path))
+        if path.is_dir() and before == len(sources) + len(found) + len(not_judged):
+            not_judged.append(NotJudged(str(path), "it holds no script, notebook, config or launch script"))
+    empty = [source for source in sources if not source.tree.body]
+    not_judged.extend(NotJudged(str(source.path), "nothing in it runs") for source in empty if source.path in paths)
+    sources = [source for source in sources if source.tree.body or source.path not in paths]
     return SourceFiles(tuple(sources), tuple(found), tuple(not_judged))
 
 

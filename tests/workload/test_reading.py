@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,47 @@ def test_what_is_no_python(tmp_path: Path, name: str, raw: bytes, message: str) 
 def test_missing(tmp_path: Path) -> None:
     with pytest.raises(WorkloadError, match="cannot be read"):
         read_workload([tmp_path / "none.py"], model=None, scenario=SCENARIO)
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "reason"),
+    [
+        ("empty.py", b"", "nothing in it runs"),
+        ("comment.py", b"# later\n", "nothing in it runs"),
+        ("chat.jsonl", b'{"messages": []}\n', "a file of data"),
+        ("rows.parquet", b"PAR1", "a file of data"),
+        ("folder/notes.md", b"# notes\n", "it holds no script"),
+        ("folder/data.jsonl", b"{}\n", "it holds no script"),
+    ],
+)
+def test_what_holds_nothing_to_judge_is_not_judged(tmp_path: Path, name: str, raw: bytes, reason: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(raw)
+    named = path if path.parent == tmp_path else path.parent
+    read = read_workload([named], model=None, scenario=SCENARIO)
+    assert read.scripts == ()
+    assert [(one.what, one.reason.startswith(reason)) for one in read.not_judged] == [(str(named), True)]
+
+
+def test_empty_modules_of_a_folder_are_no_gap(tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / "train.py").write_text("x = 1\n")
+    assert read_workload([tmp_path], model=None, scenario=SCENARIO).not_judged == ()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["train.py", "config.yaml", "start.sh", "in a folder"])
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    path = tmp_path / ("pipe.py" if name == "in a folder" else name)
+    os.mkfifo(path)
+    if name == "in a folder":
+        os.mkfifo(tmp_path / "config.yaml")
+        read = read_workload([tmp_path], model=None, scenario=SCENARIO)
+        assert [one.reason for one in read.not_judged] == [f"{path} is a pipe or a device"]
+        return
+    with pytest.raises(WorkloadError, match="is a pipe or a device"):
+        read_workload([path], model=None, scenario=SCENARIO)
 
 
 def test_folders_leave_out_environments(tmp_path: Path) -> None:
