@@ -159,7 +159,7 @@ def offers(machine: Machine, module: Module, name: str) -> bool | None:
 
 
 def has_key(machine: Machine, module: Module, key: str) -> bool | None:
-    """Whether the import structure of a lazy package lists a module: since transformers 4.52 "models.llama" is no key."""
+    """Whether the import structure of a lazy package lists a module (transformers: no "models.llama" since 4.52)."""
     lazy = module.lazy
     if lazy is None or lazy.open:
         return None
