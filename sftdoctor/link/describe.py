@@ -125,7 +125,7 @@ def expression(node: ast.AST | None, name: str) -> str:
         return f"from {'.' * node.level}{node.module or ''} import {name}"
     if isinstance(node, ast.Import):
         return f"import {name}"
-    if isinstance(node, ast.Attribute | ast.Name):
+    if isinstance(node, ast.Attribute | ast.Name | ast.Subscript):
         return _cut(ast.unparse(node))
     return ""
 

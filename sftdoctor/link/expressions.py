@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sftdoctor.link import attributes, calls, classes, guards, paths, static
+from sftdoctor.link import attributes, calls, classes, guards, lazy, paths, static
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Raised
 from sftdoctor.link.values import (
     UNKNOWN,
@@ -18,6 +18,7 @@ from sftdoctor.link.values import (
     Instance,
     Likely,
     MaybeUnbound,
+    Module,
     Native,
     Seq,
     Value,
@@ -274,6 +275,10 @@ def _subscript(machine: Machine, frame: Frame, node: ast.Subscript) -> Value:
     key = guards.plain(evaluate(machine, frame, node.slice))
     if key is None:
         return UNKNOWN
+    if isinstance(node.value, ast.Attribute) and node.value.attr == lazy.STRUCTURE and isinstance(key, str):
+        package = strip(evaluate(machine, frame, node.value.value))
+        if isinstance(package, Module) and lazy.has_key(machine, package, key) is False:
+            return machine.broken("missing-attribute", "KeyError", f"'{key}'", key, frame, node, callee=package)
     if owner is machine.sys_modules:
         return machine.modules.get(str(key), UNKNOWN)
     if isinstance(owner, Instance):

@@ -20,6 +20,8 @@ MADE_UP = re.compile(r"""\bname\.endswith\(["'](\w+)["']\)""")
 """A test of `_LazyModule.__getattr__` for names that it has an answer for though nothing exports them."""
 OWN = re.compile(r"\bself\.(\w+)(?:: [^=\n]+)? = ")
 """An attribute that `_LazyModule` has itself: scripts of 2023 read `transformers._import_structure`."""
+STRUCTURE = "_import_structure"
+"""Where `_LazyModule` keeps the modules that export something, with their names."""
 QUOTED = re.compile(rb"[\"'](\w+)[\"']")
 REQUIRED = re.compile(rb"^@requires[^\r\n]*(?:\r?\n@[^\r\n]*)*\r?\n(?:class|def) (\w+)", re.MULTILINE)
 FAST = "Fast"
@@ -154,6 +156,21 @@ def offers(machine: Machine, module: Module, name: str) -> bool | None:
     if name in lazy.attributes or _scan(machine, lazy, name) is not None:
         return True
     return None if lazy.open or name.endswith(lazy.suffixes or "/") else False
+
+
+def has_key(machine: Machine, module: Module, key: str) -> bool | None:
+    """Whether the import structure of a lazy package lists a module (transformers: no "models.llama" since 4.52)."""
+    lazy = module.lazy
+    if lazy is None or lazy.open:
+        return None
+    if key in lazy.modules:
+        return True
+    exports = {prefix: machine.exports(folder) for folder, prefix in lazy.scans}
+    return any(key == f"{prefix}.{one}".lstrip(".") for prefix, names in exports.items() for one in _modules_of(names))
+
+
+def _modules_of(exports: dict[str, list[str]]) -> set[str]:
+    return {module for modules in exports.values() for module in modules}
 
 
 def _submodule(machine: Machine, module: Module, target: str, frame: Frame | None) -> Value:

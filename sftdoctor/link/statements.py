@@ -551,7 +551,6 @@ def _raise(machine: Machine, frame: Frame, node: ast.Raise) -> None:
     raised = Raised(cls, message, machine.raised_event(frame, cls, message, node))
     if machine.running and not machine.catches(raised):
         if machine.branches and machine.is_script(frame.module):
-            machine.note(raised)
             raise Left("return", refused=True)
         if raised.event is None:
             return  # the run is assumed to be given what it asks for; this branch was followed too coarsely

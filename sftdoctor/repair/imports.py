@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import libcst as cst
 
@@ -136,13 +136,15 @@ def define_import(tree: Tree, location: Location, arguments: Mapping[str, str]) 
     if bound_by(alias) != old:
         raise RepairError(f"{tree.path}:{location.line}: {old} is imported under another name", "edit it by hand")
     line = tree.statement_of(statement)
-    last = _last_import(tree, line)
+    beside = _beside(tree, line)
+    last = _last_import(beside, line)
+    blank = 2 if isinstance(tree.parent(line), cst.Module) else 1
     needed = _needed(tree, statement, arguments)
-    block = block_at(tree, line, needed + arguments.get("code", "").lstrip("\n"))
+    block = block_at(tree, line, needed + "\n" * (blank + 1) * bool(needed) + arguments.get("code", "").lstrip("\n"))
     end = end_of_statement(tree, last)
     alone = len(names_of(statement)) == 1 and last is line
-    if isinstance(tree.parent(line), cst.Module):
-        block = _apart(tree, block, own_line(tree, line) if alone else end, end)
+    above = tree.text[: own_line(tree, line) if alone else end] if not alone or beside[0] is not line else ""
+    block = _apart(tree, block, above, tree.text[end:] if beside[-1] is not last else "", blank)
     if end == len(tree.text) and not tree.text.endswith(("\n", "\r")):
         block = ("" if alone else tree.newline) + block.removesuffix(tree.newline)
     if alone:
@@ -151,21 +153,26 @@ def define_import(tree: Tree, location: Location, arguments: Mapping[str, str]) 
 
 
 def _needed(tree: Tree, at: cst.CSTNode, arguments: Mapping[str, str]) -> str:
-    """The import that the code needs, with blank lines below it; "" where it is there."""
+    """The import that the code needs; "" where it is there."""
     if "needs" not in arguments:
         return ""
     module, _, name = operands.dotted(arguments, "needs").rpartition(".")
     bound = tree.assignments(at, name)
     if bound and not all(node is one for node in bound for one, _ in imports_of(tree, module, name)):
         raise RepairError(f"{tree.path}: {name} stands for something else there", "edit it by hand")
-    return "" if bound else f"from {module} import {name}\n\n\n"
+    return "" if bound else f"from {module} import {name}"
 
 
-def _last_import(tree: Tree, line: cst.BaseStatement) -> cst.BaseStatement:
-    """The last of the imports that stand together at the top of a script; an import that stands elsewhere itself."""
+def _beside(tree: Tree, line: cst.BaseStatement) -> Sequence[cst.BaseStatement]:
+    """The statements of the block that a statement stands in."""
+    block = tree.parent(line)
+    return block.body if isinstance(block, (cst.Module, cst.IndentedBlock)) else (line,)
+
+
+def _last_import(beside: Sequence[cst.BaseStatement], line: cst.BaseStatement) -> cst.BaseStatement:
+    """The last of the imports that follow one of them without a break."""
     last = line
-    below = [one for one in tree.module.body if tree.span(one)[0] > tree.span(line)[0]]
-    for one in below if isinstance(tree.parent(line), cst.Module) else ():
+    for one in beside[next(i for i, other in enumerate(beside) if other is line) + 1 :]:
         if not isinstance(one, cst.SimpleStatementLine) or len(one.body) != 1:
             break
         if not isinstance(one.body[0], (cst.Import, cst.ImportFrom)):
@@ -174,11 +181,11 @@ def _last_import(tree: Tree, line: cst.BaseStatement) -> cst.BaseStatement:
     return last
 
 
-def _apart(tree: Tree, block: str, start: int, end: int) -> str:
-    """A definition with two blank lines on either side, as far as something stands there."""
-    above, below = tree.text[:start], tree.text[end:]
-    before = 3 - _newlines(tree, above, above.rstrip("\r\n")) if above.strip() and not block.startswith("from ") else 0
-    after = 2 - _newlines(tree, below, below.lstrip("\r\n")) if below.strip() else 0
+def _apart(tree: Tree, block: str, above: str, below: str, blank: int) -> str:
+    """A definition with blank lines on either side, as far as something stands there."""
+    imports = block.lstrip().startswith("from ")
+    before = blank + 1 - _newlines(tree, above, above.rstrip("\r\n")) if above.strip() and not imports else 0
+    after = blank - _newlines(tree, below, below.lstrip("\r\n")) if below.strip() else 0
     return tree.newline * max(before, 0) + block + tree.newline * max(after, 0)
 
 

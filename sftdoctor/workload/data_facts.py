@@ -35,12 +35,18 @@ def data_facts(places: Places, machine: Machine, trainer: Obj, text_field: Any) 
     kind = "none" if formatting is None else "unknown"
     if isinstance(formatting, Function):
         kind, where = functions.returned_kind(formatting.node), places.of(formatting.node)
+        kind = "unused" if _is_object(_given(machine, trainer, "train_dataset")) else kind
     yield Fact("formatting_func", kind, where)
     collator = _given(machine, trainer, "data_collator")
     yield from _collator(places, machine, trainer, collator)
     if isinstance(formatting, Function):
         yield from _template_in_text(machine, collator, formatting)
     yield from _tokenizer(places, machine, trainer, collator)
+
+
+def _is_object(dataset: Value) -> bool:
+    """Whether a data set is of a class of its own (ConstantLengthDataset, one of torch's): trainers take it as it is."""
+    return isinstance(dataset, Obj) and not is_dataset(dataset) and dataset.kind not in ("list", "dict")
 
 
 def _given(machine: Machine, trainer: Obj, name: str) -> Value:

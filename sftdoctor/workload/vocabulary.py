@@ -131,7 +131,7 @@ VOCABULARY: Mapping[str, str] = {
     "compute_metrics_passed": "whether the trainer gets compute_metrics",
     "formatting_func_passed": "whether the trainer gets a formatting_func",
     "formatting_func": 'what the trainer\'s formatting function returns: "text", "list", "dict", "ids", "nothing", '
-    '"unknown"; "none" where the trainer gets none',
+    '"unknown"; "unused" where the data set is an object that trainers take as it is; "none" where there is none',
     "data_collator": 'class of the trainer\'s collator, "function" (of the script), "none" or "unknown"',
     "collator_library": "top-level package of that class",
     "collator_mlm": "its mlm",

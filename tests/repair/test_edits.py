@@ -383,7 +383,13 @@ CASES = {
     "define what alone was imported": (
         "if x:\n    from a import f  # why\n    f()",
         edit("define_import", 2, 5, module="a", old="f", code="def f():\n    return 1"),
-        "if x:\n    def f():\n        return 1\n    f()",
+        "if x:\n    def f():\n        return 1\n\n    f()",
+    ),
+    "define what was imported in a block": (
+        "if x:\n    from a import e, C\n    from b import g\nelse:\n    raise ImportError\nC(e)\n",
+        edit("define_import", 2, 5, module="a", old="C", code="class C(D):\n    x = 1\n", needs="d.D"),
+        "if x:\n    from a import e\n    from b import g\n    from d import D\n\n    class C(D):\n        x = 1\n"
+        "else:\n    raise ImportError\nC(e)\n",
     ),
     "add a parameter": (
         "class A:\n    def f(self, a, b=False):\n        return 1\n",
