@@ -132,7 +132,6 @@ def test_the_report_speaks_the_language_and_keeps_its_width(monkeypatch: pytest.
         "报错信息",
         "peft>=0.8.0  (安全)",
         "(很可能)",
-        "scipy 未安装",
         "下一步：",
         "1 个包, 1 处代码修改",
     ):

@@ -112,6 +112,8 @@ def _print_findings(findings: Sequence[Finding], console: Console, verbose: bool
     if rest > 0:
         more = count(rest, words.noun(findings[0].severity))
         console.print(Text(say("  … and {more} more: add --verbose", more=more), "dim"))
+    elif brief and full:
+        console.print(Text(say("  add --verbose to see why, and what to do"), "dim"))
 
 
 def print_finding(finding: Finding, console: Console, *, verbose: bool = False) -> None:

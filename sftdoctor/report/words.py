@@ -175,10 +175,13 @@ def _places(finding: Finding) -> list[Line]:
 
 
 def _says_more(place: Place) -> bool:
-    """Whether the line of a place would say more than the name that it starts with."""
-    return place.version is None or bool(
-        place.path or place.module or (place.symbol or place.distribution) != place.distribution
-    )
+    """Whether the line of a place would say more than the name that it starts with.
+
+    Of a package that is not there the message says so.
+    """
+    if place.version is None:
+        return False
+    return bool(place.path or place.module or (place.symbol or place.distribution) != place.distribution)
 
 
 def _site(place: Place, words: str) -> Line:

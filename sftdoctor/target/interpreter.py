@@ -59,10 +59,22 @@ def read_interpreter(python: str | None = None) -> Environment:
             place = _place(facts.executable)  # what a wrapper such as a pyenv shim leads to
     extra = list(_python_path())
     search = find_roots(extra, _sites(place, facts))
-    return _environment(place, facts, search, tuple(extra))
+    beside = () if python is not None else _beside(place.venv)
+    return _environment(place, facts, search, tuple(extra), beside)
 
 
-def _environment(place: _Place, facts: Facts, search: Search, extra: tuple[str, ...]) -> Environment:
+def _beside(venv: str | None) -> tuple[str, ...]:
+    """Words on an environment in the working folder that is another one than the target, and is likely meant."""
+    for name in (".venv", "venv", "env"):
+        if os.path.isfile(os.path.join(name, "pyvenv.cfg")):
+            same = venv is not None and os.path.realpath(name) == os.path.realpath(venv)
+            return () if same else (f"{name}{os.sep} here is another environment: --python {name} judges it",)
+    return ()
+
+
+def _environment(
+    place: _Place, facts: Facts, search: Search, extra: tuple[str, ...], notes: tuple[str, ...]
+) -> Environment:
     found = scan(search)
     prefix = place.venv or facts.base_prefix
     target = Target(TargetKind.INTERPRETER, place.executable, facts.version, prefix=prefix)
@@ -81,7 +93,7 @@ def _environment(place: _Place, facts: Facts, search: Search, extra: tuple[str, 
         stdlib=facts.stdlib if os.path.isdir(facts.stdlib) else None,
         problems=(*found.problems, *around),
         not_judged=(*search.not_judged, *found.not_judged),
-        notes=tuple(f"PYTHONPATH puts {folder} before the environment" for folder in extra),
+        notes=(*(f"PYTHONPATH puts {folder} before the environment" for folder in extra), *notes),
         variables=deciding(os.environ),
     )
 

@@ -51,6 +51,8 @@ def read_sources(paths: Sequence[Path]) -> SourceFiles:
     not_judged: list[NotJudged] = []
     for path in paths:
         before = len(sources) + len(found) + len(not_judged)
+        if (path / "pyvenv.cfg").exists():
+            raise WorkloadError(f"{path} is an environment, and no program", f"To judge it: --python {path}.")
         if path.is_dir():
             scripts, files = _walk(path, not_judged)
             for file in scripts:

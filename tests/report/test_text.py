@@ -129,7 +129,6 @@ def test_a_broken_one_says_what_breaks_where_why_and_what_to_type() -> None:
         "fix install peft>=0.8.0 (safe)",
         "✗ API004 train.py:31 SFTConfig(max_seq_length=2048)",
         "! ENV003",
-        "scipy missing",
         "Not judged (1): GPU001: no GPU here",
         "sftdoctor fix train.py --python .venv show the plan: 1 package, 1 edit",
         "sftdoctor fix train.py --python .venv --apply",
@@ -167,6 +166,12 @@ def test_many_findings_are_cut_and_counted_but_verbose_shows_all() -> None:
     assert f"{50 - text.IN_FULL - text.IN_BRIEF} errors more" in short
     long = drawn(lambda console: text.render(report, console, verbose=True))
     assert long.count("you would see") == 50
+
+
+def test_findings_in_brief_say_how_to_see_more() -> None:
+    findings = tuple(replace(samples.LINK, id=f"API{number:03}") for number in range(100, 108))
+    assert "add --verbose to see why" in drawn(lambda console: text.render(samples.report(*findings), console))
+    assert "--verbose" not in drawn(lambda console: text.render(samples.report(*findings[:6]), console))
 
 
 def test_reasons_for_not_judging_are_grouped_and_cut() -> None:

@@ -305,3 +305,17 @@ def test_nothing_of_the_target_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("PYTHONPATH")
     assert [each.what for each in read_directly(str(tmp_path / "venv")).not_judged] == ["evil.pth"]
     assert list(tmp_path.rglob("*.was-run")) == []
+
+
+def test_an_environment_beside_the_run_is_named_where_none_was(
+    venv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_directly().notes == ()
+    write(tmp_path, {".venv/pyvenv.cfg": "home = /usr/bin"})
+    assert read_directly().notes == (".venv/ here is another environment: --python .venv judges it",)
+    assert read_directly(str(venv)).notes == ()
+    shutil.rmtree(".venv")
+    Path(".venv").symlink_to(venv)
+    monkeypatch.setenv("VIRTUAL_ENV", str(venv))
+    assert read_directly().notes == ()

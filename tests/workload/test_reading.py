@@ -86,6 +86,13 @@ def test_what_holds_nothing_to_judge_is_not_judged(tmp_path: Path, name: str, ra
     assert [(one.what, one.reason.startswith(reason)) for one in read.not_judged] == [(str(named), True)]
 
 
+def test_an_environment_is_no_program(tmp_path: Path) -> None:
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    with pytest.raises(WorkloadError, match="is an environment") as caught:
+        read_workload([tmp_path], model=None, scenario=SCENARIO)
+    assert caught.value.hint == f"To judge it: --python {tmp_path}."
+
+
 def test_empty_modules_of_a_folder_are_no_gap(tmp_path: Path) -> None:
     (tmp_path / "__init__.py").write_text("")
     (tmp_path / "train.py").write_text("x = 1\n")
