@@ -94,7 +94,7 @@ def _runs(history: History, event: Event) -> str:
     owner = event.callee_symbol.removeprefix(module).strip(".").removesuffix(".__init__")
     if event.kind in ARGUMENTS and owner:
         key = f"{owner}({event.name})"
-        return facts.get(key) or _moved(history, key)
+        return _continued(history, key, facts[key]) if key in facts else _moved(history, key)
     if event.kind in NAMES:
         key = f"{owner}.{event.name}" if owner else event.name
         return facts.get(key) or facts.get(f"{owner}({event.name})") or history["modules"].get(f"{module}.{key}", "")
@@ -181,6 +181,18 @@ def _moved(history: History, key: str) -> str:
     """The one entry of that name elsewhere: modules of a package are moved about more often than functions renamed."""
     found = [facts[key] for facts in history["facts"].values() if key in facts]
     return found[0] if len(found) == 1 else ""
+
+
+def _continued(history: History, key: str, runs: str) -> str:
+    """An entry, gone on with where a module of another name has the same from the next release on."""
+    others = [run for facts in history["facts"].values() if key in facts for run in facts[key].split()]
+    for _ in others:
+        last = runs.rpartition("-")[2]
+        follows = next((run for run in others if last and run.startswith(f"{int(last) + 1}-")), None)
+        if follows is None:
+            break
+        runs = runs.removesuffix(last) + follows.partition("-")[2]
+    return runs
 
 
 def _sentence(distribution: str, version: str, runs: str, releases: list[str]) -> str:

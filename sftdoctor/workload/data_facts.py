@@ -45,7 +45,7 @@ def data_facts(places: Places, machine: Machine, trainer: Obj, text_field: Any) 
 
 
 def _is_object(dataset: Value) -> bool:
-    """Whether a data set is of a class of its own (ConstantLengthDataset, torch's): no trainer touches its rows."""
+    """Whether a data set is of a class of its own (ConstantLengthDataset, torch's): trainers take it as it is."""
     return isinstance(dataset, Obj) and not is_dataset(dataset) and dataset.kind not in ("list", "dict")
 
 

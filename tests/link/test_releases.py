@@ -43,6 +43,11 @@ def event(kind: str, name: str, module: str = "", symbol: str = "") -> Event:
             "trl had it until 0.19.1.",
         ),
         (
+            *("peft", "0.7.1"),
+            event("unexpected-keyword", "low_cpu_mem_usage", "peft.mapping", "get_peft_model"),
+            "peft has it since 0.14.0.",  # 0.15 has the function in a module of another name
+        ),
+        (
             *("trl", "0.24.0"),
             event("missing-name", "DataCollatorForCompletionOnlyLM", "trl"),
             "trl had it until 0.19.1.",
