@@ -11,6 +11,7 @@ from rich.text import Text
 
 from sftdoctor.model import Environment, Finding, Fix, NotJudged, Report, Severity
 from sftdoctor.report import words
+from sftdoctor.report.anchor import cell
 from sftdoctor.report.language import count, say
 from sftdoctor.report.plain import clean
 from sftdoctor.report.style import as_text, indent, print_commands, rows, titled
@@ -57,7 +58,7 @@ def render(report: Report, console: Console, *, given: Sequence[str] = (), verbo
         findings = [finding for finding in report.findings if finding.severity is severity]
         if findings and serious and severity is Severity.INFO:
             console.print()
-        _print_findings(findings, console, verbose)
+        _print_findings(findings, report, console, verbose)
     if report.suppressed or report.outlived:
         console.print()
         _print_suppressed(report, console, verbose)
@@ -96,18 +97,18 @@ def _verdict_line(report: Report) -> RenderableType:
     return grid
 
 
-def _print_findings(findings: Sequence[Finding], console: Console, verbose: bool) -> None:
+def _print_findings(findings: Sequence[Finding], report: Report, console: Console, verbose: bool) -> None:
     if not findings:
         return
     full = len(findings) if verbose else 0 if findings[0].severity is Severity.INFO else IN_FULL
     for finding in findings[:full]:
         console.print()
-        print_finding(finding, console, verbose=verbose)
+        print_finding(finding, console, verbose=verbose, cell=cell(report, finding.location))
     brief = findings[full : full + IN_BRIEF]
     if brief and full:
         console.print()
     for finding in brief:
-        console.print(_head(finding))
+        console.print(_head(finding, cell(report, finding.location)))
     rest = len(findings) - full - len(brief)
     if rest > 0:
         more = count(rest, words.noun(findings[0].severity))
@@ -116,9 +117,16 @@ def _print_findings(findings: Sequence[Finding], console: Console, verbose: bool
         console.print(Text(say("  add --verbose to see why, and what to do"), "dim"))
 
 
-def print_finding(finding: Finding, console: Console, *, verbose: bool = False) -> None:
-    """Print one Finding: its head, both places, why, what one would see, the fixes."""
-    console.print(_head(finding))
+def print_finding(finding: Finding, console: Console, *, verbose: bool = False, cell: str = "") -> None:
+    """Print one Finding: its head, both places, why, what one would see, the fixes.
+
+    Args:
+        finding: What is wrong.
+        console: Where to.
+        verbose: Every fix, and the evidence.
+        cell: Of a notebook's: "cell 3, line 2", as anchor.cell says it.
+    """
+    console.print(_head(finding, cell))
     said = words.lines(finding, verbose=verbose)
     owners = [line.label for line in said if line.is_place]
     width = min(max(14, *map(len, owners), 0), 26)
@@ -143,9 +151,9 @@ def _row(line: words.Line) -> tuple[str | Text, str | Text]:
     return Text(line.label), Text.assemble(line.where, gap, (line.text, "italic"))
 
 
-def _head(finding: Finding) -> Table:
+def _head(finding: Finding, cell: str = "") -> Table:
     mark, style = MARKS[finding.severity]
-    where = f"{words.place(finding.location)}  " if finding.location else ""
+    where = f"{words.place(finding.location, cell)}  " if finding.location else ""
     doubt = "" if finding.confidence.value == "certain" else f" ({say(finding.confidence.value)})"
     title = Text.assemble((where, "bold"), clean(finding.title), (doubt, "dim"))
     return titled(Text(f"{mark} {clean(finding.id, 40)}", style), title)

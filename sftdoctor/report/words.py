@@ -133,9 +133,9 @@ def duration(seconds: float) -> str:
     return f" {seconds:.{2 if seconds < 9.995 else 1}f} s"
 
 
-def place(location: Location) -> str:
-    """ "train.py:31", as an editor opens it."""
-    line = "" if location.line is None else f":{location.line}"
+def place(location: Location, cell: str = "") -> str:
+    """ "train.py:31", as an editor opens it; of a notebook "train.ipynb cell 3, line 2"."""
+    line = f" {cell}" if cell else "" if location.line is None else f":{location.line}"
     return clean(short_path(location.path), 200) + line
 
 

@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from sftdoctor.model import Environment, FixResult, NotJudged, Report, Target, TargetKind, Verdict
+from sftdoctor.model import (
+    Environment,
+    FixResult,
+    Location,
+    NotJudged,
+    Report,
+    Script,
+    Target,
+    TargetKind,
+    Verdict,
+)
 from sftdoctor.report import environment, environment_text, proof_text, repair_text, rules_text, text
 from sftdoctor.report.plain import clean, spell
 from sftdoctor.report.style import rendered
@@ -166,6 +176,15 @@ def test_many_findings_are_cut_and_counted_but_verbose_shows_all() -> None:
     assert f"{50 - text.IN_FULL - text.IN_BRIEF} errors more" in short
     long = drawn(lambda console: text.render(report, console, verbose=True))
     assert long.count("you would see") == 50
+
+
+def test_a_place_in_a_notebook_is_told_by_its_cell() -> None:
+    script = Script("train.ipynb", "", cells=((0, 1), (2, 4)))
+    finding = replace(samples.LINK, location=Location("train.ipynb", 5, 1))
+    report = samples.report(finding)
+    report = replace(report, workload=replace(report.workload, scripts=(script,)))
+    assert "train.ipynb cell 3, line 2" in drawn(lambda console: text.render(report, console))
+    assert "train.ipynb:5" in drawn(lambda console: text.render(samples.report(finding), console))
 
 
 def test_findings_in_brief_say_how_to_see_more() -> None:
