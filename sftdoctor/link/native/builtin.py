@@ -65,6 +65,7 @@ def table() -> dict[str, Value]:
         found[name] = Native(name, call)
     for name, kind in (("dict", dict), ("list", list), ("tuple", tuple), ("set", set), ("frozenset", frozenset)):
         found[name] = known[kind]
+    known[dict].ns["fromkeys"] = Native("fromkeys", _from_keys)
     return found
 
 
@@ -190,6 +191,14 @@ def _collection(kind: str) -> Callable[[Machine, Arguments], Value]:
         return Seq(kind, items)
 
     return make
+
+
+def _from_keys(machine: Machine, args: Arguments) -> Value:
+    """dict.fromkeys(…)."""
+    items = expressions.iterate(machine, args.get(0, "iterable") or UNKNOWN)
+    keys = [text(item) for item in items or ()]
+    known = {key: args.get(1, "value") or NONE for key in keys if key is not None}
+    return Dict(known, items is None or None in keys)
 
 
 def make_dict(machine: Machine, args: Arguments) -> Value:
