@@ -352,6 +352,8 @@ class Scenario:
     """Distributions without which nothing can be judged."""
     run: str = ""
     """The run as a short Python program over the entry points, followed by the linker and never executed."""
+    plain_run: str = ""
+    """The same on a model that is not quantised, for scripts that do not show whether they quantise theirs."""
 
 
 @dataclass(frozen=True)

@@ -161,12 +161,23 @@ def load_scenario(name: str | None = None) -> Scenario:
         raise UsageError(f"no scenario is called {name!r}", f"There are: {', '.join(scenarios())}.")
     from sftdoctor.scenariofile import check_scenario
 
-    source, base = _scenario_source(name), None
-    if "based_on" in source.data:
-        if source.data["based_on"] not in scenarios():
-            raise source.error(f"no scenario is called {source.data['based_on']!r}", "based_on")
-        base = _scenario_source(source.data["based_on"])
-    return check_scenario(source, name, base)
+    source = _scenario_source(name)
+    other = _named_in(source, "based_on")
+    base = _scenario_source(other) if other else None
+    plain = _named_in(source, "unquantized")
+    return check_scenario(source, name, base, load_scenario(plain).run if plain else "")
+
+
+def _named_in(source: Source, key: str) -> str | None:
+    """The other scenario that a scenario's file names under a key.
+
+    Raises:
+        RuleError: There is none of that name.
+    """
+    name = source.data.get(key)
+    if name is not None and name not in scenarios():
+        raise source.error(f"no scenario is called {name!r}", key)
+    return name
 
 
 def _scenario_source(name: str) -> Source:

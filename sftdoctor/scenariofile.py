@@ -15,19 +15,20 @@ from sftdoctor.model import Scenario
 from sftdoctor.rulecheck import check_keys, table
 from sftdoctor.rulefile import Source
 
-_KEYS = ("schema", "based_on", "title", "entry_points", "facts", "run", "core")
+_KEYS = ("schema", "based_on", "unquantized", "title", "entry_points", "facts", "run", "core")
 _REQUIRED = ("schema", "title", "entry_points", "core")
 _MERGED = ("facts", "run")
 """Tables of which a scenario may replace single lines."""
 
 
-def check_scenario(source: Source, name: str, base: Source | None = None) -> Scenario:
+def check_scenario(source: Source, name: str, base: Source | None = None, plain_run: str = "") -> Scenario:
     """Check and make one scenario.
 
     Args:
         source: The file.
         name: Its file name without ".toml".
         base: The file of the scenario that it is based on.
+        plain_run: The run of the scenario that it names as `unquantized`.
 
     Returns:
         The scenario.
@@ -56,6 +57,7 @@ def check_scenario(source: Source, name: str, base: Source | None = None) -> Sce
         dict(table(source, data, "facts")),
         tuple(data["core"]),
         "\n".join(pieces.values()),
+        plain_run,
     )
 
 
@@ -63,7 +65,7 @@ def _inherited(source: Source, base: Source) -> Mapping[str, Any]:
     """What a scenario says, over what its base says."""
     if "based_on" in base.data:
         raise source.error("that scenario is itself based on another", "based_on")
-    data = {**base.data, **source.data}
+    data = {**{key: value for key, value in base.data.items() if key != "unquantized"}, **source.data}
     for key in _MERGED:
         data[key] = {**table(base, base.data, key), **table(source, source.data, key)}
     strange = [piece for piece in data["run"] if piece not in base.data.get("run", {})]

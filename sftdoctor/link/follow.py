@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from sftdoctor.model import Environment, NotJudged
 
 MANY = 3
 """Scripts from which on it pays to follow the libraries once for all of them."""
+QUANTIZING = re.compile(r"[48]_?bit\b|bits_?and_?bytes|\bbnb|quantiz", re.IGNORECASE)
+"""Words of code that may quantise its model."""
 Followed = tuple[LinkResult, list[str]]
 """What breaks in one program, and the files that this rests on."""
 
@@ -55,7 +58,7 @@ def _followed(
             result, files = _alone(library, environment, program)
         else:
             result, files = _upon(machine, library, environment, program)
-        return json.dumps({**memory.plain(result.findings, result.not_judged), "files": files}).encode()
+        return json.dumps({**memory.plain(result), "files": files}).encode()
 
     given = iter(forked.each(in_a_process, many))
     shared = machine.files() if machine else []
@@ -96,7 +99,7 @@ def _received(data: bytes) -> Followed | None:
     if not data:
         return None
     told = json.loads(data)
-    return LinkResult(*memory.read(told)), told["files"]
+    return memory.read(told), told["files"]
 
 
 def _prepared(library: Library, entry_points: Sequence[str]) -> Machine | None:
@@ -166,7 +169,24 @@ def _follow(machine: Machine, environment: Environment, program: Program) -> Fol
         not_judged.append(NotJudged(f"the rest of {path or 'the run'}", "it is nested too deeply to be followed"))
     own = {module: file for module, file in machine.scripts.items() if file}
     found = tuple(finding(event, environment, own) for event in select(machine.events, DRIVER, own))
-    return LinkResult(found, (*machine.not_judged.values(), *not_judged)), machine.files()
+    unread = (*machine.not_judged.values(), *not_judged)
+    imports = tuple(sorted(set(machine.imports)))
+    return LinkResult(found, unread, imports, _speaks_of_quantizing(machine, program)), machine.files()
+
+
+def _speaks_of_quantizing(machine: Machine, program: Program) -> bool:
+    """Whether the user's own code, the script or a module beside it, has words of a quantised model."""
+    if program.script is None:
+        return False
+    beside = (Path(file) for file in machine.scripts.values() if file and file != program.path)
+    return bool(QUANTIZING.search(program.source)) or any(QUANTIZING.search(_text(file)) for file in beside)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 @contextmanager

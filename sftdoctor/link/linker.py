@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from sftdoctor.link import memory
 from sftdoctor.link.index import Library
-from sftdoctor.link.program import LinkResult, Program, program_of
-from sftdoctor.model import Environment, Finding, NotJudged, Script, Workload
+from sftdoctor.link.program import BITSANDBYTES, LinkResult, Program, Run, run_of
+from sftdoctor.model import Confidence, Environment, Finding, NotJudged, Script, Severity, Workload
 
 
 def link(library: Library, environment: Environment, workload: Workload) -> LinkResult:
@@ -24,15 +25,42 @@ def link(library: Library, environment: Environment, workload: Workload) -> Link
     Returns:
         What breaks, and what could not be judged.
     """
-    programs = (Program(program_of(workload)), *(Program(script.source, script) for script in workload.scripts))
-    results = _recalled(library, environment, programs, workload.scenario.entry_points)
+    entry_points = workload.scenario.entry_points
+    scripts = [Program(script.source, script) for script in workload.scripts]
+    followed = _recalled(library, environment, scripts, entry_points)
+    run = run_of(workload, followed)
     findings: dict[object, Finding] = {}
     not_judged: dict[NotJudged, None] = {}
-    for result in results:
+    for result in (*_run(library, environment, run, entry_points), *followed):
         for item in result.findings:
             findings.setdefault((item.id, item.cause, item.location, item.message), item)
         not_judged.update(dict.fromkeys(result.not_judged))
     return LinkResult(tuple(findings.values()), tuple(not_judged))
+
+
+def _run(library: Library, environment: Environment, run: Run, entry_points: Sequence[str]) -> Iterator[LinkResult]:
+    """What of the scenario's run breaks, and what would if the model were quantised."""
+    programs = [run.program, *([run.quantized] if run.quantized else [])]
+    certain, *quantized = _recalled(library, environment, programs, entry_points)
+    yield replace(certain, findings=tuple(item for item in certain.findings if not _is_foreign(item, run.foreign)))
+    known = {(item.id, item.cause) for item in certain.findings}
+    for result in quantized:
+        more = (item for item in result.findings if (item.id, item.cause) not in known)
+        yield LinkResult(tuple(_doubted(item) for item in more if not _is_foreign(item, run.foreign - {BITSANDBYTES})))
+
+
+def _is_foreign(item: Finding, foreign: frozenset[str]) -> bool:
+    """Whether a package breaks that the scripts have nothing to do with."""
+    caller = item.cause.caller if item.cause else None
+    return caller is not None and caller.module.partition(".")[0] in foreign
+
+
+def _doubted(item: Finding) -> Finding:
+    """A finding about quantised models alone, where nobody knows whether the run has one."""
+    severity = max(item.severity, Severity.WARNING, key=list(Severity).index)
+    end = "" if item.message.endswith(".") else "."
+    message = f"{item.message}{end} Only a quantised model needs it; whether this is one shows only when it runs."
+    return replace(item, severity=severity, confidence=Confidence.POSSIBLE, message=message)
 
 
 def _recalled(
@@ -45,14 +73,13 @@ def _recalled(
     keys = [memory.key_of(library.identity, *_said(program)) for program in programs]
     known = {key: memory.recall(folder, key, library.stamps) for key in keys}
     missing = [(key, program) for key, program in zip(keys, programs, strict=True) if known[key] is None]
-    if not missing:
-        return [LinkResult(*(known[key] or ())) for key in keys]
-    followed, shared = _followed(library, environment, [program for _, program in missing], entry_points)
-    for (key, _), (result, files) in zip(missing, followed, strict=True):
-        known[key] = (result.findings, result.not_judged)
-        memory.keep(folder, key, result.findings, result.not_judged, files, shared)
-    memory.prune(folder)
-    return [LinkResult(*(known[key] or ())) for key in keys]
+    if missing:
+        followed, shared = _followed(library, environment, [program for _, program in missing], entry_points)
+        for (key, _), (result, files) in zip(missing, followed, strict=True):
+            known[key] = result
+            memory.keep(folder, key, result, files, shared)
+        memory.prune(folder)
+    return [known[key] or LinkResult() for key in keys]
 
 
 def _followed(

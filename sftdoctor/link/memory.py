@@ -11,9 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from sftdoctor.link.program import LinkResult
 from sftdoctor.model import Cause, Confidence, Environment, Finding, Location, NotJudged, Place, Severity
 
-FORMAT = 4
+FORMAT = 5
 """Raised when what is kept changes its form."""
 MAX_SIZE = 20_000_000
 MAX_FILES = 20_000
@@ -96,7 +97,7 @@ def _stamp(path: str) -> str:
     return f"{found.st_size}.{found.st_mtime_ns}"
 
 
-def recall(folder: Path, key: str, stamps: Stamps) -> tuple[tuple[Finding, ...], tuple[NotJudged, ...]] | None:
+def recall(folder: Path, key: str, stamps: Stamps) -> LinkResult | None:
     """What was found under that key; None where nothing was kept, it is damaged, or a file it rests on has changed."""
     try:
         path = folder / f"{key}.json"
@@ -110,38 +111,34 @@ def recall(folder: Path, key: str, stamps: Stamps) -> tuple[tuple[Finding, ...],
         return None
 
 
-def plain(findings: Iterable[Finding], not_judged: Iterable[NotJudged]) -> dict[str, Any]:
+def plain(result: LinkResult) -> dict[str, Any]:
     """What was found, as JSON has it."""
     return {
-        "findings": [_plain(asdict(item)) for item in findings],
-        "not_judged": [asdict(item) for item in not_judged],
+        "findings": [_plain(asdict(item)) for item in result.findings],
+        "not_judged": [asdict(item) for item in result.not_judged],
+        "imports": list(result.imports),
+        "speaks_of_quantizing": result.speaks_of_quantizing,
     }
 
 
-def read(data: dict[str, Any]) -> tuple[tuple[Finding, ...], tuple[NotJudged, ...]]:
+def read(data: dict[str, Any]) -> LinkResult:
     """What plain gave, back again.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: It is not that.
     """
     findings = tuple(_finding(item) for item in data["findings"])
-    return findings, tuple(NotJudged(**item) for item in data["not_judged"])
+    not_judged = tuple(NotJudged(**item) for item in data["not_judged"])
+    return LinkResult(findings, not_judged, tuple(data["imports"]), data["speaks_of_quantizing"])
 
 
-def keep(
-    folder: Path,
-    key: str,
-    findings: Iterable[Finding],
-    not_judged: Iterable[NotJudged],
-    files: Iterable[str],
-    shared: Iterable[str] = (),
-) -> None:
+def keep(folder: Path, key: str, result: LinkResult, files: Iterable[str], shared: Iterable[str] = ()) -> None:
     """Keep what was found.
 
     Args:
         folder: Where to.
         key: As key_of gives it.
-        findings, not_judged: What was found.
+        result: What was found.
         files: The files that this rests on.
         shared: Those of them that other results rest on too: their list is kept once.
     """
@@ -149,7 +146,7 @@ def keep(
     text = json.dumps(common)
     name = f"files-{hashlib.sha256(text.encode()).hexdigest()[:40]}.json" if common else ""
     data = {
-        **plain(findings, not_judged),
+        **plain(result),
         "files": {file: _stamp(file) for file in files if file not in common},
         "shared": name,
     }

@@ -111,9 +111,9 @@ def test_a_cache_that_takes_nothing(environment: Environment, tmp_path: Path) ->
 def test_the_folder_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "MAX_FILES", 3)
     for number in range(6):
-        memory.keep(tmp_path, f"key{number}", (), (), ())
+        memory.keep(tmp_path, f"key{number}", LinkResult(), ())
         os.utime(tmp_path / f"key{number}.json", ns=(number, number))
     memory.prune(tmp_path)
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["key3", "key4", "key5"]
-    assert memory.recall(tmp_path, "key5", Stamps()) == ((), ())
+    assert memory.recall(tmp_path, "key5", Stamps()) == LinkResult()
     assert memory.recall(tmp_path, "key0", Stamps()) is None
