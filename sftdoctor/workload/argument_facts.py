@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,11 @@ from sftdoctor.workload.world import library_base
 
 _OLD_NAMES = {"eval_strategy": "evaluation_strategy"}
 """The same field under its older name."""
+_GENERATING = ("GRPOConfig", "RLOOConfig")
+_WHOLE = "generation_batch_size"
+_PARTS = {"per_device_train_batch_size": 8, "steps_per_generation": None, "gradient_accumulation_steps": 1}
+"""What else a round's size hangs on, with the defaults."""
+_NOTHING = ("unset", None)
 _LOOSEN = ("auto_find_batch_size", "fp16_full_eval", "bf16_full_eval")
 """Arguments beside which a DeepSpeed config may say something else."""
 
@@ -52,6 +58,7 @@ def argument_facts(places: Places, machine: Machine, args: Value, trainer: Obj) 
         owner = trainer if machine.heap.has(args, name) is False and machine.heap.has(trainer, name) else args
         yield Fact(name, _plain(machine, owner, name), places.of(keyword_node(owner.node, name)))
     yield from _reports(places, machine, args)
+    yield from _generated(places, machine, args)
     stage = model_configs.zero_stage(machine, machine.heap.get(args, "deepspeed", None), Path(places.path).parent)
     yield Fact("zero_stage", stage, places.of(keyword_node(args.node, "deepspeed")))
     fsdp = machine.heap.get(args, "fsdp_config", UNKNOWN if machine.heap.record(args).open else None)
@@ -70,6 +77,19 @@ def _reports(places: Places, machine: Machine, args: Obj) -> Iterator[Fact]:
     for name in said if isinstance(said, tuple) else (said,):
         if isinstance(name, str) and name not in ("unset", "unknown", "none", "all"):
             yield Fact("reports_to", name, places.of(keyword_node(args.node, "report_to")))
+
+
+def _generated(places: Places, machine: Machine, args: Obj) -> Iterator[Fact]:
+    """What trl's GRPOConfig and RLOOConfig make of the batch size (their __post_init__, trl 0.17 to 1.16)."""
+    if class_name(machine, args) not in _GENERATING:
+        return
+    said = {name: _plain(machine, args, name) for name in (_WHOLE, *_PARTS)}
+    steps = "gradient_accumulation_steps" if said["steps_per_generation"] in _NOTHING else "steps_per_generation"
+    used = [_WHOLE] if said[_WHOLE] not in _NOTHING else ["per_device_train_batch_size", steps]
+    values = [_PARTS.get(name) if said[name] in _NOTHING else said[name] for name in used]
+    whole = all(type(value) is int for value in values)
+    node = keyword_node(args.node, used[0])
+    yield Fact("generated_batch", math.prod(values) if whole else "unknown", places.of(node))
 
 
 def _mismatches(places: Places, machine: Machine, args: Obj) -> Iterator[Fact]:

@@ -28,7 +28,7 @@ def data_facts(places: Places, machine: Machine, trainer: Obj, text_field: Any) 
         The facts of its data sets, its formatting function, its collator and its tokenizer.
     """
     yield from _dataset(places, machine, trainer, text_field)
-    for name in ("eval_dataset", "compute_metrics", "formatting_func"):
+    for name in ("eval_dataset", "compute_metrics", "formatting_func", "ref_model"):
         yield Fact(f"{name}_passed", _passed(machine, trainer, name), places.of(keyword_node(trainer.node, name)))
     formatting = _given(machine, trainer, "formatting_func")
     where = places.of(keyword_node(trainer.node, "formatting_func"))

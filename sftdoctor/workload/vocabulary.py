@@ -37,6 +37,10 @@ ARGUMENT_FACTS = (
     "per_device_train_batch_size",
     "gradient_accumulation_steps",
     "auto_find_batch_size",
+    "num_generations",
+    "steps_per_generation",
+    "generation_batch_size",
+    "force_use_ref_model",
     "optim",
     "tf32",
     "use_cpu",
@@ -50,6 +54,7 @@ ARGUMENT_FACTS = (
     "num_train_epochs",
     "eval_strategy",
     "eval_steps",
+    "eval_delay",
     "save_strategy",
     "save_steps",
     "logging_steps",
@@ -128,6 +133,9 @@ VOCABULARY: Mapping[str, str] = {
     "are as many tokens, or more",
     "prompt_words_median": "likewise: half of the rows that were read have as many, or more",
     "eval_dataset_passed": "whether the trainer gets an eval_dataset",
+    "ref_model_passed": "whether the trainer gets a ref_model",
+    "generated_batch": "completions of one round of GRPO or RLOO on one process: generation_batch_size, or what the batch "
+    "size and the steps come to",
     "compute_metrics_passed": "whether the trainer gets compute_metrics",
     "formatting_func_passed": "whether the trainer gets a formatting_func",
     "formatting_func": 'what the trainer\'s formatting function returns: "text", "list", "dict", "ids", "nothing", '

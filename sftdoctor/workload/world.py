@@ -58,6 +58,13 @@ _HARMLESS = frozenset(
         "copy",
     ]
 )
+_POSITIONAL = {
+    **dict.fromkeys(("DPOTrainer", "KTOTrainer", "BCOTrainer"), ("model", "ref_model", "args")),
+    **dict.fromkeys(("GRPOTrainer", "RLOOTrainer"), ("model", "reward_funcs", "args")),
+    **dict.fromkeys(("OnlineDPOTrainer", "NashMDTrainer", "XPOTrainer"), ("model", "ref_model", "reward_model")),
+    "GKDTrainer": ("model", "teacher_model", "args"),
+}
+"""The first parameters of trainers, where they are not model and args (trl 0.7 to 1.16)."""
 _RUNNERS = frozenset({"Fire", "run", "cli", "main", "app"})
 INLINE_LIMIT = 4000
 """Functions with more lines are not followed."""
@@ -233,10 +240,12 @@ class ScriptWorld:
         return made
 
     def _trainer(self, machine: Machine, trainer: Obj, node: ast.AST) -> None:
-        positional = machine.heap.get(trainer, "^positional", ())
-        for index, name in enumerate(("model", "args")):
-            if index < len(positional) and machine.heap.has(trainer, name) is False:
-                machine.heap.set(trainer, name, positional[index])
+        class_ = machine.heap.get(trainer, "^class", None)
+        base = library_base(class_) if isinstance(class_, ClassValue) else class_
+        names = _POSITIONAL.get(base.last if isinstance(base, Ref) else "", ("model", "args"))
+        for name, value in zip(names, machine.heap.get(trainer, "^positional", ()), strict=False):
+            if machine.heap.has(trainer, name) is False:
+                machine.heap.set(trainer, name, value)
         model = machine.heap.get(trainer, "model", None)
         if models.is_model(model):
             models.record(machine, model, "trainer", node=node)
