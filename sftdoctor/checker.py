@@ -126,6 +126,7 @@ class _Links:
 
     findings: tuple[Finding, ...]
     not_judged: tuple[NotJudged, ...]
+    modules: tuple[str, ...] = ()
     crashed: bool = False
 
 
@@ -140,4 +141,4 @@ def _linked(library: Library, environment: Environment, workload: Workload) -> _
             raise
         reason = f"the linker stumbled (a bug in sftdoctor): {type(error).__name__}: {error}"
         return _Links((), (NotJudged("the links between packages", reason),), crashed=True)
-    return _Links(result.findings, result.not_judged)
+    return _Links(result.findings, result.not_judged, result.modules)

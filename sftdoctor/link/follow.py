@@ -171,20 +171,19 @@ def _follow(machine: Machine, environment: Environment, program: Program) -> Fol
     found = tuple(finding(event, environment, own) for event in select(machine.events, DRIVER, own))
     unread = (*machine.not_judged.values(), *not_judged)
     imports = tuple(sorted(set(machine.imports)))
-    return LinkResult(found, unread, imports, _speaks_of_quantizing(machine, program)), machine.files()
+    modules = tuple(sorted({file for file in own.values() if file != path})) if program.script else ()
+    speaks = program.script is not None and _speaks_of_quantizing(program.source, *map(_text, modules))
+    return LinkResult(found, unread, imports, modules, speaks), machine.files()
 
 
-def _speaks_of_quantizing(machine: Machine, program: Program) -> bool:
+def _speaks_of_quantizing(*texts: str) -> bool:
     """Whether the user's own code, the script or a module beside it, has words of a quantised model."""
-    if program.script is None:
-        return False
-    beside = (Path(file) for file in machine.scripts.values() if file and file != program.path)
-    return bool(QUANTIZING.search(program.source)) or any(QUANTIZING.search(_text(file)) for file in beside)
+    return any(QUANTIZING.search(text) for text in texts)
 
 
-def _text(file: Path) -> str:
+def _text(file: str) -> str:
     try:
-        return file.read_text("utf-8", errors="replace")
+        return Path(file).read_text("utf-8", errors="replace")
     except OSError:
         return ""
 

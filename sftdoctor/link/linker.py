@@ -35,7 +35,8 @@ def link(library: Library, environment: Environment, workload: Workload) -> Link
         for item in result.findings:
             findings.setdefault((item.id, item.cause, item.location, item.message), item)
         not_judged.update(dict.fromkeys(result.not_judged))
-    return LinkResult(tuple(findings.values()), tuple(not_judged))
+    modules = dict.fromkeys(file for result in followed for file in result.modules)
+    return LinkResult(tuple(findings.values()), tuple(not_judged), modules=tuple(modules))
 
 
 def _run(library: Library, environment: Environment, run: Run, entry_points: Sequence[str]) -> Iterator[LinkResult]:

@@ -117,6 +117,7 @@ def plain(result: LinkResult) -> dict[str, Any]:
         "findings": [_plain(asdict(item)) for item in result.findings],
         "not_judged": [asdict(item) for item in result.not_judged],
         "imports": list(result.imports),
+        "modules": list(result.modules),
         "speaks_of_quantizing": result.speaks_of_quantizing,
     }
 
@@ -129,7 +130,9 @@ def read(data: dict[str, Any]) -> LinkResult:
     """
     findings = tuple(_finding(item) for item in data["findings"])
     not_judged = tuple(NotJudged(**item) for item in data["not_judged"])
-    return LinkResult(findings, not_judged, tuple(data["imports"]), data["speaks_of_quantizing"])
+    return LinkResult(
+        findings, not_judged, tuple(data["imports"]), tuple(data["modules"]), data["speaks_of_quantizing"]
+    )
 
 
 def keep(folder: Path, key: str, result: LinkResult, files: Iterable[str], shared: Iterable[str] = ()) -> None:

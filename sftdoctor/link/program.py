@@ -21,12 +21,14 @@ class LinkResult:
         findings: What breaks, one finding a root.
         not_judged: What could not be followed, with the reason.
         imports: The packages that the user's own code imports.
+        modules: The files of the user's own modules that the script imports.
         speaks_of_quantizing: Whether that code has words of a quantised model.
     """
 
     findings: tuple[Finding, ...] = ()
     not_judged: tuple[NotJudged, ...] = ()
     imports: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     speaks_of_quantizing: bool = False
 
 

@@ -182,6 +182,7 @@ class _NoLinks:
 
     findings: tuple[Finding, ...] = ()
     not_judged: tuple[NotJudged, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 class _NoLibrary:

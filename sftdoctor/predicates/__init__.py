@@ -63,8 +63,9 @@ ignore-comment state* (unused|without-reason)           a comment `# sftdoctor: 
 log                                                     only a log shows it, by the rule's symptom; its cases are logs
 
 A line of `where` is `name = VALUE`, where VALUE is a plain value, a list of them (any), "unset" (not said), "none"
-(None), "set" (said, whatever it is), or a table of `not`, `at_least`, `at_most`. Fact names are those of
-workload.VOCABULARY. A fact whose value is "unknown" (it shows only when the script runs) makes the answer unknown.
+(None), "set" (said, whatever it is), or a table of `not`, `at_least`, `at_most`, `is_number_as_text`. Fact names are
+those of workload.VOCABULARY. A fact whose value is "unknown" (it shows only when the script runs) makes the answer
+unknown.
 
 A fix may say for which of the asked-for `names` it is, and `when` it is offered: a probe like `[fails]`, so that the
 installed code decides (`when = { probe = "signature", callable = "{callable}", has = "eval_strategy" }`).

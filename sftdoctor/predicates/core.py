@@ -55,6 +55,10 @@ class Links(Protocol):
     def not_judged(self) -> tuple[NotJudged, ...]:
         """Links that could not be judged."""
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The files of the user's own modules that the scripts import."""
+
 
 class Outcome(str, Enum):
     """The three values: the condition that a rule describes is there, is not there, or cannot be known."""

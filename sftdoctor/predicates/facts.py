@@ -16,7 +16,6 @@ NONE = "none"
 """In a `where`: None, which TOML has no word for (or the text itself)."""
 UNREADABLE = "unknown"
 """Value of a Fact that the script sets to something that only running it would tell."""
-CONDITIONS = ("not", "at_least", "at_most")
 
 
 @predicate(
@@ -24,7 +23,8 @@ CONDITIONS = ("not", "at_least", "at_most")
     {
         "where": Argument(
             "table",
-            'fact name → value, list of values, "unset", "set", { not = … }, { at_least = … } or { at_most = … }',
+            'fact name → value, list of values, "unset", "set", or a table of not, at_least, at_most and '
+            "is_number_as_text",
             required=True,
         )
     },
@@ -96,12 +96,21 @@ def _fits(wanted: Any, value: Any) -> bool:
 def _fits_conditions(conditions: Mapping[str, Any], value: Any) -> bool:
     if "not" in conditions and (_fits(conditions["not"], value) or (value is None and _fits_unset(conditions["not"]))):
         return False  # `deepspeed=None` is as good as nothing
+    if "is_number_as_text" in conditions:
+        return _is_number_as_text(value) is conditions["is_number_as_text"]
     if "at_least" not in conditions and "at_most" not in conditions:
         return True
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     low, high = conditions.get("at_least", value), conditions.get("at_most", value)
     return bool(low <= value <= high)
+
+
+def _is_number_as_text(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and isinstance(float(value), float)
+    except ValueError:
+        return False
 
 
 def _fits_unset(wanted: Any) -> bool:

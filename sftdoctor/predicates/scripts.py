@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from sftdoctor import nodes
-from sftdoctor.model import Cause, Location
+from sftdoctor.model import Cause, Location, Script
 from sftdoctor.predicates.core import (
     HOLDS,
     Argument,
@@ -21,6 +23,9 @@ from sftdoctor.predicates.core import (
     fails_each,
     predicate,
 )
+
+LONGEST_MODULE = 1_000_000
+"""Characters of a module that are looked at."""
 
 
 @predicate(
@@ -34,34 +39,53 @@ from sftdoctor.predicates.core import (
     values=("name", "class", "call"),
 )
 def passes(context: Context, arguments: Mapping[str, Any]) -> Judgement:
-    """The script calls a method of an imported class with such a keyword, where the linker cannot follow `**kwargs`."""
-    source = context.script.source if context.script else ""
-    if arguments["method"] not in source or not any(word in source for word in as_texts(arguments["keyword"])):
+    """The script, or a module of the user's that it imports, calls a method of an imported class with such a keyword,
+    where the linker cannot follow `**kwargs`."""
+    if context.script is None:
         return HOLDS
-    tree = _tree(source)
-    imported = _imported(source)
     known = {
-        (finding.location.line, finding.cause.name)
+        (finding.location.path, finding.location.line, finding.cause.name)
         for finding in context.links.findings
         if finding.location is not None and finding.cause is not None
     }
-    found = []
+    modules = ((path, _text(context.script, path)) for path in context.links.modules)
+    return fails_each(
+        _match(context, arguments, node, name, path, keyword)
+        for path, source in ((context.script.path, context.script.source), *modules)
+        for node, name, keyword in _passing(source, arguments)
+        if (path, node.lineno, keyword) not in known
+    )
+
+
+def _text(script: Script, path: str) -> str:
+    """A module of the user's: as an edit that is only thought of would leave it, else as it is."""
+    thought = dict(script.would_hold).get(os.path.realpath(path)) if script.would_hold else None
+    if thought is not None:
+        return thought.decode("utf-8", errors="replace")
+    try:
+        with Path(path).open(encoding="utf-8", errors="replace") as file:
+            return file.read(LONGEST_MODULE)
+    except OSError:
+        return ""
+
+
+def _passing(source: str, arguments: Mapping[str, Any]) -> Iterator[tuple[ast.Call, str, str]]:
+    """The calls that a text makes with one of the keywords: each with the class's name and the keyword."""
+    keywords = as_texts(arguments["keyword"])
+    if arguments["method"] not in source or not any(word in source for word in keywords):
+        return
+    tree, imported = _tree(source), _imported(source)
     for node in nodes.walk(tree) if tree else ():
         name = _class(imported, node, arguments) if isinstance(node, ast.Call) else ""
-        if not name or not isinstance(node, ast.Call):
-            continue
-        for keyword in node.keywords:
-            if keyword.arg in as_texts(arguments["keyword"]) and (node.lineno, keyword.arg) not in known:
-                found.append(_match(context, arguments, node, name, str(keyword.arg)))
-    return fails_each(found)
+        if name and isinstance(node, ast.Call):
+            yield from ((node, name, keyword.arg) for keyword in node.keywords if keyword.arg in keywords)
 
 
-def _match(context: Context, arguments: Mapping[str, Any], node: ast.Call, name: str, keyword: str) -> Match:
-    assert context.script is not None  # there would be no call
+def _match(context: Context, arguments: Mapping[str, Any], node: ast.Call, name: str, path: str, keyword: str) -> Match:
     call = f"{name}.{arguments['method']}"
     callee = context.place(arguments["module"], f"{arguments['module']}.{call}")
     end = None if node.end_col_offset is None else node.end_col_offset + 1
-    place = Location(context.script.path, node.lineno, node.col_offset + 1, node.end_lineno, end)
+    place = Location(path, node.lineno, node.col_offset + 1, node.end_lineno, end)
     cause = Cause(None, callee, keyword, f"{call}(…, {keyword}=…)")
     symptom = f"TypeError: ….__init__() got an unexpected keyword argument '{keyword}'"
     return Match({"name": keyword, "class": name, "call": call}, cause, place, symptom=symptom)

@@ -6,6 +6,7 @@ import ast
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sftdoctor.configs import read_config
 from sftdoctor.errors import WorkloadError
@@ -64,12 +65,17 @@ def config_options(name: str, folder: Path) -> dict[str, Value] | None:
     Returns:
         Name → plain value; None where the file is not there or cannot be read.
     """
+    read = read_plain(name, folder)
+    return {key: value for key, value in read.items() if key != "env"} if isinstance(read, dict) else None
+
+
+def read_plain(name: str, folder: Path) -> Any:
+    """What a config file holds, as plain values; name and folder as for config_options, None likewise."""
     for place in (Path(name), folder / name):
         try:
-            read = read_config(place).root.plain()
+            return read_config(place).root.plain()
         except WorkloadError:
             continue
-        return {key: value for key, value in read.items() if key != "env"} if isinstance(read, dict) else None
     return None
 
 

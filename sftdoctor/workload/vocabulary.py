@@ -134,8 +134,8 @@ VOCABULARY: Mapping[str, str] = {
     "prompt_words_median": "likewise: half of the rows that were read have as many, or more",
     "eval_dataset_passed": "whether the trainer gets an eval_dataset",
     "ref_model_passed": "whether the trainer gets a ref_model",
-    "generated_batch": "completions of one round of GRPO or RLOO on one process: generation_batch_size, or what the batch "
-    "size and the steps come to",
+    "generated_batch": "completions of one round of GRPO or RLOO on one process: generation_batch_size, or what batch "
+    "size and steps come to",
     "compute_metrics_passed": "whether the trainer gets compute_metrics",
     "formatting_func_passed": "whether the trainer gets a formatting_func",
     "formatting_func": 'what the trainer\'s formatting function returns: "text", "list", "dict", "ids", "nothing", '

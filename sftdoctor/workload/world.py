@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from sftdoctor.flow import (
 from sftdoctor.flow.builtins import builtin
 from sftdoctor.workload import datasets, models, parsers, tokenizers
 from sftdoctor.workload.samples import DataFiles
+from sftdoctor.workload.script_files import ScriptFiles
 
 TRAINER = re.compile(r"\w*Trainer")
 _HARMLESS = frozenset(
@@ -65,6 +66,7 @@ _POSITIONAL = {
     "GKDTrainer": ("model", "teacher_model", "args"),
 }
 """The first parameters of trainers, where they are not model and args (trl 0.7 to 1.16)."""
+_TESTS_OF_TEXT: Mapping[str, Callable[[str, str], bool]] = {"endswith": str.endswith, "startswith": str.startswith}
 _RUNNERS = frozenset({"Fire", "run", "cli", "main", "app"})
 INLINE_LIMIT = 4000
 """Functions with more lines are not followed."""
@@ -85,6 +87,7 @@ class ScriptWorld:
         self.on_train = on_train
         self.folder = folder
         self.files = DataFiles(folder)
+        self.configs = ScriptFiles(folder)
         self.trainers: list[Obj] = []
         self.models: list[Obj] = []
         self.backward = False
@@ -104,6 +107,8 @@ class ScriptWorld:
             return self._member(value, name, None)
         if isinstance(value, Method):
             return Method(value.receiver, f"{value.name}.{name}")
+        if isinstance(value, str):
+            return Method(value, name)
         if isinstance(value, Obj):
             class_ = machine.heap.get(value, "^class", None)
             if isinstance(class_, ClassValue):
@@ -180,6 +185,7 @@ class ScriptWorld:
         for made in (
             tokenizers.call_loader(machine, function, given, node),
             datasets.call_loader(machine, function, given, node, self.files),
+            self.configs.call(machine, function, given, node),
         ):
             if made is not None:
                 return made
@@ -212,6 +218,8 @@ class ScriptWorld:
                 models.record(machine, value, "foreign", name, node=node)
             elif tokenizers.is_tokenizer(value):
                 tokenizers.give_away(machine, value)
+            else:
+                self.configs.give_away(machine, value)
 
     def _instance(self, machine: Machine, class_: Value, given: Arguments, node: ast.AST) -> Obj:
         slots: dict[Any, Value] = {"^class": class_, "^positional": tuple(given.positional)}
@@ -255,12 +263,17 @@ class ScriptWorld:
         receiver, name = method.receiver, method.name
         if models.is_model(receiver):
             return models.call_method(machine, receiver, name, given, node)
+        if isinstance(receiver, str) and name in _TESTS_OF_TEXT and isinstance(given.get(0, ""), str):
+            return _TESTS_OF_TEXT[name](receiver, given.get(0, ""))
         if not isinstance(receiver, Obj):
             return UNKNOWN
         if tokenizers.is_tokenizer(receiver):
             return tokenizers.call_method(machine, receiver, name, given)
         if datasets.is_dataset(receiver):
             return datasets.call_method(machine, receiver, name, given, node)
+        read = self.configs.call_method(machine, receiver, name, node)
+        if read is not None:
+            return read
         if receiver.kind == "parser":
             return self._call_parser(machine, receiver, name, given, node)
         if name == "train" and receiver in self.trainers:

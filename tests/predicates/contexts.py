@@ -71,6 +71,7 @@ class Found:
 
     findings: tuple[Finding, ...] = ()
     not_judged: tuple[NotJudged, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 def distribution(name: str, version: str, *requires: str, extras: Sequence[str] = (), **more: Any) -> Distribution:
