@@ -37,6 +37,8 @@ def data_facts(places: Places, machine: Machine, trainer: Obj, text_field: Any) 
         kind, where = functions.returned_kind(formatting.node), places.of(formatting.node)
         kind = "unused" if _is_object(_given(machine, trainer, "train_dataset")) else kind
     yield Fact("formatting_func", kind, where)
+    for column in functions.columns_of_example(formatting.node) if isinstance(formatting, Function) else ():
+        yield Fact("formatting_reads", column, where)
     collator = _given(machine, trainer, "data_collator")
     yield from _collator(places, machine, trainer, collator)
     if isinstance(formatting, Function):

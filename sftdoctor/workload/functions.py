@@ -133,6 +133,18 @@ def returned_keys(node: FunctionNode) -> tuple[str, ...] | None:
     return found
 
 
+def columns_of_example(node: FunctionNode) -> tuple[str, ...]:
+    """The columns that a function reads of its first parameter: `example["text"]`, each once."""
+    parameters = [one.arg for one in (*node.args.posonlyargs, *node.args.args) if one.arg != "self"]
+    names = (
+        part.slice.value
+        for part in nodes.walk(node)
+        if isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Constant)
+        if isinstance(part.value, ast.Name) and part.value.id in parameters[:1] and isinstance(part.ctx, ast.Load)
+    )
+    return tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
+
+
 def read_columns(node: FunctionNode) -> tuple[str, ...]:
     """The columns that a collator reads of its examples: `example["text"]` for an example of its first parameter.
 

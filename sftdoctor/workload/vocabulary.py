@@ -140,6 +140,7 @@ VOCABULARY: Mapping[str, str] = {
     "formatting_func_passed": "whether the trainer gets a formatting_func",
     "formatting_func": 'what the trainer\'s formatting function returns: "text", "list", "dict", "ids", "nothing", '
     '"unknown"; "unused" where the data set is an object that trainers take as it is; "none" where there is none',
+    "formatting_reads": "one for each column that it is seen to read of its example",
     "data_collator": 'class of the trainer\'s collator, "function" (of the script), "none" or "unknown"',
     "collator_library": "top-level package of that class",
     "collator_mlm": "its mlm",
