@@ -52,6 +52,14 @@ def test_taken_over(own: dict[str, Any], key: str, expected: object) -> None:
     assert getattr(check_scenario(source({**OWN, **own}), "own", source(BASE)), key) == expected
 
 
+def test_the_run_on_a_model_that_is_not_quantised() -> None:
+    assert check_scenario(source({**BASE, "unquantized": "other"}), "base", plain_run="c = 3\n").plain_run == "c = 3\n"
+    based = check_scenario(source(OWN), "own", source({**BASE, "unquantized": "other"}))
+    assert based.plain_run == ""
+    default = load_scenario()
+    assert default.plain_run == load_scenario("sft-lora").run != default.run
+
+
 @pytest.mark.parametrize(
     ("own", "base", "what"),
     [
@@ -72,12 +80,13 @@ def test_refused(own: dict[str, Any], base: dict[str, Any], what: str) -> None:
         check_scenario(source({**OWN, **own}), "own", source(base))
 
 
-def test_no_such_base(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("key", ["based_on", "unquantized"])
+def test_no_such_base(key: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "scenarios"
     folder.mkdir()
-    (folder / "own.toml").write_text('schema = 1\nbased_on = "nothing"\ntitle = "t"\n', encoding="utf-8")
+    (folder / "own.toml").write_text(f'schema = 1\n{key} = "nothing"\ntitle = "t"\n', encoding="utf-8")
     monkeypatch.setattr("sftdoctor.ruleset.find_rules_folder", lambda: tmp_path)
-    with pytest.raises(RuleError, match=re.escape("own.toml:2: based_on: no scenario is called 'nothing'")):
+    with pytest.raises(RuleError, match=re.escape(f"own.toml:2: {key}: no scenario is called 'nothing'")):
         load_scenario("own")
 
 

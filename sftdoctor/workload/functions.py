@@ -136,13 +136,13 @@ def returned_keys(node: FunctionNode) -> tuple[str, ...] | None:
 def columns_of_example(node: FunctionNode) -> tuple[str, ...]:
     """The columns that a function reads of its first parameter: `example["text"]`, each once."""
     parameters = [one.arg for one in (*node.args.posonlyargs, *node.args.args) if one.arg != "self"]
-    names = (
-        part.slice.value
+    found = [
+        (part.lineno, part.col_offset, part.slice.value)
         for part in nodes.walk(node)
-        if isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Constant)
-        if isinstance(part.value, ast.Name) and part.value.id in parameters[:1] and isinstance(part.ctx, ast.Load)
-    )
-    return tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
+        if isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Constant) and isinstance(part.ctx, ast.Load)
+        if isinstance(part.value, ast.Name) and part.value.id in parameters[:1] and isinstance(part.slice.value, str)
+    ]
+    return tuple(dict.fromkeys(name for *_, name in sorted(found)))
 
 
 def read_columns(node: FunctionNode) -> tuple[str, ...]:
