@@ -366,6 +366,9 @@ class Workload:
     not_judged: tuple[NotJudged, ...] = ()
     launched_by: tuple[str, ...] = ()
     """Launch scripts that nobody named, and that were found beside the script which they start."""
+    whole_scenario: bool = False
+    """Whether the scenario's run is judged in full beside the scripts, whatever those show: of a run that has failed, a
+    log tells more than they do."""
 
 
 @dataclass(frozen=True)

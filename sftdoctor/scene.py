@@ -96,7 +96,9 @@ def _judged(root: Raised | None, settings: Settings, progress: Progress) -> Repo
             line = Path(folder, STAND_IN)
             line.write_text(source, encoding="utf-8")
             scripts = [str(line)]
-        return Checker(replace(settings, paths=tuple(scripts), arguments=()), progress).check()
+        checker = Checker(replace(settings, paths=tuple(scripts), arguments=()), progress)
+        checker.workload = replace(checker.workload, whole_scenario=True)
+        return checker.check()
 
 
 def _prefix(explanation: Explanation) -> Path | None:

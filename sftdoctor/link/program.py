@@ -77,6 +77,8 @@ def run_of(workload: Workload, scripts: Sequence[LinkResult]) -> Run:
         scripts: What following those came to.
     """
     scenario = workload.scenario
+    if workload.whole_scenario:
+        return Run(Program(driver(scenario.entry_points) + scenario.run))
     quantizes = _quantizes(workload)
     tops = [point.partition(":")[0].partition(".")[0] for point in scenario.entry_points]
     reached = _reached(workload, scripts, tops)

@@ -84,3 +84,11 @@ def test_words_of_a_module_beside_the_script(tmp_path: Path) -> None:
 def test_packages_that_only_a_module_beside_imports(tmp_path: Path) -> None:
     (tmp_path / "loading.py").write_text("import trl\n", "utf-8")
     assert "of_trl" in found(tmp_path, PLAIN + "import loading\n", NONE)
+
+
+def test_a_run_that_has_failed_is_judged_in_full(tmp_path: Path) -> None:
+    environment = STACK.environment(tmp_path / "target")
+    workload = Workload(SCENARIO, (Script("train.py", PLAIN),), whole_scenario=True)
+    findings = link(Library(environment), environment, workload).findings
+    assert {one.cause.name for one in findings if one.cause} == {"of_trl", "gone", "of_bits", "of_all"}
+    assert {one.confidence.value for one in findings} == {"certain"}
