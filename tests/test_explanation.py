@@ -191,8 +191,9 @@ def test_which_lines_are_exceptions(log: str, exception: str | None) -> None:
 
 
 def test_versions_that_are_not_known_are_left_out() -> None:
-    finding = explain(["boom"], (rule("boom"),)).findings[0]
-    assert finding.message == "trl does it"
+    told = replace(rule("boom"), message="trl {trl} does it ({where}). trl {trl} does {fact.name} it. {callee} is not.")
+    finding = explain(["boom"], (told,)).findings[0]
+    assert finding.message == "trl does it."
 
 
 def test_order_is_that_of_the_log_and_each_rule_comes_once() -> None:
@@ -267,6 +268,7 @@ def test_a_rule_about_a_link_is_told_with_the_name_that_the_exception_says() -> 
     found = explain([line], load_rules()).findings[0]
     assert found.id == "API068"
     assert (found.title, found.message) == (
-        "DPOTrainer takes no argument loss_type",
-        "trl had it from 0.7.3 to 0.12.2.",
+        "loss_type moved from DPOTrainer to DPOConfig",
+        "The script passes `loss_type` to DPOTrainer; trl reads it from DPOConfig (`args=`). "
+        "In DPOTrainer, trl had it from 0.7.3 to 0.12.2.",
     )
