@@ -184,6 +184,8 @@ def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule])
     def is_it(finding: Finding) -> bool:
         if asked is not None and finding.cause is not None:
             return _is_cause(finding, asked)
+        if _is_missing(finding):
+            return finding.cause is not None and re.search(rf"\b{re.escape(finding.cause.name)}\b", words) is not None
         return finding.id in candidates or _has_words(rules.get(finding.id), words)
 
     there = [finding for finding in report.findings if is_it(finding)]
@@ -200,6 +202,7 @@ def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule])
         for finding in alone
         if not there or finding not in judged
     ]
+    kept.sort(key=lambda finding: _is_of_other_hardware(rules[finding.id], report.environment))
     findings = (*there, *kept)
     scripts = _scripts(explanation)
     notes = (*explanation.notes, *_notes(report.environment, scripts, judged, bool(there)))
@@ -211,6 +214,14 @@ def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule])
         notes=notes,
         scripts=tuple(scripts),
     )
+
+
+def _is_of_other_hardware(rule: Rule, environment: Environment) -> bool:
+    """Whether a rule is about a GPU where there is none, or about a machine without one where there is."""
+    devices = environment.accelerators
+    probes = rule.fails.get("of", ()) if rule.fails.get("probe") == "all" else (rule.fails,)
+    wanted = [probe.get("present") is not False for probe in probes if probe.get("probe") == "gpu"]
+    return devices is not None and any(present != bool(devices) for present in wanted)
 
 
 def _answer(finding: Finding, seen: str, asked: Asked | None) -> Finding:
@@ -244,6 +255,12 @@ def _notes(environment: Environment, scripts: list[str], judged: list[Finding], 
             f"{target}{with_script} was looked at, and does not show the cause by itself: it may lie in {elsewhere}.",
         )
     return ()
+
+
+def _is_missing(finding: Finding) -> bool:
+    """Whether a finding says that a package is not there at all, which nothing asks for in its source."""
+    cause = finding.cause
+    return cause is not None and cause.caller is None and cause.callee is not None and cause.callee.version is None
 
 
 def _has_words(rule: Rule | None, words: str) -> bool:
@@ -293,4 +310,12 @@ def _placed(finding: Finding, root: Raised | None) -> Finding:
     def told(text: str) -> str:
         return text.replace(f"{location.path}:{location.line}", place).replace(location.path, "the script")
 
-    return replace(finding, location=None, title=told(finding.title), message=told(finding.message))
+    # what the script does with the name that it imports the line alone does not show, and there is nothing to edit
+    fixes = [fix for fix in finding.fixes if fix.edit is None or fix.edit.operation != "remove_import"]
+    return replace(
+        finding,
+        location=None,
+        title=told(finding.title),
+        message=told(finding.message),
+        fixes=tuple(replace(fix, edit=None) for fix in fixes),
+    )

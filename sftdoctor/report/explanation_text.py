@@ -174,18 +174,19 @@ def _print_rest(explanation: Explanation, console: Console) -> None:
 
 
 def _steps(explanation: Explanation, given: Sequence[str]) -> list[tuple[str, str]]:
-    target = "".join(f" {shlex.quote(word)}" for word in given)
+    prefix = explanation.environment.target.prefix if explanation.environment else ""
+    words = [*given, *(("--python", short_path(prefix)) if prefix and not given else ())]
+    target = "".join(f" {shlex.quote(word)}" for word in words)
     if not explanation.findings:
         steps = [(f"sftdoctor check{target}", say("judge the environment itself"))]
         if explanation.environment is None:
             steps.append(("sftdoctor env --python ENV", say("what to paste into a bug report")))
         return steps
     places = [*explanation.scripts, *(one.location.path for one in explanation.findings if one.location)]
-    script = "".join(f" {shlex.quote(short_path(place))}" for place in places[:1])
+    script = shlex.quote(short_path(places[0])) if places else "YOUR_SCRIPT.py"
     if any(map(_is_there, explanation.findings)):
-        return [(f"sftdoctor fix{script}{target}", say("show the repair"))]
-    what = script or " YOUR_SCRIPT.py"
-    steps = [(f"sftdoctor check{what}{target}", say("is it so there, and what else would break?"))]
+        return [(f"sftdoctor fix {script}{target}", say("show the repair"))]
+    steps = [(f"sftdoctor check {script}{target}", say("is it so there, and what else would break?"))]
     if len(explanation.findings) > 1:
         steps.append((f"sftdoctor rules {explanation.findings[0].id}", say("one of them in full")))
     return steps
