@@ -5,21 +5,21 @@ Not called explain: a module of that name would stand in the way of `sftdoctor.e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sftdoctor.logs import LogParser, blocks, lines_of, undecorated
-from sftdoctor.logs.asked import Asked, asked_by, in_words
+from sftdoctor.logs.asked import Asked, asked_by, in_words, values_of
 from sftdoctor.logs.choice import chain_of, follows, frames_that_matter, joined, last_error
 from sftdoctor.logs.common import COMMON
 from sftdoctor.logs.parser import SIGNS
-from sftdoctor.model import Explanation, Finding, Fix, Raised, Rule, RuleFix, without_placeholders
-from sftdoctor.symptoms import anchors, compiled
+from sftdoctor.logs.stack import STACK
+from sftdoctor.model import Explanation, Finding, Fix, Raised, Rule, RuleFix, Safety
+from sftdoctor.symptoms import anchors, compiled, readable
+from sftdoctor.wording import NOTHING_KNOWN, fill, is_whole, phrase, sentences
 
 LOGS_ALONE = "log"
 """Probe of a rule that nothing but a log shows."""
-LEFT_OUT = "…"
-"""What stands in a rule's heading for what only an environment or an exception says."""
 INNERMOST = 6
 """Frames of an exception that a rule may ask for: further out everything is below the Trainer."""
 Hits = dict[str, str]
@@ -105,12 +105,22 @@ def _notes(known: Symptoms, raised: Raised) -> tuple[str, ...]:
 
 def _told(rule: Rule, symptom: str, asked: Asked | None) -> Finding:
     """The finding of a rule; where it speaks of a link that only the exception names, in the words of the link."""
-    finding = finding_of(rule, symptom)
-    if asked is None or rule.fails.get("probe") != "link" or not (is_page(rule) or LEFT_OUT in finding.title):
+    if asked is None or rule.fails.get("probe") not in ("link", "any"):
+        return finding_of(rule, symptom)
+    finding = finding_of(rule, symptom, asked)
+    if rule.fails.get("probe") != "link":
         return finding
     from sftdoctor.link.releases import ages
 
-    return replace(finding, title=in_words(asked), message=ages(asked.kind, asked.symbol, asked.name))
+    since = ages(asked.kind, asked.symbol, asked.name)
+    message = finding.message if finding.message != finding.title else ""
+    named = is_whole(fill(rule.title, values_of(asked))) and asked.name in finding.title + message
+    if since and message and asked.kind == "unexpected-keyword":
+        since = f"In {asked.symbol.removesuffix('.__init__')}, {since}"
+    if since not in message:
+        message = f"{message} {since}".strip()
+    title = finding.title if named else in_words(asked)
+    return replace(finding, title=title, message=message or title)
 
 
 def _recognised(error: Raised, chain: Sequence[Raised], known: Symptoms) -> tuple[Raised, Hits]:
@@ -305,29 +315,77 @@ def _several(value: object) -> list[str]:
     return [value] if isinstance(value, str) else list(value) if isinstance(value, (list, tuple)) else []
 
 
-def finding_of(rule: Rule, symptom: str = "") -> Finding:
-    """What a rule says where no environment is known: placeholders for versions are left out.
+def finding_of(rule: Rule, symptom: str = "", asked: Asked | None = None) -> Finding:
+    """What a rule says where no environment is known: in whole sentences, without what only a judgement can fill in.
 
     Args:
         rule: The rule.
-        symptom: The line that showed it; the rule's own pattern where there is none.
+        symptom: The line that showed it; the rule's own pattern, as a person would see it, where there is none.
+        asked: The link that the exception tells of, where it tells of one.
 
     Returns:
         The Finding.
     """
+    known = values_of(asked) if asked else NOTHING_KNOWN
+    title = fill(rule.title, known)
+    title = title if is_whole(title) else rule.name.replace("-", " ")
     return Finding(
         id=rule.id,
         rule=rule.name,
         severity=rule.severity,
         confidence=rule.confidence,
-        title=rule.heading(),
-        message=without_placeholders(rule.message),
-        symptom=symptom or rule.symptom,
-        fixes=tuple(_fix(fix) for fix in rule.fixes),
+        title=title,
+        message=sentences(rule.message, known) or title,
+        symptom=symptom or readable(rule.symptom),
+        fixes=_fixes(rule, asked, known),
         evidence=tuple(evidence.source for evidence in rule.evidence),
     )
 
 
-def _fix(fix: RuleFix) -> Fix:
-    summary = fix.summary or ", ".join(fix.require) or fix.reason
-    return Fix(fix.kind, fix.safety, without_placeholders(summary), fix.require, reason=fix.reason)
+def _fixes(rule: Rule, asked: Asked | None, known: Mapping[str, str]) -> tuple[Fix, ...]:
+    """What may be done about an error as far as the log tells it, each text once."""
+    made = [_fix(fix, known) for fix in rule.fixes if asked is None or _is_offered(fix, asked)]
+    if not made and asked is not None and rule.fails.get("probe") == "link":
+        made = moves(asked)
+    return tuple({fix.summary: fix for fix in reversed(made)}.values())[::-1]
+
+
+def _is_offered(fix: RuleFix, asked: Asked) -> bool:
+    """Whether a fix is for the name that was asked for, and no log says that it would be wrong."""
+    if fix.names and asked.name and asked.name not in fix.names:
+        return False
+    if fix.operation == "remove_import":
+        return False  # it is right where the script never uses the name, which its import does not say
+    by_a_library = bool(asked.caller) and asked.kind in ("missing-name", "missing-module")
+    return not (fix.kind == "edit" and by_a_library)
+
+
+def moves(asked: Asked) -> list[Fix]:
+    """What may be done about any link that broke, where no rule knows better.
+
+    Args:
+        asked: The link.
+
+    Returns:
+        The fixes, the first to be tried first; none where the exception says too little.
+    """
+    from sftdoctor.link.releases import requirement_for
+
+    made = []
+    if asked.kind == "unexpected-keyword" and not asked.caller:
+        made.append(Fix("config", Safety.MANUAL, f"take {asked.name} out of the call, or give what replaced it"))
+    if require := requirement_for(asked.kind, asked.symbol, asked.name):
+        made.append(Fix("package", Safety.UNSAFE, require, (require,), reason=f"Those releases have {asked.name}."))
+    elif asked.kind == "missing-module" and asked.callee not in STACK and asked.caller:
+        what = f"install what brings {asked.callee}, or a version of {asked.caller} that does without"
+        made.append(Fix("command", Safety.MANUAL, what))
+    elif asked.caller and asked.callee and asked.caller != asked.callee:
+        what = f"another version of {asked.caller} or {asked.callee}: `sftdoctor fix` looks for the nearest that fit"
+        made.append(Fix("command", Safety.MANUAL, what))
+    return made
+
+
+def _fix(fix: RuleFix, known: Mapping[str, str]) -> Fix:
+    require = tuple(phrase(line, known) for line in fix.require)
+    summary = phrase(fix.summary, known) or ", ".join(require) or phrase(fix.reason, known)
+    return Fix(fix.kind, fix.safety, summary, require, reason=sentences(fix.reason, known))

@@ -577,11 +577,6 @@ class Rule:
         return title if title.strip(" …") else self.name.replace("-", " ")
 
 
-def without_placeholders(text: str) -> str:
-    """A template of a rule without the placeholders ({trl}, {fact.name}) that only a judgement can fill."""
-    return re.sub(r" ?\{[\w.-]{1,80}\}", "", text).strip()
-
-
 @dataclass(frozen=True)
 class Action:
     """One concrete step of a Plan."""
@@ -845,5 +840,7 @@ class Explanation(Shown):
     """Where it happened, as far as that could be read; None where it could not."""
     notes: tuple[str, ...] = ()
     """What was made sure of in that environment, and what was not."""
+    scripts: tuple[str, ...] = ()
+    """The user's script, where it is at hand and was judged with the environment."""
     origin: Origin | None = None
     """Of an error that is not known: the library that raised it, where the environment has it."""

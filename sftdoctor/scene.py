@@ -6,6 +6,7 @@ judgement as check's says which of the possible causes is there, with both place
 
 from __future__ import annotations
 
+import ast
 import re
 import tempfile
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from sftdoctor.checker import Checker
 from sftdoctor.errors import SftDoctorError
-from sftdoctor.explanation import LOGS_ALONE, is_page
+from sftdoctor.explanation import LOGS_ALONE, is_page, moves
 from sftdoctor.logs.asked import Asked, asked_by, probe_script
 from sftdoctor.logs.stack import package_of
 from sftdoctor.model import Confidence, Environment, Explanation, Finding, Frame, Raised, Report, Rule
@@ -56,10 +57,10 @@ def _made_sure(explanation: Explanation, settings: Settings, rules: Sequence[Rul
         prefix = _prefix(explanation)
         if prefix is not None:
             settings = replace(settings, python=str(prefix))
-        elif not _scripts(explanation.root) or _active(settings, progress) is None:
+        elif not _scripts(explanation) or _active(settings, progress) is None:
             return explanation if explanation.findings else _with_environment(explanation, settings, progress)
     try:
-        report = _judged(explanation.root, settings, progress)
+        report = _judged(explanation, settings, progress)
     except SftDoctorError as error:
         if named:
             raise
@@ -87,12 +88,11 @@ def _active(settings: Settings, progress: Progress) -> Environment | None:
     return environment if environment.version("torch") and environment.version("transformers") else None
 
 
-def _judged(root: Raised | None, settings: Settings, progress: Progress) -> Report:
+def _judged(explanation: Explanation, settings: Settings, progress: Progress) -> Report:
     """The report of check, for the user's script where it is at hand, else for the line that failed."""
-    scripts = _scripts(root)
-    asked = asked_by(root) if root else None
+    scripts = _scripts(explanation)
     with tempfile.TemporaryDirectory(prefix="sftdoctor-explain-") as folder:
-        if not scripts and asked is not None and not asked.caller and (source := probe_script(asked)):
+        if not scripts and (source := _stand_in(explanation)):
             line = Path(folder, STAND_IN)
             line.write_text(source, encoding="utf-8")
             scripts = [str(line)]
@@ -130,13 +130,38 @@ def _is_environment(folder: Path) -> bool:
 _FILE = re.compile(r"\((/[^()\s]{1,400}\.py)\)")
 
 
-def _scripts(root: Raised | None) -> list[str]:
-    """The user's script, the outermost frame in a file of this machine that is no installed one."""
-    for frame in root.frames if root else ():
-        path = Path(frame.path)
-        if path.suffix == ".py" and not package_of(frame.path) and "lib/python" not in path.as_posix():
-            return [frame.path] if _is_the_same(frame) else []
-    return []
+def _scripts(explanation: Explanation) -> list[str]:
+    """The user's script, where it is a file of this machine."""
+    frame = _own_frame(explanation)
+    return [frame.path] if frame is not None and _is_the_same(frame) else []
+
+
+def _own_frame(explanation: Explanation) -> Frame | None:
+    """The outermost frame in a file of the user's; that of the exception which the error led to, where it has none."""
+    for raised in (explanation.root, *explanation.chain):
+        for frame in raised.frames if raised else ():
+            path = Path(frame.path)
+            if path.suffix == ".py" and not package_of(frame.path) and "lib/python" not in path.as_posix():
+                return frame
+    return None
+
+
+def _stand_in(explanation: Explanation) -> str:
+    """The user's line that failed as a script of its own, where it is an import or the exception says enough of it."""
+    asked = asked_by(explanation.root) if explanation.root else None
+    if asked is not None and not asked.caller and (source := probe_script(asked)):
+        return source
+    frame = _own_frame(explanation)
+    return f"{frame.code}\n" if frame is not None and _is_import(frame.code) else ""
+
+
+def _is_import(code: str) -> bool:
+    """Whether a frame's line is a whole import statement, which stands for the script as well as the script itself."""
+    try:
+        body = ast.parse(code).body
+    except (SyntaxError, ValueError):
+        return False
+    return len(body) == 1 and isinstance(body[0], (ast.Import, ast.ImportFrom))
 
 
 def _is_the_same(frame: Frame) -> bool:
@@ -155,11 +180,14 @@ def _is_the_same(frame: Frame) -> bool:
 def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule]) -> Explanation:
     asked = asked_by(explanation.root) if explanation.root else None
     candidates = {finding.id for finding in explanation.findings}
-    words = str(explanation.root) if explanation.root else ""
+    words = str(explanation.root).strip() if explanation.root else ""
+    seen = words.splitlines()[0] if words else ""
 
     def is_it(finding: Finding) -> bool:
         if asked is not None and finding.cause is not None:
             return _is_cause(finding, asked)
+        if _is_missing(finding):
+            return finding.cause is not None and re.search(rf"\b{re.escape(finding.cause.name)}\b", words) is not None
         return finding.id in candidates or _has_words(rules.get(finding.id), words)
 
     there = [finding for finding in report.findings if is_it(finding)]
@@ -167,6 +195,7 @@ def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule])
     there = [finding for finding in there if not _of_stand_in(finding)] or there
     there.sort(key=lambda finding: not _at_frame(finding, explanation.root))
     there = [_placed(finding, explanation.root) for finding in there if finding.id in rules]
+    there = [_answer(finding, seen, asked) for finding in there]
     there = _told_closer(there, explanation.findings, rules)
     alone = [finding for finding in explanation.findings if finding.id not in {one.id for one in there}]
     judged = [finding for finding in alone if rules[finding.id].fails.get("probe") != LOGS_ALONE]
@@ -175,15 +204,32 @@ def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule])
         for finding in alone
         if not there or finding not in judged
     ]
+    kept.sort(key=lambda finding: _is_of_other_hardware(rules[finding.id], report.environment))
     findings = (*there, *kept)
-    notes = (*explanation.notes, *_notes(report.environment, judged, bool(there)))
+    scripts = _scripts(explanation)
+    notes = (*explanation.notes, *_notes(report.environment, scripts, judged, bool(there)))
     return replace(
         explanation,
         findings=findings,
         pages=tuple(rules[finding.id] for finding in findings),
         environment=report.environment,
         notes=notes,
+        scripts=tuple(scripts),
     )
+
+
+def _is_of_other_hardware(rule: Rule, environment: Environment) -> bool:
+    """Whether a rule is about a GPU where there is none, or about a machine without one where there is."""
+    devices = environment.accelerators
+    probes = rule.fails.get("of", ()) if rule.fails.get("probe") == "all" else (rule.fails,)
+    wanted = [probe.get("present") is not False for probe in probes if probe.get("probe") == "gpu"]
+    return devices is not None and any(present != bool(devices) for present in wanted)
+
+
+def _answer(finding: Finding, seen: str, asked: Asked | None) -> Finding:
+    """A finding of check as the answer to an error: with its very words, and with what may be done in any case."""
+    fixes = finding.fixes or (tuple(moves(asked)) if asked and finding.cause else ())
+    return replace(finding, symptom=seen or finding.symptom, fixes=fixes)
 
 
 def _told_closer(there: list[Finding], candidates: Sequence[Finding], rules: dict[str, Rule]) -> list[Finding]:
@@ -197,18 +243,26 @@ def _told_closer(there: list[Finding], candidates: Sequence[Finding], rules: dic
     ]
 
 
-def _notes(environment: Environment, judged: list[Finding], there: bool) -> tuple[str, ...]:
+def _notes(environment: Environment, scripts: list[str], judged: list[Finding], there: bool) -> tuple[str, ...]:
     """What was made sure of; judged are the causes that could have been found there and were not."""
     target = environment.target.prefix or environment.target.path
+    with_script = f", with {', '.join(scripts)}," if scripts else ""
+    elsewhere = "its data, or what it is started with" if scripts else "the script or its data"
     if there:
         ids = ", ".join(finding.id for finding in judged)
         same = f"; {ids}, known by the same words, {'is' if len(judged) == 1 else 'are'} not"
         return (f"Found in {target}{same if judged else ''}.",)
     if judged:
         return (
-            f"{target} was looked at, and does not show the cause by itself: it may lie in the script or its data.",
+            f"{target}{with_script} was looked at, and does not show the cause by itself: it may lie in {elsewhere}.",
         )
     return ()
+
+
+def _is_missing(finding: Finding) -> bool:
+    """Whether a finding says that a package is not there at all, which nothing asks for in its source."""
+    cause = finding.cause
+    return cause is not None and cause.caller is None and cause.callee is not None and cause.callee.version is None
 
 
 def _has_words(rule: Rule | None, words: str) -> bool:
@@ -258,4 +312,12 @@ def _placed(finding: Finding, root: Raised | None) -> Finding:
     def told(text: str) -> str:
         return text.replace(f"{location.path}:{location.line}", place).replace(location.path, "the script")
 
-    return replace(finding, location=None, title=told(finding.title), message=told(finding.message))
+    # what the script does with the name that it imports the line alone does not show, and there is nothing to edit
+    fixes = [fix for fix in finding.fixes if fix.edit is None or fix.edit.operation != "remove_import"]
+    return replace(
+        finding,
+        location=None,
+        title=told(finding.title),
+        message=told(finding.message),
+        fixes=tuple(replace(fix, edit=None) for fix in fixes),
+    )

@@ -191,8 +191,97 @@ def test_which_lines_are_exceptions(log: str, exception: str | None) -> None:
 
 
 def test_versions_that_are_not_known_are_left_out() -> None:
-    finding = explain(["boom"], (rule("boom"),)).findings[0]
-    assert finding.message == "trl does it"
+    told = replace(rule("boom"), message="trl {trl} does it ({where}). trl {trl} does {fact.name} it. {callee} is not.")
+    finding = explain(["boom"], (told,)).findings[0]
+    assert finding.message == "trl does it."
+
+
+UNKNOWN = "TypeError: {}.__init__() got an unexpected keyword argument '{}'"
+FROM_A_SCRIPT = 'Traceback (most recent call last):\n  File "/u/train.py", line 4, in <module>\n    from trl import X\n'
+FROM_TRL = FROM_A_SCRIPT + '  File "/e/site-packages/trl/x.py", line 2, in <module>\n    from transformers import X\n'
+
+
+@pytest.mark.parametrize(
+    ("log", "id_", "fixes"),
+    [
+        # the name that is not known is the one to be replaced
+        (UNKNOWN.format("SFTConfig", "max_length"), "API038", ["rename max_length to max_seq_length"]),
+        (UNKNOWN.format("SFTConfig", "max_seq_length"), "API038", ["rename max_seq_length to max_length"]),
+        (
+            UNKNOWN.format("TrainingArguments", "eval_strategy"),
+            "API030",
+            ["rename eval_strategy to evaluation_strategy"],
+        ),
+        # a name that only some releases have
+        (FROM_A_SCRIPT + "ImportError: cannot import name 'DPOConfig' from 'trl' (x)", "API001", ["trl>=0.9.2"]),
+        (
+            UNKNOWN.format("DPOConfig", "max_prompt_length"),
+            "API002",
+            ["take max_prompt_length out of the call, or give what replaced it", "trl>=0.9.2,<=0.28.0"],
+        ),
+        # nothing of the script can mend what a library asks of another
+        (
+            FROM_TRL + "ImportError: cannot import name 'GoneNames' from 'transformers' (x)",
+            "API001",
+            ["another version of trl or transformers: `sftdoctor fix` looks for the nearest that fit"],
+        ),
+        (
+            FROM_TRL + "ModuleNotFoundError: No module named 'mergekit'",
+            "API003",
+            ["install what brings mergekit, or a version of trl that does without"],
+        ),
+        (
+            FROM_TRL.replace("trl", "triton") + "ModuleNotFoundError: No module named 'setuptools'",
+            "ENV012",
+            ["setuptools"],
+        ),
+        # the same remedy for two kinds of places is told once
+        (
+            "TypeError: '<=' not supported between instances of 'float' and 'str'",
+            "CFG027",
+            ["write the number without quotes"],
+        ),
+    ],
+)
+def test_what_is_offered_fits_the_name_that_the_error_says(
+    log: str, id_: str, fixes: list[str], rules: tuple[Rule, ...]
+) -> None:
+    finding = explain(log.splitlines(), rules).findings[0]
+    assert finding.id == id_
+    assert [fix.summary for fix in finding.fixes] == fixes
+    assert finding.symptom == log.splitlines()[-1]
+
+
+BF16 = "ValueError: Your setup doesn't support bf16/gpu."
+TO_CPU = " You need to assign use_cpu if you want to train the model on CPU."
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        # no GPU, or a torch that cannot use one
+        ("", ["GPU005", "GPU013"]),
+        (TO_CPU, ["GPU005", "GPU013"]),
+        (" You need Ampere+ GPU with cuda>=11.0", ["GPU003"]),
+        (TO_CPU + " You need Ampere+ GPU with cuda>=11.0.", ["GPU003"]),
+        # before 4.57 the same words for both
+        (" You need torch>=1.10, using Ampere GPU with cuda>=11.0", ["GPU003", "GPU013"]),
+    ],
+)
+def test_a_gpu_without_bf16_and_none_at_all_are_told_apart(words: str, ids: list[str], rules: tuple[Rule, ...]) -> None:
+    assert sorted(finding.id for finding in explain([BF16 + words], rules).findings) == ids
+
+
+def test_a_rule_about_a_link_says_who_asked_for_what(rules: tuple[Rule, ...]) -> None:
+    log = FROM_TRL.replace("trl", "triton") + "ModuleNotFoundError: No module named 'setuptools'"
+    known, bare = (explain(text.splitlines(), rules).findings[0] for text in (log, log.splitlines()[-1]))
+    assert known.title == "triton needs setuptools but does not say so"
+    assert known.message.startswith(
+        "triton imports `setuptools` (triton/x.py:2) without declaring it, and setuptools is"
+    )
+    assert known.fixes[0].reason == "triton imports it."
+    assert (bare.id, bare.title) == ("ENV012", "there is no module setuptools")
+    assert bare.fixes[0].reason == ""
 
 
 def test_order_is_that_of_the_log_and_each_rule_comes_once() -> None:
@@ -267,6 +356,7 @@ def test_a_rule_about_a_link_is_told_with_the_name_that_the_exception_says() -> 
     found = explain([line], load_rules()).findings[0]
     assert found.id == "API068"
     assert (found.title, found.message) == (
-        "DPOTrainer takes no argument loss_type",
-        "trl had it from 0.7.3 to 0.12.2.",
+        "loss_type moved from DPOTrainer to DPOConfig",
+        "The script passes `loss_type` to DPOTrainer; trl reads it from DPOConfig (`args=`). "
+        "In DPOTrainer, trl had it from 0.7.3 to 0.12.2.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 import sftdoctor
 from sftdoctor.model import Explanation
+from tests.stacks import make_stack
 
 KEYWORD = "got an unexpected keyword argument 'gradient_checkpointing_kwargs'"
 
@@ -69,6 +71,95 @@ def test_the_line_that_failed_is_linked_where_the_script_is_not_at_hand(healthy:
     assert finding.cause.name == name
     assert "the_failing_line" not in finding.title + finding.message
     assert finding.location is None
+
+
+LAZY = """import importlib
+
+def __getattr__(name):
+    try:
+        module = importlib.import_module("trl.dpo")
+    except Exception as error:
+        raise RuntimeError(f"Failed to import trl.dpo because of the following error:\\n{error}") from error
+    return getattr(module, name)
+"""
+
+
+@pytest.fixture(scope="module")
+def lazy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stack whose trl imports its DPO trainer when it is asked for, and tells then that it cannot."""
+    stack = make_stack(tmp_path_factory.mktemp("lazy") / "venv", peft="0.17.1")
+    trl = next(stack.glob("lib*/python3*/site-packages/trl"))
+    with (trl / "__init__.py").open("a") as module:
+        module.write(LAZY)
+    (trl / "dpo.py").write_text("from transformers import GoneNames\n\nclass DPOConfig: ...\n")
+    return stack
+
+
+def test_the_script_of_the_error_that_it_led_to_is_linked(lazy: Path, tmp_path: Path) -> None:
+    script = tmp_path / "dpo.py"
+    script.write_text("import json\n\nfrom trl import DPOConfig\n\nprint(json, DPOConfig)\n")
+    log = crash(lazy, script)
+    assert "was the direct cause" in log
+    for found in (sftdoctor.explain(log), sftdoctor.explain(log, python=lazy)):
+        finding = found.findings[0]
+        assert finding.cause is not None
+        assert finding.cause.caller is not None
+        assert finding.cause.caller.path == "trl/dpo.py"
+        assert finding.cause.name == "GoneNames"
+        assert finding.symptom.startswith("ImportError: cannot import name 'GoneNames' from 'transformers' (")
+        assert finding.fixes
+        assert found.scripts == (str(script),)
+        assert found.notes == (f"Found in {lazy}.",)
+
+
+def test_a_script_that_is_not_at_hand_is_judged_by_its_import(lazy: Path, tmp_path: Path) -> None:
+    script = tmp_path / "dpo.py"
+    script.write_text("from trl import DPOConfig\n")
+    log = crash(lazy, script)
+    script.unlink()
+    found = sftdoctor.explain(log, python=lazy)
+    assert causes(found)[0] == ("API001", True)
+    assert found.scripts == ()
+
+
+def test_an_import_that_stands_for_the_script_is_not_taken_out_of_it(healthy: Path) -> None:
+    log = 'Traceback (most recent call last):\n  File "/u/train.py", line 1, in <module>\n    from trl import Gone\n'
+    found = sftdoctor.explain(log + "ImportError: cannot import name 'Gone' from 'trl' (x)", python=healthy)
+    (finding,) = found.findings
+    assert finding.cause is not None
+    assert finding.fixes == ()
+
+
+def test_a_script_that_was_judged_too_is_named_where_nothing_shows(healthy: Path, script: Path) -> None:
+    script.write_text("import trl\n\nsetattr(trl, 'x', 1 / 0)\n")
+    log = crash(healthy, script).replace("ZeroDivisionError: division by zero", f"TypeError: LoraConfig() {KEYWORD}")
+    found = sftdoctor.explain(log, python=healthy)
+    assert str(script) in found.notes[-1]
+    assert "script or its data" not in found.notes[-1]
+
+
+def test_a_package_that_is_missing_is_the_cause_of_what_asks_for_it(tmp_path: Path, script: Path) -> None:
+    stack = make_stack(tmp_path / "venv", peft="0.17.1")
+    for path in stack.glob("lib*/python3*/site-packages/bitsandbytes*"):
+        shutil.rmtree(path)
+    error = (
+        "ImportError: Using `bitsandbytes` 4-bit quantization requires bitsandbytes: `pip install -U bitsandbytes>=0`"
+    )
+    found = sftdoctor.explain(error, python=stack)
+    assert causes(found)[0] == ("ENV003", True)
+    assert found.findings[0].symptom == error
+
+
+@pytest.mark.parametrize(
+    ("words", "with_gpu"), [("", "GPU005"), (" You need torch>=1.10, using Ampere GPU with cuda>=11.0", "GPU003")]
+)
+def test_of_several_causes_that_of_the_hardware_which_is_there_comes_first(
+    healthy: Path, words: str, with_gpu: str
+) -> None:
+    found = sftdoctor.explain(f"ValueError: Your setup doesn't support bf16/gpu.{words}", python=healthy)
+    assert found.environment is not None
+    first, second = (finding.id for finding in found.findings)
+    assert (first, second) == ((with_gpu, "GPU013") if found.environment.accelerators else ("GPU013", with_gpu))
 
 
 def test_the_environment_is_found_by_the_launchers_frames(broken: Path) -> None:

@@ -112,14 +112,40 @@ def ages(kind: str, symbol: str, name: str) -> str:
     Returns:
         A sentence such as "peft has it since 0.6.0."; "" where the table does not know, or not of one package alone.
     """
+    known = _ages(kind, symbol, name)
+    return _told(*known) if known else ""
+
+
+def requirement_for(kind: str, symbol: str, name: str) -> str:
+    """Which releases of a core package have what an exception misses.
+
+    Args:
+        kind: The kind of link that broke.
+        symbol: What was asked, as for `ages`.
+        name: What it lacks.
+
+    Returns:
+        "trl>=0.9.2", "trl>=0.9.2,<=0.28.0"; "" where the table does not know, or not of one package alone.
+    """
+    known = _ages(kind, symbol, name)
+    if not known:
+        return ""
+    distribution, runs, releases = known
+    first, _, last = runs.split()[-1].partition("-")
+    bounds = [f">={releases[int(first)]}"] if int(first) else []
+    return distribution + ",".join([*bounds, *([f"<={releases[int(last)]}"] if last else [])])
+
+
+def _ages(kind: str, symbol: str, name: str) -> tuple[str, str, list[str]] | None:
+    """The one package that has, or had, something: its name, the runs of its releases that do, and all its releases."""
     top = symbol.partition(".")[0].replace("_", "-")
     every = sorted(path.stem for path in (data_folder() / "releases").glob("*.json"))
-    found = {}
+    found = []
     for distribution in [top] if top in every else every:
         history = _history(distribution)
         if history and (runs := _widest(_entries(history, kind, symbol, name))):
-            found[distribution] = _told(distribution, runs, history["releases"])
-    return next(iter(found.values())) if len(found) == 1 else ""
+            found.append((distribution, runs, history["releases"]))
+    return found[0] if len(found) == 1 else None
 
 
 def _entries(history: History, kind: str, symbol: str, name: str) -> list[str]:

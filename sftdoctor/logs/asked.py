@@ -149,6 +149,30 @@ def _calling(frames: tuple[Frame, ...]) -> Frame | None:
     return None
 
 
+def values_of(asked: Asked) -> dict[str, str]:
+    """What an exception says of a link, under the names that rules' texts have for it.
+
+    Args:
+        asked: The link that broke.
+
+    Returns:
+        Placeholder → what it stands for; only what is known.
+    """
+    symbol = "" if asked.symbol == "__init__" else asked.symbol.removesuffix(".__init__")
+    path, installed = (asked.frame.path.replace("\\", "/"), bool(asked.caller)) if asked.frame else ("", False)
+    where = f"{path.rpartition('-packages/')[2]}:{asked.frame.line}" if asked.frame and asked.frame.line else ""
+    known = {
+        "name": asked.name,
+        "symbol": symbol,
+        "module": asked.symbol if asked.kind == "missing-name" else "",
+        "callee": asked.callee or home_of(symbol),
+        "caller": asked.caller or ("the script" if asked.frame and not installed else ""),
+        "where": where,
+        "asks": "The script passes",
+    }
+    return {placeholder: value for placeholder, value in known.items() if value}
+
+
 def in_words(asked: Asked) -> str:
     """A broken link in one line: "SFTConfig takes no argument max_seq_length"."""
     symbol = asked.symbol.removesuffix(".__init__")
@@ -175,6 +199,11 @@ _HOMES = (
 )
 
 
+def home_of(symbol: str) -> str:
+    """The package of a class or function that everybody knows by its name; "" for any other."""
+    return next((home for home, pattern in _HOMES if pattern.fullmatch(symbol.rpartition(".")[2])), "")
+
+
 def probe_script(asked: Asked) -> str:
     """The line that failed as a script of its own, to be linked where the user's is not at hand.
 
@@ -187,7 +216,7 @@ def probe_script(asked: Asked) -> str:
     if asked.kind == "missing-name" and asked.callee in STACK:
         return f"from {asked.symbol} import {asked.name}\n"
     name = asked.symbol.removesuffix(".__init__")
-    home = next((home for home, pattern in _HOMES if pattern.fullmatch(name)), "")
+    home = home_of(name)
     if asked.kind == "unexpected-keyword" and home:
         return f"from {home} import {name}\n{name}({asked.name}=None)\n"
     return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
@@ -40,7 +41,7 @@ def render(explanation: Explanation, console: Console, *, given: Sequence[str] =
         _print_unknown(explanation, console)
     elif len(explanation.pages) == 1 or verbose:
         for finding, rule in zip(explanation.findings, explanation.pages, strict=True):
-            _print_cause(finding, rule, console)
+            _print_cause(_but_what_is_shown(finding, explanation), rule, console)
     else:
         _print_causes(explanation, console)
     _print_rest(explanation, console)
@@ -79,19 +80,19 @@ def _brief(raised: Raised) -> str:
     return lines[0] if lines else ""
 
 
+def _but_what_is_shown(finding: Finding, explanation: Explanation) -> Finding:
+    """A finding without what was seen, where that stands above it as the error."""
+    return replace(finding, symptom="") if finding.symptom in (explanation.exception or "") else finding
+
+
 def _print_cause(finding: Finding, rule: Rule, console: Console) -> None:
     """One cause: what was found in the environment, or what the exception itself says, else the rule's own page."""
     console.print()
-    in_its_words = finding.title != rule.heading()
-    if not _is_there(finding) and (rule.fixes or not in_its_words):
-        render_page(rule, console, title=finding.title, why=finding.message if in_its_words else "")
-        return
     if _is_there(finding):
         print_finding(finding, console)
+        render_body(rule, console)
     else:
-        console.print(_head(finding))
-        console.print(indent(rows([(say("why"), clean(finding.message))] if finding.message else [])))
-    render_body(rule, console)
+        render_page(rule, console, finding)
 
 
 def _is_there(finding: Finding) -> bool:
@@ -116,7 +117,7 @@ def _print_causes(explanation: Explanation, console: Console) -> None:
     for finding in explanation.findings:
         console.print()
         if _is_there(finding):
-            print_finding(finding, console)
+            print_finding(_but_what_is_shown(finding, explanation), console)
             continue
         console.print(_head(finding))
         fixes = [(say("or") if at else say("fix"), fix_line(fix)) for at, fix in enumerate(finding.fixes)]
@@ -173,16 +174,19 @@ def _print_rest(explanation: Explanation, console: Console) -> None:
 
 
 def _steps(explanation: Explanation, given: Sequence[str]) -> list[tuple[str, str]]:
-    target = "".join(f" {shlex.quote(word)}" for word in given)
+    prefix = explanation.environment.target.prefix if explanation.environment else ""
+    words = [*given, *(("--python", short_path(prefix)) if prefix and not given else ())]
+    target = "".join(f" {shlex.quote(word)}" for word in words)
     if not explanation.findings:
         steps = [(f"sftdoctor check{target}", say("judge the environment itself"))]
         if explanation.environment is None:
             steps.append(("sftdoctor env --python ENV", say("what to paste into a bug report")))
         return steps
-    script = next((shlex.quote(short_path(one.location.path)) for one in explanation.findings if one.location), "")
-    if script or any(finding.fixes and finding.cause for finding in explanation.findings):
-        return [(f"sftdoctor fix {script}{target}".replace("  ", " "), say("show the repair"))]
-    steps = [(f"sftdoctor check YOUR_SCRIPT.py{target}", say("is it so there, and what else would break?"))]
+    places = [*explanation.scripts, *(one.location.path for one in explanation.findings if one.location)]
+    script = shlex.quote(short_path(places[0])) if places else "YOUR_SCRIPT.py"
+    if any(map(_is_there, explanation.findings)):
+        return [(f"sftdoctor fix {script}{target}", say("show the repair"))]
+    steps = [(f"sftdoctor check {script}{target}", say("is it so there, and what else would break?"))]
     if len(explanation.findings) > 1:
         steps.append((f"sftdoctor rules {explanation.findings[0].id}", say("one of them in full")))
     return steps

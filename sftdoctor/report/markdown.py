@@ -18,7 +18,6 @@ from sftdoctor.model import (
     Report,
     Rule,
     Severity,
-    without_placeholders,
 )
 from sftdoctor.report import words
 from sftdoctor.report.language import count, say
@@ -219,7 +218,7 @@ def explanation(result: Explanation) -> str:
         if finding.cause is not None or finding.location is not None:  # it was found in an environment
             said += [*_finding(finding), ""]
         else:
-            said += _page(rule, brief=len(result.pages) > 1)
+            said += _page(rule, finding, brief=len(result.pages) > 1)
     return _joined(said)
 
 
@@ -241,17 +240,20 @@ def rules(chosen: Sequence[Rule], *, page: bool = False) -> str:
     return _joined([f"## {count(len(chosen), 'rule')}", "", *(f"- {_rule_head(rule)}" for rule in chosen)])
 
 
-def _rule_head(rule: Rule) -> str:
-    return f"{words.SIGNS[rule.severity]} **{plain(clean(rule.id))}** {inline(clean(rule.heading()))}"
+def _rule_head(rule: Rule, told: Finding | None = None) -> str:
+    title = told.title if told else rule.heading()
+    return f"{words.SIGNS[rule.severity]} **{plain(clean(rule.id))}** {inline(clean(title))}"
 
 
-def _page(rule: Rule, *, brief: bool = False) -> list[str]:
-    said = [f"### {_rule_head(rule)}", ""]
-    said += [f"- you would see: {code(clean(readable(rule.symptom)))}"] if rule.symptom else []
-    for number, one in enumerate(rule.fixes):
-        what = one.summary or ", ".join(one.require) or one.operation.replace("_", " ")
-        words_ = clean(without_placeholders(f"{what} ({one.safety.value}): {one.reason}"))
-        said.append(f"- {'or' if number else 'fix'}: {inline(words_)}")
+def _page(rule: Rule, told: Finding | None = None, *, brief: bool = False) -> list[str]:
+    """A rule's page; where one case of it is known, with what is known of it."""
+    said = [f"### {_rule_head(rule, told)}", ""]
+    if told is not None and told.message != told.title:
+        said += [f"- why: {inline(clean(told.message))}"]
+    seen = told.symptom if told else readable(rule.symptom)
+    said += [f"- {'seen' if told else 'you would see'}: {code(clean(seen))}"] if seen else []
+    for number, remedy in enumerate(words.remedies(rule, told)):
+        said.append(f"- {'or' if number else 'fix'}: {inline(': '.join(filter(None, remedy)))}")
     if brief:
         return [*said, ""]
     said += ["", *(_page_line(line) for line in clean_lines(rule.explain)), "", "#### Evidence", ""]

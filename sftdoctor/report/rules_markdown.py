@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from sftdoctor.model import FAMILIES, Rule, without_placeholders
+from sftdoctor.model import FAMILIES, Rule
+from sftdoctor.report import words
 from sftdoctor.report.plain import clean, clean_lines
 from sftdoctor.symptoms import readable
 
@@ -59,9 +60,8 @@ def _rule(rule: Rule) -> Iterator[str]:
         yield ""
         yield "### Fixes"
         yield ""
-    for fix in rule.fixes:
-        what = fix.summary or ", ".join(fix.require) or fix.operation.replace("_", " ")
-        yield f"- {_text(without_placeholders(what))} ({fix.safety.value}): {_text(without_placeholders(fix.reason))}"
+    for remedy in words.remedies(rule):
+        yield f"- {': '.join(_text(part) for part in remedy if part)}"
     yield ""
     yield "### Evidence"
     yield ""

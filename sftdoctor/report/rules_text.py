@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sftdoctor.model import FAMILIES, CaseResult, Rule, Severity, without_placeholders
+from sftdoctor.model import FAMILIES, CaseResult, Finding, Rule, Severity
+from sftdoctor.report import words
 from sftdoctor.report.language import count, say
 from sftdoctor.report.plain import clean, clean_lines
 from sftdoctor.report.style import as_text, indent, rows, titled
@@ -40,23 +41,25 @@ def by_family(rules: Sequence[Rule]) -> Mapping[str, Sequence[Rule]]:
     return {letters: members for letters, members in found.items() if members}
 
 
-def render_page(rule: Rule, console: Console, *, title: str = "", why: str = "") -> None:
+def render_page(rule: Rule, console: Console, told: Finding | None = None) -> None:
     """Print the page of one rule: what happens, why, the fixes and the evidence.
 
     Args:
         rule: The rule.
         console: Where to.
-        title: What is said instead of its own heading, where more is known.
-        why: What is known of the cause beyond the page; "" where nothing is.
+        told: What is known of the case at hand; its title, fixes and what was seen are said instead of the rule's own.
     """
     mark, style = MARKS[rule.severity]
-    console.print(titled(Text(f"{mark} {clean(rule.id)}", style), Text(clean(title or rule.heading()), "bold")))
+    console.print(
+        titled(Text(f"{mark} {clean(rule.id)}", style), Text(clean(told.title if told else rule.heading()), "bold"))
+    )
     pairs: list[tuple[str | Text, str | Text]]
+    why = told.message if told and told.message != told.title else ""
     pairs = [(say("why"), clean(why)), (say("name"), clean(rule.name))]
     pairs += [(say("severity"), f"{say(rule.severity.value)}, {say(rule.confidence.value)}")]
     pairs += [(say("applies to"), clean(", ".join(f"{name} {value}" for name, value in rule.applies.items())))]
-    pairs += [(say("you would see"), clean(readable(rule.symptom)))] if rule.symptom else []
-    pairs += _fixes(rule)
+    pairs += [(say("you would see"), clean(told.symptom if told else readable(rule.symptom)))]
+    pairs += _fixes(rule, told)
     pairs += [(say("since"), clean(rule.since))]
     console.print(indent(rows(pair for pair in pairs if pair[1])))
     render_body(rule, console)
@@ -75,13 +78,11 @@ def render_body(rule: Rule, console: Console) -> None:
     _print_markdown(rule.explain, console)
 
 
-def _fixes(rule: Rule) -> list[tuple[str | Text, str | Text]]:
-    pairs: list[tuple[str | Text, str | Text]] = []
-    for fix in rule.fixes:
-        what = fix.summary or ", ".join(fix.require) or fix.operation.replace("_", " ")
-        words = clean(without_placeholders(f"{what} ({say(fix.safety.value)}): {fix.reason}"))
-        pairs.append((say("or") if pairs else say("fix"), words))
-    return pairs
+def _fixes(rule: Rule, told: Finding | None) -> list[tuple[str | Text, str | Text]]:
+    remedies = words.remedies(rule, told)
+    return [
+        (say("or") if number else say("fix"), ": ".join(filter(None, remedy))) for number, remedy in enumerate(remedies)
+    ]
 
 
 def _print_markdown(text: str, console: Console) -> None:
@@ -122,8 +123,8 @@ def render_results(results: Sequence[CaseResult], console: Console) -> None:
         mark, style = ("✗", "bold red") if failed else ("✓", "green")
         console.print(titled(Text(f"{mark} {clean(name)}", style), Text(count(len(cases), "case"))))
         for case in failed:
-            words = f"{clean(case.case)}: expected {clean(case.expected)}, got {clean(case.got)}"
-            console.print(indent(as_text(f"{words}{f': {clean(case.reason)}' if case.reason else ''}")))
+            came = f"{clean(case.case)}: expected {clean(case.expected)}, got {clean(case.got)}"
+            console.print(indent(as_text(f"{came}{f': {clean(case.reason)}' if case.reason else ''}")))
     failures = sum(not result.passed for result in results)
     console.print()
     told = f"{count(len(results), 'case')} of {count(len(by_rule), 'rule')}: "

@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 from sftdoctor import __version__
 from sftdoctor.fingerprint import fingerprints
-from sftdoctor.model import Edit, Finding, Fix, Report, Rule, Severity, Suppressed, without_placeholders
+from sftdoctor.model import Edit, Finding, Fix, Report, Rule, Severity, Suppressed
 from sftdoctor.report import anchor as anchors
 from sftdoctor.report import words
 from sftdoctor.report.anchor import Anchor
 from sftdoctor.report.plain import clean, clean_lines
+from sftdoctor.wording import sentences
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -80,7 +81,7 @@ def _rule(id_: str, rule: Rule | None, title: str) -> JSON:
     if rule is None:
         return {"id": clean(id_, 40), "shortDescription": _message(clean(title))}
     page = "\n".join(clean_lines(rule.explain)).strip()
-    message = clean(without_placeholders(rule.message), 1000)
+    message = clean(sentences(rule.message), 1000)
     return {
         "id": clean(rule.id, 40),
         "name": "".join(part.capitalize() for part in clean(rule.name, 120).split("-")),

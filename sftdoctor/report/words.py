@@ -19,6 +19,7 @@ from sftdoctor.model import (
     Place,
     Proof,
     Report,
+    Rule,
     Safety,
     Severity,
     TargetKind,
@@ -27,6 +28,7 @@ from sftdoctor.model import (
 from sftdoctor.report.environment import devices
 from sftdoctor.report.language import count, say
 from sftdoctor.report.plain import clean, short_path
+from sftdoctor.wording import phrase, sentences
 
 HEADLINERS = ("trl", "transformers", "peft", "torch")
 """Distributions that the first line names."""
@@ -197,6 +199,25 @@ def fix_words(fix: Fix) -> str:
     """What a Fix does."""
     what = fix.summary or ", ".join(fix.require) or fix.reason
     return clean(say("install {what}", what=what) if what == ", ".join(fix.require) else what)
+
+
+def remedies(rule: Rule, told: Finding | None = None) -> list[tuple[str, str]]:
+    """What may be done, with how safe that is, and the reason.
+
+    Args:
+        rule: The rule whose fixes are told.
+        told: What is known of one case of it; its fixes are then told instead.
+
+    Returns:
+        A pair for each fix: "install peft>=0.17 (safe)" and a sentence, which may be "".
+    """
+    if told is not None:
+        return [(f"{fix_words(fix)} ({say(fix.safety.value)})", clean(fix.reason)) for fix in told.fixes]
+    pairs = []
+    for fix in rule.fixes:
+        what = fix.summary or ", ".join(fix.require) or fix.operation.replace("_", " ")
+        pairs.append((clean(f"{phrase(what)} ({say(fix.safety.value)})"), clean(sentences(fix.reason))))
+    return pairs
 
 
 def gaps(not_judged: Sequence[NotJudged]) -> dict[str, list[str]]:
