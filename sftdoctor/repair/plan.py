@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from sftdoctor.errors import OfflineError
@@ -224,9 +225,17 @@ def _why_along(name: str, chosen: Candidate) -> str:
     for other in sorted(chosen.versions, key=lambda one: (one not in chosen.wanted, one)):
         for text in after[other].requires if other in after else ():
             need = read_requirement(text)
-            if need is not None and canonicalize_name(need.name) == name:
+            if need is None or canonicalize_name(need.name) != name or not _asks(need, chosen.report):
+                continue
+            if need.specifier.contains(chosen.versions[name], prereleases=True):
                 return f"{other} {chosen.versions[other]} needs {name}{need.specifier}"
     return f"it has to go with {', '.join(sorted(chosen.wanted))}"
+
+
+def _asks(need: Requirement, report: Report | None) -> bool:
+    """Whether a requirement holds without any extra, on the target."""
+    markers = report.environment.markers if report else {}
+    return need.marker is None or need.marker.evaluate({**markers, "extra": ""})
 
 
 def _not_found(finding: Finding, reason: str) -> LeftOut:
