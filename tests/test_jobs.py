@@ -146,3 +146,17 @@ def test_where_a_model_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (snapshot.parents[1] / "refs").mkdir()
     (snapshot.parents[1] / "refs" / "main").write_text("a" * 40)
     assert find_model("Qwen/Qwen3-8B") == snapshot
+
+
+def test_the_frames_of_the_worker_are_no_script_of_the_user_s() -> None:
+    from sftdoctor.proof.process import WORKER
+
+    frames = (
+        "Traceback (most recent call last):",
+        f'  File "{WORKER}", line 10, in main',
+        "    job.run()",
+        '  File "/env/lib/python3.11/site-packages/trl/x.py", line 2, in f',
+        "    import scipy",
+        "ModuleNotFoundError: No module named 'scipy'",
+    )
+    assert list(jobs._without_own_frames("\n".join(frames))) == [frames[0], *frames[3:]]

@@ -9,6 +9,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from sftdoctor import goals
 from sftdoctor.errors import OfflineError
 from sftdoctor.model import Action, Alternative, Environment, Finding, LeftOut, Plan, Report, Safety
 from sftdoctor.repair import compare
@@ -20,6 +21,8 @@ from sftdoctor.repair.resolver import read_requirement
 from sftdoctor.repair.search import Candidate
 from sftdoctor.repair.weights import Weight, is_older, weight_of
 
+NAMED = 3
+"""Packages that one reason names."""
 RANK = {Safety.SAFE: 0, Safety.UNSAFE: 1, Safety.MANUAL: 2}
 
 
@@ -63,7 +66,7 @@ def make_plan(
     mender = Mender(report, oracle, unsafe, on_event, compatible)
     mender.mend()
     rest = [one for one in mender.now.findings if compare.matters(one)]
-    asked = [one for one in rest if _by_packages(one, unsafe)]
+    asked = [one for one in rest if goals.by_versions(one, unsafe)]
     mending = _Mending(mender, oracle)
     options = _Options(mending, keep or {}, unsafe, offline, cache, timeout, on_event, alternatives)
     packages, left, after = _packages(mender.now, asked, options)
@@ -108,15 +111,6 @@ class _Mending:
         return self.made[id(report)][1] if id(report) in self.made else None
 
 
-def _by_packages(finding: Finding, unsafe: bool) -> bool:
-    """Whether the search for versions may be tried on a finding."""
-    # A link that breaks between two packages is cured by versions of either, whatever a rule says.
-    if compare.is_error(finding) and finding.cause is not None and finding.location is None:
-        return True
-    written = [fix for fix in finding.fixes if fix.kind == "package" and fix.require]
-    return any(fix.safety is Safety.SAFE or (unsafe and fix.safety is Safety.UNSAFE) for fix in written)
-
-
 def _unsolved(finding: Finding, unsafe: bool) -> list[LeftOut]:
     """What is said about a finding for which nothing can be done by itself."""
     fix = min(finding.fixes, key=lambda one: RANK[one.safety], default=None)
@@ -153,14 +147,14 @@ class _Options:
 
 def _packages(report: Report, findings: list[Finding], options: _Options) -> tuple[list[Action], list[LeftOut], Report]:
     """The actions that cure what breaks; warnings are cured along, or alone where that moves one package only."""
-    errors = [one for one in findings if compare.is_error(one)]
-    if errors:
-        actions, left, after = _searched(report, errors, options)
-        warnings = [one for one in findings if one not in errors]
-        there = compare.count(after.findings)
-        why = "only a warning: not worth another change of the environment"
-        return actions, [*left, *(_not_found(one, why) for one in warnings if there[compare.key(one)])], after
-    return _searched(report, findings, options) if findings else ([], [], report)
+    goal = goals.searched(findings, options.unsafe)
+    if not goal:
+        return [], [], report
+    actions, left, after = _searched(report, goal, options)
+    there = compare.count(after.findings)
+    others = [one for one in findings if one not in goal and there[compare.key(one)]]
+    why = "only a warning: not worth another change of the environment"
+    return actions, [*left, *(_not_found(one, why) for one in others)], after
 
 
 def _searched(report: Report, findings: list[Finding], options: _Options) -> tuple[list[Action], list[LeftOut], Report]:
@@ -201,8 +195,9 @@ def _searched(report: Report, findings: list[Finding], options: _Options) -> tup
     ]
     if not options.unsafe and any(action.safety is not Safety.SAFE for action in actions):
         # They belong together: a part of the set would not resolve.
-        heavy = ", ".join(action.name for action in actions if action.safety is not Safety.SAFE)
-        why = f"--unsafe takes it: the set changes {heavy}"
+        heavy = [action.name for action in actions if action.safety is not Safety.SAFE]
+        more = f" and {len(heavy) - NAMED} more" if len(heavy) > NAMED else ""
+        why = f"--unsafe takes it: the set changes {', '.join(heavy[:NAMED])}{more}"
         return [], [*left, *(LeftOut(one, why) for one in actions)], report
     return actions, left, chosen.report
 
