@@ -304,7 +304,10 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
 
     def known(failure: Failure) -> tuple[Finding, ...]:
         lines = [*_without_own_frames(failure.traceback), f"{failure.exception}: {failure.message}"]
-        return explain(lines, replace(settings, python=environment.target.path), progress).findings
+        paths = (settings.script,) if settings.script else ()
+        arguments = script_arguments(settings) if settings.script else ()
+        where = replace(settings, python=environment.target.path, paths=paths, arguments=arguments)
+        return explain(lines, where, progress).findings
 
     def listen(event: Mapping[str, Any]) -> None:
         progress(describe(event))

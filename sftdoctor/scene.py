@@ -35,7 +35,7 @@ def confirm(explanation: Explanation, settings: Settings, rules: Sequence[Rule],
     Args:
         explanation: What the log says.
         settings: python, pins and snapshot name the environment; without them it is the one whose files the frames
-            name, where those are on this machine.
+            name, where those are on this machine. paths name the script that failed, where it is known.
         rules: All rules, with their pages.
         progress: Told what takes long.
 
@@ -89,14 +89,15 @@ def _active(settings: Settings, progress: Progress) -> Environment | None:
 
 def _judged(root: Raised | None, settings: Settings, progress: Progress) -> Report:
     """The report of check, for the user's script where it is at hand, else for the line that failed."""
-    scripts = _scripts(root)
+    scripts = list(settings.paths) or _scripts(root)
     asked = asked_by(root) if root else None
     with tempfile.TemporaryDirectory(prefix="sftdoctor-explain-") as folder:
         if not scripts and asked is not None and not asked.caller and (source := probe_script(asked)):
             line = Path(folder, STAND_IN)
             line.write_text(source, encoding="utf-8")
             scripts = [str(line)]
-        return Checker(replace(settings, paths=tuple(scripts), arguments=()), progress).check()
+        arguments = settings.arguments if settings.paths else ()
+        return Checker(replace(settings, paths=tuple(scripts), arguments=arguments), progress).check()
 
 
 def _prefix(explanation: Explanation) -> Path | None:
