@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from sftdoctor.model import Confidence, Finding, Safety, Severity
 
+WITH_UNSAFE = "--unsafe takes it"
+"""How the reason begins for which a plan leaves out what it could do."""
+
 
 def matters(finding: Finding) -> bool:
     """Whether a finding may turn a candidate down: errors and warnings that are more than possible."""

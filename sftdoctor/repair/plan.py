@@ -122,7 +122,7 @@ def _unsolved(finding: Finding, unsafe: bool) -> list[LeftOut]:
         return [LeftOut(action, "no remedy is known: see `sftdoctor rules " + finding.id + "`")]
     action = action_of(fix, finding)
     if fix.safety is Safety.UNSAFE and not unsafe:
-        return [LeftOut(action, f"unsafe; --unsafe takes it: {fix.reason or fix.summary}")]
+        return [LeftOut(action, f"{goals.WITH_UNSAFE}: {fix.reason or fix.summary}")]
     return [LeftOut(action, f"to be done by hand: {fix.summary or fix.reason}")]
 
 
@@ -197,7 +197,7 @@ def _searched(report: Report, findings: list[Finding], options: _Options) -> tup
         # They belong together: a part of the set would not resolve.
         heavy = [action.name for action in actions if action.safety is not Safety.SAFE]
         more = f" and {len(heavy) - NAMED} more" if len(heavy) > NAMED else ""
-        why = f"--unsafe takes it: the set changes {', '.join(heavy[:NAMED])}{more}"
+        why = f"{goals.WITH_UNSAFE}: the set changes {', '.join(heavy[:NAMED])}{more}"
         return [], [*left, *(LeftOut(one, why) for one in actions)], report
     return actions, left, chosen.report
 
@@ -205,8 +205,9 @@ def _searched(report: Report, findings: list[Finding], options: _Options) -> tup
 def _package_action(environment: Environment, name: str, version: str, move: Move | None, chosen: Candidate) -> Action:
     old = environment.version(name)
     weight = weight_of(name, environment.distributions.get(name))
-    # Another torch is gigabytes, and may not fit the driver: that is the user's to decide.
-    safety = Safety.UNSAFE if weight is Weight.DEAR else Safety.SAFE
+    # Another torch is gigabytes, and may not fit the driver: that is the user's to decide. The first replaces nothing.
+    replaces = environment.version("torch") is not None
+    safety = Safety.UNSAFE if weight is Weight.DEAR and replaces else Safety.SAFE
     reason = move.reason if move else _why_along(name, chosen)
     if old is not None and is_older(version, old):
         reason += " (going back is the smallest change that links clean)"

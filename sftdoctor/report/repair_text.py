@@ -180,6 +180,8 @@ def _next(result: FixResult, given: Sequence[str]) -> list[tuple[str, str]]:
         ids = dict.fromkeys(one.id for one in words.left_of(result))
         pages = [(f"sftdoctor rules {id_}", say("why this is left, and what to do")) for id_ in list(ids)[:2]]
         return [*pages, (f"sftdoctor undo{journal}", say("take it all back"))]
+    if words.is_risky(result.plan):
+        return [(f"sftdoctor fix{arguments} --unsafe", say("show the plan that is not safe"))]
     if result.outcome != "planned":
         return []
     writes = any(action.content for action in result.plan.actions)

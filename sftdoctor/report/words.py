@@ -303,7 +303,14 @@ def outcome(result: FixResult) -> tuple[str, str]:
         return "✓", say("Nothing to repair")
     if result.before.verdict is Verdict.UNKNOWN:
         return "?", say("Nothing to repair in what could be judged")
+    if is_risky(result.plan):
+        return "!", say("Nothing safe can be done; --unsafe has a repair")
     return "!", say("There is no repair to offer for what was found")
+
+
+def is_risky(plan: Plan) -> bool:
+    """Whether a plan that does nothing would do something if it were allowed to."""
+    return not plan.actions and any(one.reason.startswith(goals.WITH_UNSAFE) for one in plan.left_out)
 
 
 def left_of(result: FixResult) -> tuple[Finding, ...]:

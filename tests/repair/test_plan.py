@@ -214,6 +214,11 @@ def test_what_goes_along_says_who_needs_it(stack) -> None:  # type: ignore[no-un
     assert [one.reason for one in plan.actions if one.along] == ["callee 2.0 needs helper>=2"]
 
 
+def test_the_first_torch_replaces_nothing(stack) -> None:  # type: ignore[no-untyped-def]
+    plan = stack("torch", caller="1.0", callee="1.0").plan()
+    assert steps(plan) == [("callee", "1.0", "2.0"), ("torch", None, "2.0")]
+
+
 def test_torch_moves_only_when_told(stack) -> None:  # type: ignore[no-untyped-def]
     plan = stack("torch", caller="1.0", callee="1.0", torch="1.0").plan()
     assert not plan.actions

@@ -180,6 +180,8 @@ def test_what_was_left_out_for_one_reason_is_told_once() -> None:
     )
     result = replace(samples.PLANNED, outcome="nothing-to-do", plan=Plan(left_out=out))
     said = " ".join(drawn(partial(repair_text.render_fix, result)).split())
+    assert "! Nothing safe can be done; --unsafe has a repair" in said
+    assert said.endswith("Next: sftdoctor fix --unsafe show the plan that is not safe")
     assert "Left out (41): peft → 1.0, nvidia-39 → 1.0, nvidia-38 → 1.0, nvidia-37 → 1.0 and 37 more: --unsafe" in said
 
 
