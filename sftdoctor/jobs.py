@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -278,7 +278,6 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     Raises:
         SftDoctorError: It could not be started.
     """
-    from sftdoctor.explanation import explain as match
     from sftdoctor.proof import options
     from sftdoctor.proof.runner import prove as run
     from sftdoctor.proof.script import prove_script
@@ -301,14 +300,14 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
     runs = options.matrix(settings.quantization) if settings.matrix else options.specs(settings.quantization, chosen)
     config = Path(settings.accelerate_config) if settings.accelerate_config else None
     model = _asked_model(settings)
-    rules, _ = read_rules(settings, pages=True)
     environment = read_target(replace(settings, pins=None, snapshot=None, gpu=None), progress)
 
     def known(failure: Failure) -> tuple[Finding, ...]:
-        lines = [*failure.traceback.splitlines(), f"{failure.exception}: {failure.message}"]
-        if settings.script:  # its frames are the user's own files: the exact cause can be made sure of
-            return explain(lines, replace(settings, python=environment.target.path), progress).findings
-        return match(lines, rules).findings
+        lines = [*_without_own_frames(failure.traceback), f"{failure.exception}: {failure.message}"]
+        paths = (settings.script,) if settings.script else ()
+        arguments = script_arguments(settings) if settings.script else ()
+        where = replace(settings, python=environment.target.path, paths=paths, arguments=arguments)
+        return explain(lines, where, progress).findings
 
     def listen(event: Mapping[str, Any]) -> None:
         progress(describe(event))
@@ -338,6 +337,20 @@ def prove(settings: Settings, progress: Progress = silent) -> Proof:
         on_event=listen,
         match=known,
     )
+
+
+def _without_own_frames(traceback: str) -> Iterator[str]:
+    """The lines of a traceback but for the worker's: they are nothing of the user's that could be judged."""
+    from sftdoctor.proof.process import WORKER
+
+    own = False
+    for line in traceback.splitlines():
+        if line.lstrip().startswith('File "'):
+            own = f'"{WORKER.parent}' in line
+        elif not line.startswith("    "):
+            own = False
+        if not own:
+            yield line
 
 
 def _asked_model(settings: Settings) -> dict[str, Any] | None:

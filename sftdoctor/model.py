@@ -667,6 +667,7 @@ class Proof(Shown):
     """passed, failed or not-possible."""
     device: str
     quantization: str
+    """nf4, fp4, int8 or none; unknown where a script ended before its training could show it."""
     checks: tuple[Check, ...] = ()
     seconds: float = 0.0
     seconds_per_step: float | None = None
@@ -694,8 +695,14 @@ class Proof(Shown):
 
     @property
     def name(self) -> str:
-        """Quantisation and settings: "nf4 use_dora=true"."""
+        """Quantisation and settings: "nf4 use_dora=true"; "" where nothing is known of them."""
+        if self.quantization == UNKNOWN and not self.settings:
+            return ""
         return run_name(self.quantization, self.settings)
+
+
+UNKNOWN = "unknown"
+"""Quantisation of a script that ended before it could be told."""
 
 
 def run_name(quantization: str, settings: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ KNOWS: dict[str, set[str]] = {
     "model": {"errors"},
     "errors": set(),
     "operations": set(),
+    "goals": set(),
     "folders": set(),
     "nodes": set(),
     "wording": set(),
@@ -47,12 +48,12 @@ KNOWS: dict[str, set[str]] = {
     "testing": {"engine", "explanation", "suppression", "link", "ruleset", "target", "tiny_elf", "workload"},
     "fix_cases": {"rulefile", "testing"},
     "tiny_elf": {"target"},
-    "repair": {"configs", "engine", "flow", "link", "operations", "target", "workload"},
+    "repair": {"configs", "engine", "flow", "link", "operations", "goals", "target", "workload"},
     "proof": {"flow", "target"},
     "fleet": {"proof", "target"},
     "live": {"engine", "predicates", "report", "ruleset", "showing"},
     # what shows one
-    "report": {"fingerprint", "symptoms"},
+    "report": {"fingerprint", "goals", "symptoms"},
     "explanation": {"link", "logs", "symptoms"},
     "showing": {"report"},
     # the doors

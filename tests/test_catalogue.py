@@ -133,7 +133,7 @@ def test_the_report_speaks_the_language_and_keeps_its_width(monkeypatch: pytest.
         "peft>=0.8.0  (安全)",
         "(很可能)",
         "下一步：",
-        "1 个包, 1 处代码修改",
+        "能解决 1 个问题的版本",
     ):
         assert words in said
     assert max(map(cell_len, said.splitlines())) <= 80

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sftdoctor.model import (
     Action,
     Environment,
     Failure,
+    Finding,
     Plan,
     Proof,
     Report,
@@ -146,3 +148,34 @@ def test_where_a_model_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (snapshot.parents[1] / "refs").mkdir()
     (snapshot.parents[1] / "refs" / "main").write_text("a" * 40)
     assert find_model("Qwen/Qwen3-8B") == snapshot
+
+
+def test_the_frames_of_the_worker_are_no_script_of_the_user_s() -> None:
+    from sftdoctor.proof.process import WORKER
+
+    frames = (
+        "Traceback (most recent call last):",
+        f'  File "{WORKER}", line 10, in main',
+        "    job.run()",
+        '  File "/env/lib/python3.11/site-packages/trl/x.py", line 2, in f',
+        "    import scipy",
+        "ModuleNotFoundError: No module named 'scipy'",
+    )
+    assert list(jobs._without_own_frames("\n".join(frames))) == [frames[0], *frames[3:]]
+
+
+def test_a_failed_proof_is_told_by_what_is_really_there(broken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With both sides and a fix that can be typed, as explain tells it; the rule alone has holes for them."""
+    message = "prepare_model_for_kbit_training() got an unexpected keyword argument 'gradient_checkpointing_kwargs'"
+    told: list[Finding] = []
+
+    def run(environment: Environment, *, match: Callable[[Failure], tuple[Finding, ...]], **_: Any) -> Proof:
+        told.extend(match(Failure("trainer", "TypeError", message, "")))
+        return Proof("failed", "cpu", "nf4")
+
+    monkeypatch.setattr("sftdoctor.proof.runner.prove", run)
+    jobs.prove(Settings(python=str(broken)))
+    assert [one.id for one in told] == ["API021"]
+    cause = told[0].cause
+    assert cause is not None and cause.caller is not None and cause.callee is not None
+    assert (cause.caller.version, cause.callee.version) == ("0.24.0", "0.5.0")

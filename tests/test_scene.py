@@ -198,3 +198,16 @@ def test_an_environment_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         sftdoctor.explain("FooError: y", python=tmp_path / "nowhere")
     with pytest.raises(sftdoctor.SftDoctorError, match="empty"):
         sftdoctor.explain("")
+
+
+def test_a_script_that_is_known_to_have_failed_is_judged_itself(broken: Path, tmp_path: Path) -> None:
+    """A notebook, say, which no frame names as Python does: a stand-in would not show whether the name is used."""
+    from sftdoctor.jobs import explain
+    from sftdoctor.settings import Settings
+
+    script = tmp_path / "train.py"
+    script.write_text("from trl import SFTTrainer, gone\ntrainer = SFTTrainer(gone)\n")
+    lines = ["ImportError: cannot import name 'gone' from 'trl'"]
+    settings = Settings(python=str(broken), paths=(str(script),))
+    found = explain(lines, settings).findings
+    assert [(one.id, one.location.path if one.location else None) for one in found] == [("API001", str(script))]

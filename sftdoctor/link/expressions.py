@@ -21,6 +21,7 @@ from sftdoctor.link.values import (
     Module,
     Native,
     Seq,
+    Unknown,
     Value,
     strip,
     truth,
@@ -102,7 +103,7 @@ def _attribute(machine: Machine, frame: Frame, node: ast.Attribute) -> Value:
         found = strip(attributes.get(machine, frame, strip(owner), node.attr, node))
     finally:
         machine.hedged = False
-    return found if isinstance(found, Const | Native) or found is UNKNOWN else Likely(found)
+    return found if isinstance(found, Const | Native | Unknown) else Likely(found)
 
 
 def _call(machine: Machine, frame: Frame, node: ast.Call) -> Value:
@@ -110,21 +111,16 @@ def _call(machine: Machine, frame: Frame, node: ast.Call) -> Value:
 
 
 def _bool(machine: Machine, frame: Frame, node: ast.BoolOp) -> Value:
-    """`a or b` is a where a is true; the last operand otherwise."""
+    """`a or b` is a where a is true; the last operand otherwise. Behind an unknown one its truth may be known."""
     deciding = isinstance(node.op, ast.Or)
     value: Value = UNKNOWN
     doubtful = False
     for operand in node.values:
-        outer = machine.doubt
-        if doubtful:
-            machine.doubt = POSSIBLE
-        try:
+        with machine.doubting(doubtful):
             value = evaluate(machine, frame, operand)
-        finally:
-            machine.doubt = outer
         answer, _ = truth(value)
-        if answer is deciding and not doubtful:
-            return value
+        if answer is deciding:
+            return Unknown(deciding) if doubtful else value
         doubtful |= answer is None
     return UNKNOWN if doubtful else value
 

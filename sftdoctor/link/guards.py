@@ -7,13 +7,15 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sftdoctor import nodes
 from sftdoctor.link import expressions
-from sftdoctor.link.state import POSSIBLE, Frame
+from sftdoctor.link.state import Frame
 from sftdoctor.link.values import (
     Class,
     Const,
     Dict,
     Function,
+    FunctionNode,
     Instance,
     Likely,
     MaybeUnbound,
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
 
 Answer = tuple[bool | None, bool]
+
+SHORT = 8
+"""Statements of a function that does no more than answer a question."""
+_DOINGS = (ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.With, ast.For, ast.While, ast.Try, ast.Await)
 
 ORDER: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -66,18 +72,29 @@ def condition(machine: Machine, frame: Frame, node: ast.expr) -> Answer:
     return truth(expressions.evaluate(machine, frame, node))
 
 
+def is_question(node: FunctionNode) -> bool:
+    """Whether a function is short and changes nothing, as `is_torch_version(">=", "2.5")` is: following it where it may
+    not be reached does no harm, and its answer counts."""
+    if isinstance(node, ast.Lambda):
+        return True
+    if len(node.body) > SHORT:
+        return False
+    for one in nodes.walk(node):
+        if isinstance(one, _DOINGS):
+            return False
+        if isinstance(one, ast.Attribute | ast.Subscript) and not isinstance(one.ctx, ast.Load):
+            return False
+    return True
+
+
 def _connective(machine: Machine, frame: Frame, node: ast.BoolOp) -> Answer:
     """`and`, `or`: one deciding operand settles it, whatever the others are."""
     deciding = isinstance(node.op, ast.Or)
     answer: bool | None = not deciding
     all_sure = True
     for operand in node.values:
-        outer = machine.doubt
-        machine.doubt = POSSIBLE if answer is None else outer  # what is not known may have settled it
-        try:
+        with machine.doubting(answer is None):  # what is not known may have settled it
             found, sure = condition(machine, frame, operand)
-        finally:
-            machine.doubt = outer
         if found is deciding:
             return deciding, sure or answer is None
         if found is None:

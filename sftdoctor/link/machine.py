@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import binaries, describe, lazy, parsers, statements
+from sftdoctor.link import binaries, describe, guards, lazy, parsers, statements
 from sftdoctor.link.keys.tell import tell
 from sftdoctor.link.locate import Found, Locator
 from sftdoctor.link.native import builtin, standard
@@ -27,6 +28,7 @@ from sftdoctor.link.values import (
     Instance,
     Module,
     Native,
+    Unknown,
     Value,
     strip,
 )
@@ -94,6 +96,8 @@ class Machine:
         self._main: Module | None = None
         self.hedged = False
         """Whether what is called or read may be something else: a branch that is not known may have bound it anew."""
+        self._asked = False
+        """Whether it is an operand's answer that is looked for."""
         self.shims: list[Value] = []
         """What other packages have put in the place of a lazy package's constructor."""
         self.walkers: set[str] = set()
@@ -196,13 +200,25 @@ class Machine:
         """What is left of the budget."""
         return self._steps
 
+    @contextlib.contextmanager
+    def doubting(self, doubtful: bool) -> Iterator[None]:
+        """An operand that may not be reached at all, if doubtful; what it comes to is still asked."""
+        outer = self.doubt, self._asked
+        if doubtful:
+            self.doubt, self._asked = POSSIBLE, True
+        try:
+            yield
+        finally:
+            self.doubt, self._asked = outer
+
     def charge(self, function: Function, steps: int) -> None:
         """Note what following a function took."""
         self._spent[id(function)] = self._spent.get(id(function), 0) + steps
 
     def enters(self, function: Function) -> bool:
         """Whether a function's body is followed."""
-        if self.doubt >= POSSIBLE and function.wrapped is None:  # a wrapper only hands on what it is given
+        harmless = function.wrapped is not None or (self._asked and guards.is_question(function.node))
+        if self.doubt >= POSSIBLE and not harmless:  # a wrapper only hands on what it is given
             return False
         if function.module.state == "opaque" or len(self.frames) > MAX_DEPTH:
             return False
@@ -231,8 +247,8 @@ class Machine:
             elif isinstance(value, Instance | Class | Function | Module):
                 self._kept[id(value)] = value
                 parts.append((name, id(value)))
-            elif value is UNKNOWN:
-                parts.append((name, "?"))
+            elif isinstance(value, Unknown):
+                parts.append((name, "?", value.true))
             else:
                 return None
         return tuple(parts)

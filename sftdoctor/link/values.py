@@ -25,12 +25,19 @@ class Value:
 
 
 class Unknown(Value):
-    """Any object at all."""
+    """Any object at all; of some it is known whether they are true.
 
-    __slots__ = ()
+    Args:
+        true: Whether it is; None where that is not known either.
+    """
+
+    __slots__ = ("true",)
+
+    def __init__(self, true: bool | None = None) -> None:
+        self.true = true
 
     def __repr__(self) -> str:
-        return "UNKNOWN"
+        return "UNKNOWN" if self.true is None else f"UNKNOWN({self.true})"
 
 
 UNKNOWN = Unknown()
@@ -306,7 +313,7 @@ def truth(value: Value) -> tuple[bool | None, bool]:
         known = value.cls.lookup("__bool__")[0] is None and value.cls.lookup("__len__")[0] is None
         return (True if known and not value.cls.open else None), True
     if isinstance(value, Unknown):
-        return None, True
+        return value.true, True
     return True, True
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sftdoctor.errors import UsageError
-from sftdoctor.model import Environment, Failure, Proof
+from sftdoctor.model import UNKNOWN, Environment, Failure, Proof
 from sftdoctor.proof.cells import Cells, read_cells
 from sftdoctor.proof.certificate import certify, subject_of
 from sftdoctor.proof.copying import Copy, copy_folder
@@ -185,7 +185,7 @@ def _proof(story: _Story, copy: Copy, script: Path, seconds: float, match: Match
     return Proof(
         verdict=verdict,
         device=str(story.stack.get("device", "cpu")),
-        quantization=str(story.figures.get("quantization", "none")),
+        quantization=str(story.figures.get("quantization", UNKNOWN)),
         checks=tuple(story.checks),
         seconds=seconds,
         seconds_per_step=float(per_step) if isinstance(per_step, (int, float)) else None,

@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from sftdoctor.errors import TargetError
-from sftdoctor.model import Environment, Finding, Safety
+from sftdoctor.model import Environment, Finding, Safety, TargetKind
 from sftdoctor.repair.resolver import read_requirement
 from sftdoctor.repair.weights import CORE
 from sftdoctor.target.index import Index
@@ -120,7 +120,7 @@ class Candidates:
         return moves
 
     def _derived(self, finding: Finding, name: str, other: str) -> list[Move]:
-        if self.environment.version(name) is None and not (self.environment.complete and self._is_asked_for(name)):
+        if self.environment.version(name) is None and not (self._is_whole() and self._is_asked_for(name)):
             return []
         moves = []
         for rank, one in enumerate(self.choose(name, SpecifierSet(), other)):
@@ -215,6 +215,10 @@ class Candidates:
     def _asking(self, name: str) -> list[str]:
         """Packages of the core that ask for this one."""
         return sorted(one for one in CORE if one != name and self._date(one) and self._said(one, name))
+
+    def _is_whole(self) -> bool:
+        """Whether what is not there is missing, or is left open by pins and comes in."""
+        return self.environment.complete or self.environment.target.kind is TargetKind.PINS
 
     def _is_asked_for(self, name: str) -> bool:
         """Whether the metadata of something installed names it: what only looks like a module's name may be anybody's

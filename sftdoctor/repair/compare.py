@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from sftdoctor.model import Confidence, Finding, Report, Severity
+from sftdoctor.goals import is_error as is_error
+from sftdoctor.goals import matters as matters
+from sftdoctor.model import Finding, Report
 
 Key = tuple[str, ...]
 
@@ -24,16 +26,6 @@ def key(finding: Finding) -> Key:
         place.path if place else "",
         "" if cause else finding.message if place else "",
     )
-
-
-def matters(finding: Finding) -> bool:
-    """Whether a finding may turn a candidate down: errors and warnings that are more than possible."""
-    return finding.severity is not Severity.INFO and finding.confidence is not Confidence.POSSIBLE
-
-
-def is_error(finding: Finding) -> bool:
-    """Whether a finding says that the run breaks."""
-    return finding.severity is Severity.ERROR and finding.confidence is not Confidence.POSSIBLE
 
 
 def came(before: Report, after: Report) -> tuple[Finding, ...]:

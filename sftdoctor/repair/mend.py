@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sftdoctor.errors import RepairError
+from sftdoctor.goals import may_take
 from sftdoctor.model import Action, Edit, Finding, Fix, LeftOut, Location, Report, Safety
 from sftdoctor.repair import compare
 from sftdoctor.repair.document import decode
@@ -135,7 +136,7 @@ class Mender:
         return found
 
     def _permitted(self, fix: Fix) -> bool:
-        return fix.kind == "edit" and (fix.safety is Safety.SAFE or (self.unsafe and fix.safety is Safety.UNSAFE))
+        return fix.kind == "edit" and may_take(fix.safety, self.unsafe)
 
     def _all(self, wishes: Sequence[_Wish]) -> bool:
         """Make all edits at once, which one judgement is enough for; whether every one of them did its work."""

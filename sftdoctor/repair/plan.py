@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from sftdoctor import goals
 from sftdoctor.errors import OfflineError
 from sftdoctor.model import Action, Alternative, Environment, Finding, LeftOut, Plan, Report, Safety
 from sftdoctor.repair import compare
@@ -19,6 +21,8 @@ from sftdoctor.repair.resolver import read_requirement
 from sftdoctor.repair.search import Candidate
 from sftdoctor.repair.weights import Weight, is_older, weight_of
 
+NAMED = 3
+"""Packages that one reason names."""
 RANK = {Safety.SAFE: 0, Safety.UNSAFE: 1, Safety.MANUAL: 2}
 
 
@@ -62,7 +66,7 @@ def make_plan(
     mender = Mender(report, oracle, unsafe, on_event, compatible)
     mender.mend()
     rest = [one for one in mender.now.findings if compare.matters(one)]
-    asked = [one for one in rest if _by_packages(one, unsafe)]
+    asked = [one for one in rest if goals.by_versions(one, unsafe)]
     mending = _Mending(mender, oracle)
     options = _Options(mending, keep or {}, unsafe, offline, cache, timeout, on_event, alternatives)
     packages, left, after = _packages(mender.now, asked, options)
@@ -107,15 +111,6 @@ class _Mending:
         return self.made[id(report)][1] if id(report) in self.made else None
 
 
-def _by_packages(finding: Finding, unsafe: bool) -> bool:
-    """Whether the search for versions may be tried on a finding."""
-    # A link that breaks between two packages is cured by versions of either, whatever a rule says.
-    if compare.is_error(finding) and finding.cause is not None and finding.location is None:
-        return True
-    written = [fix for fix in finding.fixes if fix.kind == "package" and fix.require]
-    return any(fix.safety is Safety.SAFE or (unsafe and fix.safety is Safety.UNSAFE) for fix in written)
-
-
 def _unsolved(finding: Finding, unsafe: bool) -> list[LeftOut]:
     """What is said about a finding for which nothing can be done by itself."""
     fix = min(finding.fixes, key=lambda one: RANK[one.safety], default=None)
@@ -127,7 +122,7 @@ def _unsolved(finding: Finding, unsafe: bool) -> list[LeftOut]:
         return [LeftOut(action, "no remedy is known: see `sftdoctor rules " + finding.id + "`")]
     action = action_of(fix, finding)
     if fix.safety is Safety.UNSAFE and not unsafe:
-        return [LeftOut(action, f"unsafe; --unsafe takes it: {fix.reason or fix.summary}")]
+        return [LeftOut(action, f"{goals.WITH_UNSAFE}: {fix.reason or fix.summary}")]
     return [LeftOut(action, f"to be done by hand: {fix.summary or fix.reason}")]
 
 
@@ -152,14 +147,14 @@ class _Options:
 
 def _packages(report: Report, findings: list[Finding], options: _Options) -> tuple[list[Action], list[LeftOut], Report]:
     """The actions that cure what breaks; warnings are cured along, or alone where that moves one package only."""
-    errors = [one for one in findings if compare.is_error(one)]
-    if errors:
-        actions, left, after = _searched(report, errors, options)
-        warnings = [one for one in findings if one not in errors]
-        there = compare.count(after.findings)
-        why = "only a warning: not worth another change of the environment"
-        return actions, [*left, *(_not_found(one, why) for one in warnings if there[compare.key(one)])], after
-    return _searched(report, findings, options) if findings else ([], [], report)
+    goal = goals.searched(findings, options.unsafe)
+    if not goal:
+        return [], [], report
+    actions, left, after = _searched(report, goal, options)
+    there = compare.count(after.findings)
+    others = [one for one in findings if one not in goal and there[compare.key(one)]]
+    why = "only a warning: not worth another change of the environment"
+    return actions, [*left, *(_not_found(one, why) for one in others)], after
 
 
 def _searched(report: Report, findings: list[Finding], options: _Options) -> tuple[list[Action], list[LeftOut], Report]:
@@ -200,8 +195,9 @@ def _searched(report: Report, findings: list[Finding], options: _Options) -> tup
     ]
     if not options.unsafe and any(action.safety is not Safety.SAFE for action in actions):
         # They belong together: a part of the set would not resolve.
-        heavy = ", ".join(action.name for action in actions if action.safety is not Safety.SAFE)
-        why = f"--unsafe takes it: the set changes {heavy}"
+        heavy = [action.name for action in actions if action.safety is not Safety.SAFE]
+        more = f" and {len(heavy) - NAMED} more" if len(heavy) > NAMED else ""
+        why = f"{goals.WITH_UNSAFE}: the set changes {', '.join(heavy[:NAMED])}{more}"
         return [], [*left, *(LeftOut(one, why) for one in actions)], report
     return actions, left, chosen.report
 
@@ -209,8 +205,9 @@ def _searched(report: Report, findings: list[Finding], options: _Options) -> tup
 def _package_action(environment: Environment, name: str, version: str, move: Move | None, chosen: Candidate) -> Action:
     old = environment.version(name)
     weight = weight_of(name, environment.distributions.get(name))
-    # Another torch is gigabytes, and may not fit the driver: that is the user's to decide.
-    safety = Safety.UNSAFE if weight is Weight.DEAR else Safety.SAFE
+    # Another torch is gigabytes, and may not fit the driver: that is the user's to decide. The first replaces nothing.
+    replaces = environment.version("torch") is not None
+    safety = Safety.UNSAFE if weight is Weight.DEAR and replaces else Safety.SAFE
     reason = move.reason if move else _why_along(name, chosen)
     if old is not None and is_older(version, old):
         reason += " (going back is the smallest change that links clean)"
@@ -224,9 +221,17 @@ def _why_along(name: str, chosen: Candidate) -> str:
     for other in sorted(chosen.versions, key=lambda one: (one not in chosen.wanted, one)):
         for text in after[other].requires if other in after else ():
             need = read_requirement(text)
-            if need is not None and canonicalize_name(need.name) == name:
+            if need is None or canonicalize_name(need.name) != name or not _asks(need, chosen.report):
+                continue
+            if need.specifier.contains(chosen.versions[name], prereleases=True):
                 return f"{other} {chosen.versions[other]} needs {name}{need.specifier}"
     return f"it has to go with {', '.join(sorted(chosen.wanted))}"
+
+
+def _asks(need: Requirement, report: Report | None) -> bool:
+    """Whether a requirement holds without any extra, on the target."""
+    markers = report.environment.markers if report else {}
+    return need.marker is None or need.marker.evaluate({**markers, "extra": ""})
 
 
 def _not_found(finding: Finding, reason: str) -> LeftOut:

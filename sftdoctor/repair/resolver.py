@@ -9,8 +9,9 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -20,6 +21,11 @@ from sftdoctor.model import Environment, TargetKind
 from sftdoctor.repair.installed import same_version
 from sftdoctor.repair.packages import Installer, choose_installer, is_network, own_variables
 from sftdoctor.repair.weights import CORE, Weight, weight_of
+from sftdoctor.target.pins import left_open
+from sftdoctor.target.resolver import gist_of
+
+if TYPE_CHECKING:
+    from sftdoctor.target.pin_formats import Pin
 
 _CHANGE = re.compile(r"^ ([-+~]) ([A-Za-z0-9._-]+)==([A-Za-z0-9.!+_-]+)")
 
@@ -36,6 +42,8 @@ class Solution:
 
     versions: Mapping[str, str]
     """Only what differs from the environment: canonical name → version to be installed."""
+    filled: Mapping[str, str] = field(default_factory=dict)
+    """What a file of pins had left open, and nobody could complete so far: no change of what it says."""
     relaxed: Weight | None = None
     """The heaviest weight that had to be let go; None where only the wanted packages move."""
 
@@ -57,6 +65,8 @@ class Resolver:
         self.keep = frozenset(keep)
         self.offline = offline
         self.timeout = timeout
+        self.open = left_open(environment)
+        """The file of pins of which a part is not known yet."""
         self._installer: Installer | None = None
         self._answers: dict[tuple[tuple[tuple[str, str], ...], frozenset[str]], Solution | UnsatisfiableError] = {}
 
@@ -90,9 +100,13 @@ class Resolver:
         self, wanted: Mapping[str, str], free: frozenset[str], weight: Weight | None
     ) -> Solution | UnsatisfiableError:
         try:
-            return Solution(self._ask(wanted, free), weight)
+            found = self._ask(wanted, free)
         except UnsatisfiableError as error:
             return error
+        there = self.environment.distributions
+        filled = {name for name in found if name not in there and name not in wanted} if self.open else set()
+        changed = {name: version for name, version in found.items() if name not in filled}
+        return Solution(changed, {name: found[name] for name in filled}, weight)
 
     def _steps(
         self, wanted: Mapping[str, str], heaviest: Weight | None
@@ -112,10 +126,12 @@ class Resolver:
         blocked = sorted(name for name in wanted if name in self.keep)
         if blocked:
             raise UnsatisfiableError(f"{', '.join(blocked)} is to be kept")
-        # What contradicts itself already cannot be asked for; without it, at least nothing gets worse.
-        dependents = self._dependents(free) - self._at_odds()
         there = self.environment.distributions
         pins = {name: one.version for name, one in there.items() if name not in free and not one.editable}
+        if self.open is not None:
+            return self._run([_line(pin, wanted, free) for pin in self.open.pins if not pin.url], pins)
+        # What contradicts itself already cannot be asked for; without it, at least nothing gets worse.
+        dependents = self._dependents(free) - self._at_odds()
         lines = [f"{name}{spec}" for name, spec in sorted(wanted.items())]
         lines += [f"{name}=={pins[name]}" for name in sorted(dependents) if name in pins]
         lines += sorted(name for name in dependents if name in free and name not in wanted)
@@ -180,7 +196,8 @@ class Resolver:
         from sftdoctor.target.pin_formats import Pin
         from sftdoctor.target.resolver import ResolverError, complete
 
-        wanted = [Pin(need.name, specifier=str(need.specifier)) for line in lines if (need := read_requirement(line))]
+        needs = [need for line in lines if (need := read_requirement(line))]
+        wanted = [Pin(one.name, specifier=str(one.specifier), extras=tuple(sorted(one.extras))) for one in needs]
         # An index seldom has the local part that a wheel of torch carries (+cu124).
         held = [Pin(name, specifier=f"=={version.partition('+')[0]}") for name, version in pins.items()]
         try:
@@ -223,8 +240,15 @@ class Resolver:
         if re.search(
             r"no solution found|ResolutionImpossible|conflicting dependencies|no matching distribution", said, re.I
         ):
-            raise UnsatisfiableError(said)
+            raise UnsatisfiableError(gist_of(said))
         raise _trouble(said)
+
+
+def _line(pin: Pin, wanted: Mapping[str, str], free: Collection[str]) -> str:
+    """A line of a file of pins, as it would be: the wanted version, any where it may move, else what it says."""
+    if pin.name not in wanted and pin.name not in free:
+        return replace(pin, version=pin.version.partition("+")[0] if pin.version else None).requirement()
+    return replace(pin, version=None, specifier=wanted.get(pin.name, "")).requirement()
 
 
 @contextlib.contextmanager

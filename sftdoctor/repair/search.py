@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +23,8 @@ class Candidate:
     """None until it was judged."""
     bare: float = 0.0
     """The cost without that of the warnings that come with it."""
+    filled: Mapping[str, str] = field(default_factory=dict)
+    """What the pins had left open, and goes with them: no change."""
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -70,13 +71,6 @@ def drags(move: Move, candidate: Candidate | None) -> bool:
 def label_of(candidate: Candidate) -> str:
     """Its versions, as a line."""
     return ", ".join(f"{name} {version}" for name, version in sorted(candidate.versions.items()))
-
-
-def gist_of(said: str) -> str:
-    """What a resolver said, in short."""
-    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("Using Python")]
-    text = re.sub(r"^(error: )?No solution found when resolving dependencies:? (cause: )?", "", " ".join(lines))
-    return re.sub(r",? (we can conclude that|And because you require|hint:).*", "", text)[:400]
 
 
 @dataclass(frozen=True)

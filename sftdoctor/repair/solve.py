@@ -19,7 +19,7 @@ from sftdoctor.repair.hopes import is_hopeless, is_settled
 from sftdoctor.repair.oracle import Oracle
 from sftdoctor.repair.progress import Event, Listener
 from sftdoctor.repair.resolver import Resolver, UnsatisfiableError
-from sftdoctor.repair.search import Candidate, Round, Search, Step, drags, gist_of, label_of
+from sftdoctor.repair.search import Candidate, Round, Search, Step, drags, label_of
 from sftdoctor.repair.weights import Weight, cost_of, own_requirements, weight_of
 
 ROUNDS = 8
@@ -329,14 +329,14 @@ class Solver:
         try:
             solution = self.resolver.solve(wanted, limit)
         except UnsatisfiableError as error:
-            self.refused[label] = gist_of(str(error))
+            self.refused[label] = str(error)
             return None
         self.refused.pop(label, None)
         if not solution.versions:
             return None
         # The rank breaks ties between versions of one package: the first guess is the better one.
         cost = cost_of(self.environment, dict(solution.versions)) + LATER * move.rank
-        return Candidate(solution.versions, moves, cost)
+        return Candidate(solution.versions, moves, cost, filled=solution.filled)
 
     def _judge(self, candidate: Candidate) -> Candidate | None:
         label = label_of(candidate)
@@ -358,15 +358,14 @@ class Solver:
 
     def _thought(self, candidate: Candidate) -> Environment | None:
         """The environment as it would be with a candidate; None, with the reason noted, where it cannot be had."""
-        from sftdoctor.target.pins import with_versions
+        from sftdoctor.target.pins import completed, with_versions
 
+        versions = {**candidate.filled, **candidate.versions}
         try:
-            thought: Environment = with_versions(
-                self.environment, dict(candidate.versions), offline=self.offline, cache=self.cache
-            )
+            thought: Environment = with_versions(self.environment, versions, offline=self.offline, cache=self.cache)
         except (OfflineError, RepairError):
             raise
         except SftDoctorError as error:
             self.refused[label_of(candidate)] = error.message
             return None
-        return thought
+        return completed(thought, self.resolver.open) if self.resolver.open else thought

@@ -188,7 +188,7 @@ def _matrix(result: Proof) -> list[str]:
 
 
 def _run(run: Proof) -> list[str]:
-    said = [f"### {plain(clean(f'{run.name} on {run.device}'))}", ""]
+    said = [f"### {plain(clean(words.run_line(run)))}", ""]
     for check in run.checks:
         sign = "✓" if check.passed else "✗"
         value = words.value_of(check.value)

@@ -86,7 +86,7 @@ def _matrix(runs: Sequence[Proof]) -> Table:
 
 def _print_run(run: Proof, console: Console) -> None:
     sign = words.PROOFS[run.verdict][0]
-    figures = [f"{run.name} on {run.device}"]
+    figures = [words.run_line(run)]
     if run.seconds_per_step is not None:
         figures.append(f"{run.seconds_per_step:.2f} s a step")
     if run.peak_memory_bytes:

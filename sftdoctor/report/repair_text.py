@@ -12,11 +12,13 @@ from rich.text import Text
 from sftdoctor.model import Action, FixResult, JournalEntry, Plan, Safety, Severity, TargetKind
 from sftdoctor.report import proof_text, words
 from sftdoctor.report.language import say
-from sftdoctor.report.plain import clean, clean_lines
+from sftdoctor.report.plain import clean, clean_lines, short_path
 from sftdoctor.report.style import as_text, indent, print_commands, rows
 from sftdoctor.report.text import SIGN_STYLES, target_line
 
 STYLES = {Safety.SAFE: "green", Safety.UNSAFE: "yellow", Safety.MANUAL: "magenta"}
+NAMED = 4
+"""Steps of one reason that are named."""
 ALTERNATIVES = 8
 """How many are shown."""
 DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
@@ -37,7 +39,7 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
         console.print(as_text(Text(f"! {clean(line)}", SIGN_STYLES["!"])))
     sign, said = words.outcome(result)
     reason = f": {clean(result.reason)}" if result.reason else ""
-    console.print(as_text(Text(f"{sign} {say(said)}{reason}", SIGN_STYLES[sign])))
+    console.print(as_text(Text(f"{sign} {said}{reason}", SIGN_STYLES[sign])))
     _print_cured(result, console)
     render_plan(result.plan, console)
     if alternatives:
@@ -50,11 +52,15 @@ def render_fix(result: FixResult, console: Console, *, given: Sequence[str] = ()
             (say("after"), f"{result.after.verdict.value}: {after}"),
         ]
         console.print(rows(pairs, 8))
+        _print_left(result, console)
     if result.proof_before and result.proof:
         console.print()
         console.print(as_text(clean(words.step_before(result.proof_before))))
     if result.proof:
         console.print()
+        for script in _not_run(result):
+            own = say("what follows is sftdoctor's own step; {script} itself was not run", script=script)
+            console.print(as_text(own))
         proof_text.render_brief(result.proof, console)
     for line in result.advice:
         console.print()
@@ -76,6 +82,26 @@ def _print_cured(result: FixResult, console: Console) -> None:
         console.print(indent(rows(lines, 6), 2))
 
 
+def _print_left(result: FixResult, console: Console) -> None:
+    """Print what the repair could not mend, and what is to be done about it by hand."""
+    left = words.left_of(result)
+    if result.outcome != "applied" or not left:
+        return
+    console.print()
+    console.print(Text(say("What is left, to be done by hand:")))
+    for one in left:
+        place = f"{words.place(one.location)}  " if one.location else ""
+        console.print(indent(as_text(clean(f"{words.SIGNS[one.severity]} {one.id}  {place}{one.title}", 300)), 2))
+        for fix in one.fixes[:1]:
+            console.print(indent(as_text(f"{say('fix')}: {words.fix_words(fix)}"), 6))
+
+
+def _not_run(result: FixResult) -> list[str]:
+    """The scripts that were asked for, and that the proof of a fix does not run."""
+    scripts = result.before.workload.scripts
+    return [clean(short_path(one.path)) for one in scripts if one.config is None and not one.launches][:3]
+
+
 def render_plan(plan: Plan, console: Console) -> None:
     """Print the actions of a plan, then what it leaves out and why."""
     packages = [action for action in plan.actions if not action.diff]
@@ -88,10 +114,14 @@ def render_plan(plan: Plan, console: Console) -> None:
         _print_diff(plan.diffs.get(path) or "".join(action.diff for action in actions), console)
     if plan.left_out:
         console.print()
-        texts = dict.fromkeys(f"{words.step(left.action)}: {clean(left.reason)}" for left in plan.left_out)
-        console.print(Text(say("Left out ({n}):", n=len(texts))))
-        for text in texts:
-            console.print(indent(as_text(text), 2))
+        by_reason: dict[str, dict[str, None]] = {}
+        for left in sorted(plan.left_out, key=lambda one: one.action.along):
+            by_reason.setdefault(clean(left.reason, 600), {})[words.step(left.action)] = None
+        console.print(Text(say("Left out ({n}):", n=sum(map(len, by_reason.values())))))
+        for reason, steps in by_reason.items():
+            more = say("and {n} more", n=len(steps) - NAMED) if len(steps) > NAMED else ""
+            named = ", ".join(list(steps)[:NAMED])
+            console.print(indent(as_text(f"{' '.join(filter(None, (named, more)))}: {reason}"), 2))
 
 
 def _print_alternatives(plan: Plan, console: Console) -> None:
@@ -147,7 +177,11 @@ def _next(result: FixResult, given: Sequence[str]) -> list[tuple[str, str]]:
     arguments = _words(given)
     if result.outcome == "applied":
         journal = f" {result.journal}" if result.journal else ""
-        return [(f"sftdoctor undo{journal}", say("take it all back"))]
+        ids = dict.fromkeys(one.id for one in words.left_of(result))
+        pages = [(f"sftdoctor rules {id_}", say("why this is left, and what to do")) for id_ in list(ids)[:2]]
+        return [*pages, (f"sftdoctor undo{journal}", say("take it all back"))]
+    if words.is_risky(result.plan):
+        return [(f"sftdoctor fix{arguments} --unsafe", say("show the plan that is not safe"))]
     if result.outcome != "planned":
         return []
     writes = any(action.content for action in result.plan.actions)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from sftdoctor import goals
 from sftdoctor.model import (
     Action,
     Confidence,
@@ -17,6 +18,7 @@ from sftdoctor.model import (
     Location,
     NotJudged,
     Place,
+    Plan,
     Proof,
     Report,
     Rule,
@@ -44,7 +46,7 @@ OUTCOMES = {
     "applied": ("✓", "Repaired"),
     "undone": ("✗", "Undone: everything is as it was"),
     "refused": ("✗", "Refused: nothing was changed"),
-    "planned": ("→", "The plan; nothing has been changed yet"),
+    "planned": ("→", "The plan"),
 }
 UNPROVED = "The proof that is required does not hold"
 UNPROVED_MOST = 8
@@ -286,17 +288,13 @@ def _option(given: Sequence[str], name: str) -> str:
 
 
 def _repairs(report: Report, unsafe: bool) -> str:
-    """ "1 package, 2 edits": the first fix that a plan may take of each finding that is more than a note."""
-    may = (Safety.SAFE, Safety.UNSAFE) if unsafe else (Safety.SAFE,)
-    first = [
-        next((fix for fix in finding.fixes if fix.safety in may), None)
-        for finding in report.findings
-        if finding.severity is not Severity.INFO
-    ]
-    # two findings that ask for one package are cured by one change
-    distinct = dict.fromkeys((fix.kind, fix.require or (number,)) for number, fix in enumerate(first) if fix)
-    kinds = Counter(kind for kind, _ in distinct)
-    return ", ".join(count(number, "change" if kind == "config" else kind) for kind, number in kinds.items())
+    """ "versions that cure 1 finding, 2 edits": what `fix` will look for and do. How many packages that takes, only its
+    search can tell."""
+    edits = goals.edited(report.findings, unsafe)
+    rest = [one for one in report.findings if one not in edits]
+    cured = len(goals.searched(rest, unsafe))
+    said = [say("versions that cure {findings}", findings=count(cured, "finding"))] if cured else []
+    return ", ".join([*said, *([count(len(edits), "edit")] if edits else [])])
 
 
 def step(action: Action) -> str:
@@ -312,14 +310,55 @@ def step(action: Action) -> str:
 
 
 def outcome(result: FixResult) -> tuple[str, str]:
-    """Sign and words for what a fix came to."""
+    """Sign and words for what a fix came to: what was done, and what is left."""
+    if result.outcome in ("planned", "applied"):
+        left = left_of(result)
+        sign, said = OUTCOMES[result.outcome]
+        if result.outcome == "applied" and any(goals.is_error(one) for one in left):
+            sign, said = "!", "Repaired in part"
+        return sign, "".join((say(said), _done(result.plan), _remains(left), _yet(result)))
     if result.outcome != "nothing-to-do":
-        return OUTCOMES[result.outcome]
+        sign, said = OUTCOMES[result.outcome]
+        return sign, say(said)
     if result.before.verdict is Verdict.CLEAN:
-        return "✓", "Nothing to repair"
+        return "✓", say("Nothing to repair")
     if result.before.verdict is Verdict.UNKNOWN:
-        return "?", "Nothing to repair in what could be judged"
-    return "!", "There is no repair to offer for what was found"
+        return "?", say("Nothing to repair in what could be judged")
+    if is_risky(result.plan):
+        return "!", say("Nothing safe can be done; --unsafe has a repair")
+    return "!", say("There is no repair to offer for what was found")
+
+
+def is_risky(plan: Plan) -> bool:
+    """Whether a plan that does nothing would do something if it were allowed to."""
+    return not plan.actions and any(one.reason.startswith(goals.WITH_UNSAFE) for one in plan.left_out)
+
+
+def left_of(result: FixResult) -> tuple[Finding, ...]:
+    """The errors and warnings that a fix leaves, or would leave, the errors first."""
+    findings = result.after.findings if result.after else result.plan.foreseen
+    return tuple(sorted(filter(goals.matters, findings), key=lambda one: not goals.is_error(one)))
+
+
+def _done(plan: Plan) -> str:
+    """ ": 1 package, 2 edits"; packages that only go along are counted too: they change."""
+    kinds = Counter("file" if one.content else one.kind for one in plan.actions)
+    said = ", ".join(count(number, kind) for kind, number in kinds.items())
+    return f": {said}" if said else ""
+
+
+def _remains(left: Sequence[Finding]) -> str:
+    """ "; 1 error is left: DAT005"."""
+    errors = [one for one in left if goals.is_error(one)]
+    shown = errors or left
+    if not shown:
+        return ""
+    ids = ", ".join(dict.fromkeys(one.id for one in shown))
+    return say("; left: {findings} ({ids})", findings=count(len(shown), noun(shown[0].severity)), ids=ids)
+
+
+def _yet(result: FixResult) -> str:
+    return say("; nothing has been changed yet") if result.outcome == "planned" else ""
 
 
 def proof_headline(proof: Proof) -> tuple[str, str]:
@@ -356,6 +395,11 @@ def is_matrix(proof: Proof) -> bool:
 def trained(proof: Proof) -> str:
     """What model was trained."""
     return say("a small {model}, built from its config", model=proof.model)
+
+
+def run_line(run: Proof) -> str:
+    """ "nf4 on cpu"; the device alone where the run ended before its model was seen."""
+    return f"{run.name} on {run.device}" if run.name else run.device
 
 
 def figures(run: Proof) -> tuple[str, str]:

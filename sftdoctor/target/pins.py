@@ -162,6 +162,29 @@ def _from_portable(content: Mapping[str, Any], cache: Path) -> Distribution:
     return Distribution(**fields)
 
 
+def left_open(environment: Environment) -> PinFile | None:
+    """The file of a target that is not known whole: its pins contradict each other, say, so that nobody completes them.
+
+    Returns:
+        What the file asks for; None where every distribution is known, or the target is no file of pins.
+
+    Raises:
+        TargetError: The file cannot be read any more.
+    """
+    if environment.complete or environment.target.kind is not TargetKind.PINS:
+        return None
+    from sftdoctor.target.pin_formats import read_pin_file
+
+    return read_pin_file(Path(environment.target.path), environment.markers)
+
+
+def completed(environment: Environment, file: PinFile) -> Environment:
+    """The environment of pins to which a resolver has added all that was left open: it is judged as a whole one."""
+    problems = tuple(one for one in environment.problems if one.kind != "unresolvable")
+    gaps = tuple(one for one in environment.not_judged if one.what != file.path.name)
+    return replace(environment, complete=not file.blind, problems=problems, not_judged=gaps)
+
+
 def with_versions(
     environment: Environment,
     versions: Mapping[str, str | None],

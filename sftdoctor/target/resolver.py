@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -69,6 +70,16 @@ def complete(
         return "pip", _pip(wanted, held, markers, settings)
 
 
+def gist_of(said: str) -> str:
+    """What a resolver said, in short: what contradicts what, without all that it concludes from it."""
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("Using Python")]
+    text = re.sub(r"^.*?No solution found when resolving dependencies\W*(cause:\s*)?(Because\s)?", "", " ".join(lines))
+    text = re.sub(r"^.*?The conflict is caused by:\s*", "", text)
+    text = re.sub(r"(hint:|To fix this you could|Additionally, some).*", "", text)
+    text = re.sub(r",? we can conclude that .*?(\.(?= [A-Z])|\.?\s*$)", ";", text)
+    return re.sub(r" And because ", " ", text).strip(" ;.")[:300]
+
+
 def find_uv() -> str | None:
     """Path of uv: the one beside this interpreter, else the one on PATH."""
     beside = Path(sys.executable).with_name("uv")
@@ -130,5 +141,5 @@ def _run(command: Sequence[str], more: Mapping[str, str]) -> str:
     if done.returncode:
         said = clean(done.stderr)[:1500]
         final = "No solution found" in said or "ResolutionImpossible" in said or "conflicting dependencies" in said
-        raise ResolverError(said or f"exit status {done.returncode}", final)
+        raise ResolverError(gist_of(said) or f"exit status {done.returncode}", final)
     return done.stdout

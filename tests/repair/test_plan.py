@@ -37,12 +37,14 @@ from sftdoctor.reading import read_keep, split_keep
 from sftdoctor.repair.candidates import Candidates, Release
 from sftdoctor.repair.edits import edit_source
 from sftdoctor.repair.oracle import JudgeOracle
-from sftdoctor.repair.plan import make_plan
+from sftdoctor.repair.plan import _why_along, make_plan
+from sftdoctor.repair.search import Candidate
 from sftdoctor.repair.transaction import apply, undo
 from sftdoctor.repair.weights import own_requirements
 from sftdoctor.repair.written import with_files, write_constraints
 from sftdoctor.target.index import Index
 from sftdoctor.target.interpreter import read_interpreter
+from sftdoctor.target.pins import read_pins
 
 from .conftest import environment_of, finding, make_wheel, report_of
 
@@ -116,6 +118,13 @@ INDEX: dict[str, list[tuple[str, str, str, tuple[str, ...]]]] = {
         ("helper", "1.1", "", ()),
         ("other", "1.0", "", ()),
         ("other", "1.1", "thing = 1\n", ()),
+    ],
+    "pins": [
+        ("caller", "1.0", CALLER.format(keyword="fast=True"), ("callee>=2",)),
+        ("callee", "1.0", OLD, ()),
+        ("callee", "2.0", NEW, ("helper",)),
+        ("callee", "3.0", REMOVED, ("helper",)),
+        ("helper", "1.0", "", ()),
     ],
     "nothing": [
         ("caller", "1.0", CALLER.format(keyword="fast=True"), ()),
@@ -203,6 +212,11 @@ def test_what_an_expert_would_pick(stack, case: str) -> None:  # type: ignore[no
 def test_what_goes_along_says_who_needs_it(stack) -> None:  # type: ignore[no-untyped-def]
     plan = stack("raise with a helper", caller="1.0", callee="1.0", helper="1.0").plan()
     assert [one.reason for one in plan.actions if one.along] == ["callee 2.0 needs helper>=2"]
+
+
+def test_the_first_torch_replaces_nothing(stack) -> None:  # type: ignore[no-untyped-def]
+    plan = stack("torch", caller="1.0", callee="1.0").plan()
+    assert steps(plan) == [("callee", "1.0", "2.0"), ("torch", None, "2.0")]
 
 
 def test_torch_moves_only_when_told(stack) -> None:  # type: ignore[no-untyped-def]
@@ -456,6 +470,37 @@ def test_extras_for_the_package_s_own_developers_restrain_nobody() -> None:
     requires = ("callee==4.30.1; extra == 'benchmarks'", "callee>=4.18; extra == 'fast'")
     caller = Distribution("caller", "1.0", requires=requires, extras=("benchmarks", "fast"))
     assert str(candidates(caller)._declared("callee")) == ">=4.18"
+
+
+def test_pins_that_contradict_each_other_are_judged_whole(stack, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """What they leave open comes in with the repair, and is no change of what they say."""
+    some = stack("pins", helper="1.0")
+    (tmp_path / "requirements.txt").write_text("caller==1.0\ncallee==1.0\nhelper\n")
+    version = "{}.{}".format(*sys.version_info)
+    environment = read_pins(tmp_path / "requirements.txt", version, cache=tmp_path / "cache")
+    assert [one.kind for one in environment.problems] == ["unresolvable"]
+    said = "all versions of caller depend on callee>=2 and you require caller==1.0; you require callee==1.0"
+    assert environment.problems[0].detail == said
+    seen: list[Environment] = []
+
+    def judged(environment: Environment, workload: Workload) -> Report:
+        seen.append(environment)
+        report: Report = some.judge(environment, workload)
+        return report
+
+    report = some.judge(environment, some.workload)
+    plan = make_plan(report, oracle=JudgeOracle(report, judged, remembers=False), cache=tmp_path / "cache")
+    assert steps(plan) == [("callee", "1.0", "2.0")]
+    assert {(one.complete, one.problems, one.version("helper")) for one in seen} == {(True, (), "1.0")}
+
+
+def test_what_goes_along_is_told_of_a_requirement_that_holds() -> None:
+    """Another platform's, an extra's, or one that the version does not meet explains nothing."""
+    marked = ("helper<1; sys_platform == 'nowhere'", "helper>5; extra == 'fast'", "helper>=1,<3")
+    callee = Distribution("callee", "2.0", requires=marked)
+    after = report_of(Environment(report_target(), "3.11", {}, {"callee": callee}))
+    chosen = Candidate({"callee": "2.0", "helper": "2.0"}, (), 0.0, after)
+    assert _why_along("helper", chosen) == "callee 2.0 needs helper<3,>=1"
 
 
 def test_what_else_was_considered_and_why_it_lost(stack) -> None:  # type: ignore[no-untyped-def]

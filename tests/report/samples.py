@@ -9,6 +9,7 @@ from sftdoctor.model import (
     Check,
     Confidence,
     Distribution,
+    Edit,
     Environment,
     Failure,
     Finding,
@@ -76,6 +77,7 @@ LINK = Finding(
     (Fix("package", Safety.SAFE, "install peft>=0.8.0", ("peft>=0.8.0",), reason="the floor of trl's extra"),),
     ("https://github.com/huggingface/peft/pull/1036",),
 )
+RENAMED = Edit("rename_keyword", Location("train.py", 31, 5, 31, 24), {"old": "max_seq_length", "new": "max_length"})
 SCRIPT = Finding(
     "API004",
     "renamed-keyword",
@@ -84,7 +86,7 @@ SCRIPT = Finding(
     "SFTConfig(max_seq_length=2048): renamed to max_length in trl 0.20",
     "",
     location=Location("train.py", 31, 5, 31, 24),
-    fixes=(Fix("edit", Safety.SAFE, "max_seq_length → max_length"),),
+    fixes=(Fix("edit", Safety.SAFE, "max_seq_length → max_length", edit=RENAMED),),
 )
 WARNING = Finding(
     "ENV003",

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -13,11 +14,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from sftdoctor.model import (
+    Action,
     Environment,
+    Fix,
     FixResult,
+    LeftOut,
     Location,
     NotJudged,
+    Plan,
     Report,
+    Safety,
     Script,
     Target,
     TargetKind,
@@ -140,11 +146,61 @@ def test_a_broken_one_says_what_breaks_where_why_and_what_to_type() -> None:
         "✗ API004 train.py:31 SFTConfig(max_seq_length=2048)",
         "! ENV003",
         "Not judged (1): GPU001: no GPU here",
-        "sftdoctor fix train.py --python .venv show the plan: 1 package, 1 edit",
+        "sftdoctor fix train.py --python .venv show the plan: versions that cure 1 finding, 1 edit",
         "sftdoctor fix train.py --python .venv --apply",
         "sftdoctor rules API021",
     ):
         assert words in said
+
+
+def test_a_repair_that_leaves_an_error_does_not_call_itself_one() -> None:
+    """What was done, what is left and who does it: in the first line, in a list, and in what to type next."""
+    left = replace(samples.SCRIPT, fixes=(Fix("config", Safety.MANUAL, "say max_length yourself"),))
+    after = replace(samples.BROKEN, findings=(left,))
+    for result, first in (
+        (replace(samples.APPLIED, after=after), "! Repaired in part: 1 package, 1 edit; left: 1 error (API004)"),
+        (replace(samples.APPLIED, after=samples.HEALTHY), "✓ Repaired: 1 package, 1 edit"),
+        (
+            replace(samples.PLANNED, plan=replace(samples.PLAN, foreseen=(left,))),
+            "→ The plan: 1 package, 1 edit; left: 1 error (API004); nothing has been changed yet",
+        ),
+    ):
+        assert f" {first} What" in " ".join(drawn(partial(repair_text.render_fix, result)).split())
+    said = " ".join(drawn(partial(repair_text.render_fix, replace(samples.APPLIED, after=after))).split())
+    assert "✗ API004 train.py:31 SFTConfig(max_seq_length=2048)" in said
+    assert "fix: say max_length yourself" in said
+    assert said.index("sftdoctor rules API004") < said.index("sftdoctor undo")
+
+
+def test_what_was_left_out_for_one_reason_is_told_once() -> None:
+    names = ("peft", *(f"nvidia-{number}" for number in range(40)))
+    out = tuple(
+        LeftOut(Action("package", name, None, "1.0", Safety.SAFE, "why", along=name != "peft"), "--unsafe takes it")
+        for name in reversed(names)
+    )
+    result = replace(samples.PLANNED, outcome="nothing-to-do", plan=Plan(left_out=out))
+    said = " ".join(drawn(partial(repair_text.render_fix, result)).split())
+    assert "! Nothing safe can be done; --unsafe has a repair" in said
+    assert said.endswith("Next: sftdoctor fix --unsafe show the plan that is not safe")
+    assert "Left out (41): peft → 1.0, nvidia-39 → 1.0, nvidia-38 → 1.0, nvidia-37 → 1.0 and 37 more: --unsafe" in said
+
+
+def test_what_check_promises_is_what_fix_takes_up() -> None:
+    """A link between packages is searched for, safe or not; of warnings beside it nothing is promised."""
+    risky = Fix("package", Safety.UNSAFE, "install hub", ("hub>=2",))
+    link = replace(samples.LINK, fixes=(risky,))
+    warning = replace(samples.WARNING, fixes=(replace(risky, require=("x",)),))
+    for findings, unsafe, said in (
+        ((link, warning, warning), (), "versions that cure 1 finding"),
+        ((link, warning, warning), ("--unsafe",), "versions that cure 1 finding"),
+        ((warning, warning), ("--unsafe",), "versions that cure 2 findings"),
+        ((samples.SCRIPT,), (), "1 edit"),
+    ):
+        steps = next_steps(replace(samples.BROKEN, findings=findings), unsafe)
+        assert steps[0] == (" ".join(("sftdoctor fix", *unsafe)), f"show the plan: {said}")
+    steps = next_steps(replace(samples.BROKEN, findings=(warning,)))
+    assert steps[0] == ("sftdoctor fix --unsafe", "show the plan: versions that cure 1 finding")
+    assert not any("--apply" in command for command, _ in steps)
 
 
 def test_a_healthy_one_is_three_lines(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,3 +380,10 @@ def test_a_launch_script_that_was_found_is_told() -> None:
     shown = drawn(lambda console: text.render(found, console))
     assert "as run" in shown and ".sh starts it, which was found beside it" in shown and ESCAPE not in shown
     assert "found beside" not in drawn(lambda console: text.render(samples.BROKEN, console))
+
+
+def test_a_run_that_ended_before_its_model_was_seen_has_no_quantisation() -> None:
+    proof = replace(samples.PROOF, quantization="unknown", settings={}, runs=())
+    said = drawn(partial(proof_text.render, proof))
+    assert " on cpu" not in said and "unknown" not in said
+    assert re.search(r"^  \S cpu", said, re.MULTILINE)
