@@ -88,34 +88,18 @@ def _active(settings: Settings, progress: Progress) -> Environment | None:
     return environment if environment.version("torch") and environment.version("transformers") else None
 
 
-<<<<<<< HEAD
 def _judged(explanation: Explanation, settings: Settings, progress: Progress) -> Report:
-    """The report of check, for the user's script where it is at hand, else for the line that failed."""
-    scripts = _scripts(explanation)
+    """The report of check, for the user's script where it is known or at hand, else for the line that failed."""
+    scripts = list(settings.paths) or _scripts(explanation)
+    arguments = settings.arguments if settings.paths else ()
     with tempfile.TemporaryDirectory(prefix="sftdoctor-explain-") as folder:
         if not scripts and (source := _stand_in(explanation)):
             line = Path(folder, STAND_IN)
             line.write_text(source, encoding="utf-8")
             scripts = [str(line)]
-        checker = Checker(replace(settings, paths=tuple(scripts), arguments=()), progress)
+        checker = Checker(replace(settings, paths=tuple(scripts), arguments=arguments), progress)
         checker.workload = replace(checker.workload, whole_scenario=True)
         return checker.check()
-=======
-def _judged(root: Raised | None, settings: Settings, progress: Progress) -> Report:
-    """The report of check, for the user's script where it is known or at hand, else for a run of the scenario and the
-    line that failed."""
-    scripts = list(settings.paths) or _scripts(root)
-    asked = asked_by(root) if root else None
-    if scripts or asked is None or asked.caller or not (source := probe_script(asked)):
-        arguments = settings.arguments if settings.paths else ()
-        return Checker(replace(settings, paths=tuple(scripts), arguments=arguments), progress).check()
-    with tempfile.TemporaryDirectory(prefix="sftdoctor-explain-") as folder:
-        line = Path(folder, STAND_IN)
-        line.write_text(source, encoding="utf-8")
-        alone = Checker(replace(settings, paths=(str(line),), arguments=()), progress).check()
-    report = Checker(replace(settings, arguments=()), progress).check()
-    return replace(report, findings=(*report.findings, *filter(_of_stand_in, alone.findings)))
->>>>>>> fixes
 
 
 def _prefix(explanation: Explanation) -> Path | None:

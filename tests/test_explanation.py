@@ -235,11 +235,11 @@ FROM_TRL = FROM_A_SCRIPT + '  File "/e/site-packages/trl/x.py", line 2, in <modu
             "ENV012",
             ["setuptools"],
         ),
-        # the same remedy for two kinds of places is told once
+        # one remedy for each kind of place
         (
             "TypeError: '<=' not supported between instances of 'float' and 'str'",
             "CFG027",
-            ["write the number without quotes"],
+            ["write the number without quotes", "where a YAML file says it, write it with a point: 2.0e-4, or 0.0002"],
         ),
     ],
 )
