@@ -54,9 +54,10 @@ def render_page(rule: Rule, console: Console, told: Finding | None = None) -> No
         titled(Text(f"{mark} {clean(rule.id)}", style), Text(clean(told.title if told else rule.heading()), "bold"))
     )
     pairs: list[tuple[str | Text, str | Text]]
+    sure = told or rule
     why = told.message if told and told.message != told.title else ""
     pairs = [(say("why"), clean(why)), (say("name"), clean(rule.name))]
-    pairs += [(say("severity"), f"{say(rule.severity.value)}, {say(rule.confidence.value)}")]
+    pairs += [(say("severity"), f"{say(sure.severity.value)}, {say(sure.confidence.value)}")]
     pairs += [(say("applies to"), clean(", ".join(f"{name} {value}" for name, value in rule.applies.items())))]
     pairs += [(say("you would see"), clean(told.symptom if told else readable(rule.symptom)))]
     pairs += _fixes(rule, told)

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from sftdoctor.explanation import explain
-from sftdoctor.model import Cause, Explanation, Location, Origin, Place
+from sftdoctor.model import Cause, Confidence, Explanation, Location, Origin, Place
 from sftdoctor.report import explanation_text
 from sftdoctor.ruleset import load_rules
 from tests.report import samples
@@ -44,6 +44,18 @@ def test_one_cause_is_told_in_full_and_several_in_brief() -> None:
     assert "known causes:" in several
     assert "What happens" not in several
     assert "What happens" in drawn(explain([NO_GRAD], RULES), verbose=True)
+
+
+def test_a_cause_that_was_looked_for_and_not_found_is_no_certain_one() -> None:
+    found = explain([MEMORY], RULES)
+    doubted = replace(found.findings[0], confidence=Confidence.POSSIBLE)
+    assert "error, possible" in drawn(replace(found, findings=(doubted,)))
+    assert "error, possible" not in drawn(found)
+
+
+def test_what_stands_above_as_the_error_is_not_said_again() -> None:
+    text = drawn(explain([MEMORY], RULES))
+    assert text.count("896.00 MiB") == 1
 
 
 def test_a_cause_that_was_found_there_is_shown_with_both_its_sides() -> None:
