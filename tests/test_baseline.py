@@ -41,7 +41,7 @@ def test_a_gate_in_an_old_project(project: Path, capsys: pytest.CaptureFixture[s
     status, value = report(capsys)
     assert status == FOUND
     assert [one["cause"]["name"] for one in value["findings"]] == ["other"]  # type: ignore[attr-defined]
-    (project / "train.py").write_text("")
+    (project / "train.py").write_text("x = 1\n")
     status, value = report(capsys)
     assert status == DONE
     assert value["summary"]["outlived"] == 1  # type: ignore[index]

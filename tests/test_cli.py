@@ -163,7 +163,7 @@ def test_a_broken_environment_is_one(broken: Path, tmp_path: Path) -> None:
 def test_a_healthy_environment_is_zero(healthy: Path, tmp_path: Path) -> None:
     done = run("check", "--python", healthy, cwd=tmp_path, env={"COLUMNS": "200"})
     assert done.returncode == DONE, done.stdout + done.stderr
-    assert "✓ This run will start" in done.stdout
+    assert "✓ Nothing that breaks this run was found" in done.stdout
 
 
 def test_json_is_valid_and_alone_on_stdout(broken: Path, tmp_path: Path) -> None:
