@@ -14,12 +14,10 @@ from sftdoctor.logs.choice import chain_of, follows, frames_that_matter, joined,
 from sftdoctor.logs.common import COMMON
 from sftdoctor.logs.parser import SIGNS
 from sftdoctor.logs.stack import STACK
-from sftdoctor.model import Explanation, Finding, Fix, Raised, Rule, RuleFix, Safety
+from sftdoctor.model import OUTSIDE, Explanation, Finding, Fix, Raised, Rule, RuleFix, Safety
 from sftdoctor.symptoms import anchors, compiled, readable
 from sftdoctor.wording import NOTHING_KNOWN, fill, is_whole, phrase, sentences
 
-LOGS_ALONE = "log"
-"""Probe of a rule that nothing but a log shows."""
 INNERMOST = 6
 """Frames of an exception that a rule may ask for: further out everything is below the Trainer."""
 Hits = dict[str, str]
@@ -148,7 +146,7 @@ class _Pattern:
         # a page that renders code takes the backticks of a message away
         symptom = rule.symptom.strip().replace("`", "`?")
         self.id = rule.id
-        self.logs_alone = rule.fails.get("probe") == LOGS_ALONE
+        self.logs_alone = rule.fails.get("probe") == OUTSIDE
         frame = rule.fails.get("frame") if self.logs_alone else None
         self.in_frame = compiled(frame).search if isinstance(frame, str) else None
         self.last = self.logs_alone and rule.fails.get("last") is True

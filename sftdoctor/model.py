@@ -542,6 +542,10 @@ class CaseResult:
         return self.expected == self.got
 
 
+OUTSIDE = "log"
+"""Probe of a rule that no environment, script or model shows: explain alone finds it, in a log."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """One file under rules/: when it applies, what fails, why, the remedy, the evidence, its own test cases."""

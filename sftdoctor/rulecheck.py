@@ -13,10 +13,10 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from sftdoctor.model import Confidence, Safety, Severity
+from sftdoctor.model import OUTSIDE, Confidence, Safety, Severity
 from sftdoctor.operations import OPERATIONS
 from sftdoctor.predicates import PREDICATES, Argument
-from sftdoctor.rulefile import CASE_DATA, FINDING, OUTSIDE, PLACEHOLDER, Source, as_list, plain
+from sftdoctor.rulefile import CASE_DATA, FINDING, PLACEHOLDER, Source, as_list, plain
 from sftdoctor.symptoms import compile_symptom
 
 HEADINGS = ("## What happens", "## Why", "## Fix safety")

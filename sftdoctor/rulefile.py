@@ -9,8 +9,6 @@ from typing import Any
 from sftdoctor.errors import RuleError
 from sftdoctor.model import Case, Confidence, Evidence, Rule, RuleFix, Safety, Severity
 
-OUTSIDE = "log"
-"""Probe of a rule that no environment, script or model shows: explain alone finds it, in a log."""
 FINDING = "finding"
 """Anchor of an edit that is made where the finding itself is, and at no fact."""
 PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_.-]*)\}")

@@ -20,8 +20,8 @@ from typing import Any
 
 from sftdoctor import folders
 from sftdoctor.errors import RuleError, UsageError
-from sftdoctor.model import Rule, Scenario
-from sftdoctor.rulefile import OUTSIDE, Source, make_rule, plain
+from sftdoctor.model import OUTSIDE, Rule, Scenario
+from sftdoctor.rulefile import Source, make_rule, plain
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from sftdoctor.checker import Checker
 from sftdoctor.errors import SftDoctorError
-from sftdoctor.explanation import LOGS_ALONE, is_page, moves
+from sftdoctor.explanation import is_page, moves
 from sftdoctor.logs.asked import Asked, asked_by, probe_script
 from sftdoctor.logs.stack import package_of
-from sftdoctor.model import Confidence, Environment, Explanation, Finding, Frame, Raised, Report, Rule
+from sftdoctor.model import OUTSIDE, Confidence, Environment, Explanation, Finding, Frame, Raised, Report, Rule
 from sftdoctor.reading import Progress, read_target
 from sftdoctor.settings import Settings
 from sftdoctor.upstream import origin_of
@@ -199,7 +199,7 @@ def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule])
     there = [_answer(finding, seen, asked) for finding in there]
     there = _told_closer(there, explanation.findings, rules)
     alone = [finding for finding in explanation.findings if finding.id not in {one.id for one in there}]
-    judged = [finding for finding in alone if rules[finding.id].fails.get("probe") != LOGS_ALONE]
+    judged = [finding for finding in alone if rules[finding.id].fails.get("probe") != OUTSIDE]
     kept = [
         replace(finding, confidence=Confidence.POSSIBLE) if finding in judged else finding
         for finding in alone

@@ -56,9 +56,9 @@ from dataclasses import replace
 
 import pytest
 
-from sftdoctor.explanation import LOGS_ALONE, Symptoms, explain
+from sftdoctor.explanation import Symptoms, explain
 from sftdoctor.logs.common import COMMON
-from sftdoctor.model import Rule
+from sftdoctor.model import OUTSIDE, Rule
 from sftdoctor.ruleset import load_rules
 from tests.tracebacks import Trace, traces
 
@@ -80,7 +80,7 @@ def right_answers(trace: Trace, rules: tuple[Rule, ...]) -> set[str]:
     """What is expected; and where that is a rule that logs alone show, any other that knows the very same words."""
     right = set(trace.expect)
     for rule in rules:
-        if rule.id in trace.expect and rule.fails.get("probe") == LOGS_ALONE:
+        if rule.id in trace.expect and rule.fails.get("probe") == OUTSIDE:
             logs = [case.data["log"] for case in rule.cases if case.expect == "fail"]
             right |= {other.id for other in rules if any(Symptoms([other]).in_text(log) for log in logs)}
     return right

@@ -10,11 +10,10 @@ import pytest
 
 from sftdoctor import folders, rulecheck, ruleset
 from sftdoctor.errors import RuleError, UsageError
-from sftdoctor.model import Confidence, Rule, Safety, Severity
+from sftdoctor.model import OUTSIDE, Confidence, Rule, Safety, Severity
 from sftdoctor.predicates import PREDICATES
 from sftdoctor.predicates.live import LIVE, PREFIX
 from sftdoctor.repair.operations import FUNCTIONS
-from sftdoctor.rulefile import OUTSIDE
 from sftdoctor.ruleset import load_rules, load_scenario, read_rule, read_rules, scenarios, select_rules
 from sftdoctor.workload import VOCABULARY
 from tests.rule_files import RULE, write_rule

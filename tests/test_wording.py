@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from sftdoctor.explanation import LOGS_ALONE, explain
-from sftdoctor.model import Finding, Rule
+from sftdoctor.explanation import explain
+from sftdoctor.model import OUTSIDE, Finding, Rule
 from sftdoctor.ruleset import load_rules
 from sftdoctor.symptoms import readable
 from sftdoctor.wording import fill, is_whole, phrase, sentences
@@ -70,7 +70,7 @@ def logs_of(rule: Rule) -> list[str]:
 def test_no_answer_to_a_log_has_a_hole(rule: Rule) -> None:
     for log in logs_of(rule):
         findings = [one for one in explain(log.splitlines(), [rule]).findings if one.id == rule.id]
-        assert findings or rule.fails.get("probe") != LOGS_ALONE
+        assert findings or rule.fails.get("probe") != OUTSIDE
         holes = [text for finding in findings for text in told(finding) if HOLES.search(re.sub("`[^`]*`", "x", text))]
         assert not holes
         assert all(plain(finding.symptom) in plain(log) for finding in findings)

@@ -57,7 +57,7 @@ def read_source(path: Path) -> Source:
 
 def may_hang(path: Path) -> bool:
     """Whether opening a path may wait for ever: a named pipe, say. What a shell itself hands over is read."""
-    return path.exists() and not path.is_file() and not path.is_dir() and path.parts[:2] not in _HANDED_OVER
+    return not path.is_file() and path.exists() and not path.is_dir() and path.parts[:2] not in _HANDED_OVER
 
 
 def _bytes(path: Path) -> bytes:
