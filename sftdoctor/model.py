@@ -336,6 +336,8 @@ class Script:
     """That launch script; empty where none was read."""
     would_hold: tuple[tuple[str, bytes], ...] = ()
     """Of files that it reads, by their real path: what an edit that is only thought of would make of them."""
+    modules: tuple[tuple[str, str], ...] = ()
+    """Modules of its project that it imports, as they were followed for its facts: (path, source)."""
 
 
 @dataclass(frozen=True)

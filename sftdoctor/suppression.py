@@ -40,6 +40,8 @@ class Ignore:
     line: int
     first: int
     last: int
+    asked: bool = True
+    """Whether it stands in a file that was named, not in a module that one imports: that may serve other scripts."""
 
     def covers(self, finding: Finding) -> bool:
         """Whether a finding lies in its lines; whether it is meant is another question."""
@@ -50,7 +52,7 @@ class Ignore:
 
 
 def ignores_in(script: Script) -> tuple[Ignore, ...]:
-    """The comments of a script that ignore something.
+    """The comments of a script, and of the modules of its project, that ignore something.
 
     Args:
         script: The script; of a notebook, its code cells as one text.
@@ -58,18 +60,23 @@ def ignores_in(script: Script) -> tuple[Ignore, ...]:
     Returns:
         The comments in their order; those up to the place where a broken script can be read no further.
     """
-    if "sftdoctor:" not in script.source:
-        return ()
     if script.config is not None:
         return tuple(_in_config(script))
+    modules = (replace(one, asked=False) for path, source in script.modules for one in _in_source(path, source))
+    return (*_in_source(script.path, script.source), *modules)
+
+
+def _in_source(path: str, source: str) -> tuple[Ignore, ...]:
+    if "sftdoctor:" not in source:
+        return ()
     found: list[Ignore] = []
     above: list[Ignore] = []
     within: list[Ignore] = []
     start = 0
-    for token in _tokens(script.source):
+    for token in _tokens(source):
         row = token.start[0]
         if token.type == tokenize.COMMENT:
-            if comment := _read(script.path, token):
+            if comment := _read(path, token):
                 (within if start else above).append(comment)
         elif token.type == tokenize.NEWLINE and start:
             found += [_at_statement(one, start, row) for one in (*_next_to(above, start), *within)]
@@ -155,7 +162,7 @@ def _about(
 ) -> Iterator[Finding]:
     """What is to be said about the comments themselves."""
     about = {rule.fails.get("state"): rule for rule in rules if rule.fails.get("probe") == PROBE}
-    for one in ignores:
+    for one in (one for one in ignores if one.asked):
         idle = [id_ for id_ in one.ids if (one, id_) not in used and _was_asked(id_, wanted)]
         if UNUSED in about and (idle or not one.ids):
             yield _told(about[UNUSED], one, idle)

@@ -97,6 +97,14 @@ def test_check_suppresses_and_keeps(healthy: Path, tmp_path: Path) -> None:
     assert check() == (Verdict.CLEAN, [], [("API002", "comment", "a test")])
 
 
+def test_comments_of_a_module_cover_it_and_are_never_unused() -> None:
+    """The module may serve other scripts, whose findings they are for."""
+    script = Script("run.py", "import train\n", modules=(("train.py", f"a = 1  {MARK}\nb = 1  {MARK}\n"),))
+    kept, suppressed = suppress([finding(1), finding(3)], ignores_in(script), load_rules())
+    assert [one.location for one in kept] == [finding(3).location]
+    assert [one.reason for one in suppressed] == ["why"]
+
+
 def test_what_the_configuration_ignores_is_kept_with_its_reason(broken: Path) -> None:
     settings = Settings(python=str(broken), ignore=("API", "GPU"), reasons=(("API", "known"),))
     report = Checker(settings).check()

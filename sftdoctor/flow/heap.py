@@ -40,6 +40,10 @@ class Heap:
         self._records[obj] = Record(dict(slots or {}), open)
         return obj
 
+    def holds(self, obj: Obj) -> bool:
+        """Whether an object is on the heap: one made on a path that was given up is not."""
+        return obj in self._records
+
     def record(self, obj: Obj) -> Record:
         """What an object holds; an object that is not on the heap holds nothing that is known."""
         found = self._records.get(obj)

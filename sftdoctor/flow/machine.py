@@ -40,18 +40,18 @@ class Machine(Statements):
 
     # Frames and names
 
-    def run(self, body: list[ast.stmt], module: str, names: dict[str, Value] | None = None) -> Obj:
-        """Evaluate statements in a new frame.
+    def run(self, body: list[ast.stmt], module: str, frame: Obj | None = None) -> Obj:
+        """Evaluate statements.
 
         Args:
             body: The statements of a module, or some of a function.
             module: Name of the module that they belong to.
-            names: What the frame binds beforehand.
+            frame: What they bind their names in, with what it binds beforehand; a new one for None.
 
         Returns:
             The frame.
         """
-        frame = self.heap.add(Obj("frame"), dict(names or {}))
+        frame = frame or self.heap.add(Obj("frame"))
         self._enter(frame, module, frame)
         try:
             self.block(body)
@@ -107,6 +107,9 @@ class Machine(Statements):
 
     def resolve(self, imported: str, level: int) -> str:
         return self.world.resolve(self.module, imported, level)
+
+    def imported(self, name: str, level: int = 0) -> Obj | None:
+        return self.world.imported(self, self.module, name, level)
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Function:
         return Function(node, self.module, self._frames[-1] if self._frames else None)

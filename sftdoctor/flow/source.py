@@ -47,7 +47,22 @@ def read_source(path: Path) -> Source:
     Raises:
         WorkloadError: It cannot be read, is too large, or is no Python; the message names the file and line.
     """
-    raw = _bytes(path)
+    return as_source(path, _bytes(path))
+
+
+def as_source(path: Path, raw: bytes) -> Source:
+    """As read_source, of what a file holds or would hold.
+
+    Args:
+        path: The file.
+        raw: Its contents.
+
+    Returns:
+        Its text and syntax tree.
+
+    Raises:
+        WorkloadError: It is no Python; the message names the file and line.
+    """
     if path.suffix == ".ipynb":
         text, cells = notebook_text(path, raw)
     else:

@@ -37,6 +37,10 @@ class Statements(Expressions):
         """The absolute name of what `from imported import …` names; Machine asks the World."""
         raise NotImplementedError
 
+    def imported(self, name: str, level: int = 0) -> Obj | None:
+        """The frame of a module that is followed; Machine asks the World."""
+        raise NotImplementedError
+
     # Branches
 
     def either(self, first: Callable[[], Value], second: Callable[[], Value]) -> Value:
@@ -173,13 +177,32 @@ class Statements(Expressions):
     def _do_import(self, node: ast.Import) -> None:
         for alias in node.names:
             bound = alias.asname or alias.name.partition(".")[0]
-            self.heap.set(self._frames[-1], bound, Ref(alias.name if alias.asname else bound))
+            frame = self.imported(alias.name)
+            value: Value = Ref(alias.name if alias.asname else bound)
+            if frame is not None:
+                value = frame if alias.asname else self.imported(bound)
+            self.heap.set(self._frames[-1], bound, value)
 
     def _do_importfrom(self, node: ast.ImportFrom) -> None:
         module = self.resolve(node.module or "", node.level)
+        frame = self.imported(node.module or "", node.level)
         for alias in node.names:
             if alias.name != "*":
-                self.heap.set(self._frames[-1], alias.asname or alias.name, Ref(f"{module}.{alias.name}"))
+                value: Value = Ref(f"{module}.{alias.name}")
+                if frame is not None:
+                    value = self._member(frame, node, alias.name, value)
+                self.heap.set(self._frames[-1], alias.asname or alias.name, value)
+            elif frame is not None:
+                for name, value in self.heap.items(frame):
+                    if isinstance(name, str) and name[:1] != "_":
+                        self.heap.set(self._frames[-1], name, value)
+
+    def _member(self, frame: Obj, node: ast.ImportFrom, name: str, otherwise: Value) -> Value:
+        """What a followed module has by that name: a name of its own, or a module below it."""
+        if self.heap.has(frame, name) is False:
+            below = self.imported(f"{node.module}.{name}" if node.module else name, node.level)
+            return otherwise if below is None else below
+        return self.heap.get(frame, name)
 
     def _do_with(self, node: ast.With | ast.AsyncWith) -> bool:
         for item in node.items:

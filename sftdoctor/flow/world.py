@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Protocol
 
 from sftdoctor.flow.arguments import Arguments
-from sftdoctor.flow.values import Function, Value
+from sftdoctor.flow.values import Function, Obj, Value
 
 if TYPE_CHECKING:
     from sftdoctor.flow.machine import Machine
@@ -41,3 +41,6 @@ class World(Protocol):
 
     def resolve(self, module: str, imported: str, level: int) -> str:
         """The absolute name of what `from imported import …` names in a module."""
+
+    def imported(self, machine: Machine, module: str, name: str, level: int) -> Obj | None:
+        """The frame of what a module imports by that name, where it is to be followed; None where it lies outside."""

@@ -58,7 +58,7 @@ def numpy_problem(environment: Environment, name: str) -> BinaryProblem | None:
     if fits:
         return None
     detail = (
-        f"the compiled modules of {name} {distribution.version} load with numpy {distribution.numpy}, not with {numpy}."
+        f"The compiled modules of {name} {distribution.version} load with numpy {distribution.numpy}, not with {numpy}."
     )
     message = "numpy.core.multiarray failed to import / numpy.dtype size changed, may indicate binary incompatibility"
     return BinaryProblem("numpy-binary-interface", message, "numpy", detail)

@@ -69,7 +69,8 @@ def core(context: Context) -> tuple[str, ...]:
     names = context.workload.scenario.core
     if context.script is None:
         return names
-    imported = {match[1] for match in _IMPORT.finditer(context.script.source)}
+    texts = (context.script.source, *(source for _, source in context.script.modules))
+    imported = {match[1] for text in texts for match in _IMPORT.finditer(text)}
     if any(fact.value in QUANTIZATIONS for fact in context.facts.get("quantization", ())):
         imported.add("bitsandbytes")
     return tuple(name for name in names if name in imported)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from sftdoctor.errors import WorkloadError
 from sftdoctor.link import forked
 from sftdoctor.model import Config, Environment, Fact, Location, Report, Script, Workload
 
@@ -41,17 +42,14 @@ class JudgeOracle:
         self._remembers = remembers
         self._workload = report.workload
         self._judge = judge
-        self._read: dict[tuple[str, bytes], Script] = {}
+        self._read: dict[tuple[str, tuple[tuple[str, bytes], ...]], Script] = {}
 
     def judge(self, environment: Environment, sources: Sources) -> Report:
         """Judge the same workload on an environment, with other contents of some of its scripts."""
         workload = self._started(sources)
         own = {os.path.realpath(one.path) for one in workload.scripts}
         beside = tuple((path, source) for path, source in sorted(sources.items()) if path not in own)
-        scripts = tuple(
-            replace(self._script(one, sources.get(os.path.realpath(one.path))), would_hold=beside)
-            for one in workload.scripts
-        )
+        scripts = tuple(replace(self._script(one, sources), would_hold=beside) for one in workload.scripts)
         return self._judge(environment, replace(workload, scripts=scripts))
 
     def foresee(self, environments: Sequence[Environment], sources: Sources) -> None:
@@ -72,17 +70,42 @@ class JudgeOracle:
                 scripts.append(script)
         return replace(self._workload, scripts=tuple(scripts))
 
-    def _script(self, script: Script, source: bytes | None) -> Script:
-        if source is None or script.launches:
+    def _script(self, script: Script, sources: Sources) -> Script:
+        concerned = (script.path, *(path for path, _ in script.modules))
+        thought = {real: sources[real] for real in map(os.path.realpath, concerned) if real in sources}
+        if not thought or script.launches:
             return script
-        key = script.path, source
+        key = script.path, tuple(sorted(thought.items()))
         if key not in self._read:
-            self._read[key] = _reread(script, source, self._workload)
+            self._read[key] = _reread(script, thought, self._workload)
         return self._read[key]
 
 
-def _reread(script: Script, source: bytes, workload: Workload) -> Script:
-    """Read the new contents as if they stood where the script stands; the script itself is not touched."""
+def _reread(script: Script, thought: Sources, workload: Workload) -> Script:
+    """Read the new contents as if they stood where the script and its modules stand; no file is touched."""
+    source = thought.get(os.path.realpath(script.path), b"")
+    found = _reread_config(script, source, workload) if script.config else _reread_script(script, thought)
+    if found is None:
+        return replace(script, source=source.decode(errors="replace"), facts=())
+    config = _config(found.config, script)
+    return replace(
+        script, source=found.source, cells=found.cells, facts=found.facts, config=config, modules=found.modules
+    )
+
+
+def _reread_script(script: Script, thought: Sources) -> Script | None:
+    from sftdoctor.flow.source import as_source, read_source
+    from sftdoctor.workload.script import read_script
+
+    path, own = Path(script.path), thought.get(os.path.realpath(script.path))
+    try:
+        source = read_source(path) if own is None else as_source(path, own)
+    except WorkloadError:
+        return None
+    return read_script(source, script.arguments, thought)[0]
+
+
+def _reread_config(script: Script, source: bytes, workload: Workload) -> Script | None:
     from sftdoctor.workload import read_workload
 
     with tempfile.TemporaryDirectory(prefix="sftdoctor-edit-") as folder:
@@ -91,10 +114,8 @@ def _reread(script: Script, source: bytes, workload: Workload) -> Script:
         read = read_workload([path], model=None, scenario=workload.scenario, arguments=script.arguments)
         found = next((one for one in read.scripts if one.path == str(path)), None)
     if found is None:
-        return replace(script, source=source.decode(errors="replace"), facts=())
-    facts = tuple(_moved(fact, str(path), script.path) for fact in found.facts)
-    config = _config(found.config, script)
-    return replace(script, source=found.source, cells=found.cells, facts=facts, config=config)
+        return None
+    return replace(found, facts=tuple(_moved(fact, str(path), script.path) for fact in found.facts))
 
 
 def _config(config: Config | None, script: Script) -> Config | None:

@@ -1,14 +1,15 @@
-"""Where a node of a script's syntax tree stands."""
+"""Where a node of the syntax tree of a script, or of a module that it imports, stands."""
 
 from __future__ import annotations
 
 import ast
 
+from sftdoctor import nodes
 from sftdoctor.model import Location
 
 
 class Places:
-    """Locations in one script.
+    """Locations in one script and in the modules of its project.
 
     Args:
         path: The script's path, as locations name it.
@@ -19,12 +20,25 @@ class Places:
         self.path = path
         self._lines = text.split("\n")
         self._known: dict[tuple[int, int, int, int], Location] = {}
+        self._elsewhere: dict[ast.AST, Places] = {}
+
+    def add(self, path: str, text: str, tree: ast.Module) -> None:
+        """Know the nodes of another file.
+
+        Args:
+            path: Its path, as locations name it.
+            text: Its source.
+            tree: Its syntax tree, which is to be kept.
+        """
+        self._elsewhere.update(dict.fromkeys(nodes.walk(tree), Places(path, text)))
 
     def of(self, node: ast.AST | None) -> Location | None:
         """Where a node stands, counted in characters from 1."""
         line = getattr(node, "lineno", None)
         if node is None or line is None:
             return None
+        if self._elsewhere and node in self._elsewhere:
+            return self._elsewhere[node].of(node)
         span = (
             line,
             getattr(node, "col_offset", 0),

@@ -4,37 +4,63 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sftdoctor.flow import Arguments, BudgetError, Function, Machine, Obj, RaisedError
 from sftdoctor.flow.source import Source
 from sftdoctor.model import Fact, NotJudged, Script
 from sftdoctor.workload.facts import FactReader
+from sftdoctor.workload.own_modules import MAIN, OwnModules
 from sftdoctor.workload.source_facts import source_facts
-from sftdoctor.workload.world import ScriptWorld
+from sftdoctor.workload.world import HARMLESS, ScriptWorld
 
 
-def read_script(source: Source, arguments: Sequence[str]) -> tuple[Script, tuple[NotJudged, ...]]:
-    """Read what a script says about its training.
+def read_script(
+    source: Source, arguments: Sequence[str], thought: Mapping[str, bytes] | None = None
+) -> tuple[Script, tuple[NotJudged, ...]]:
+    """Read what a script says about its training, in itself and in the modules of its project.
 
     Args:
         source: The script.
         arguments: The command line that it will get.
+        thought: Of files by their real path: what they are thought to hold.
 
     Returns:
         The script with its facts, and what could not be followed.
     """
-    reading = _Reading(source, arguments)
-    facts, not_judged = reading.run()
-    script = Script(str(source.path), source.text, facts, tuple(arguments), source.cells)
-    return script, not_judged
+    reading = _Reading(source, arguments, thought or {})
+    reason = reading.run()
+    modules = reading.modules.sources.values() if reading.modules is not None else ()
+    if reason and modules:  # what the script says by itself is worth more than nothing
+        reading = _Reading(source, arguments, None)
+        reason = reading.run()
+    script = Script(
+        str(source.path),
+        source.text,
+        reading.found(),
+        tuple(arguments),
+        source.cells,
+        modules=tuple((str(module.path), module.text) for module in modules),
+    )
+    return script, (NotJudged(str(source.path), reason),) if reason else ()
 
 
 class _Reading:
-    def __init__(self, source: Source, arguments: Sequence[str]) -> None:
+    """One way through a script.
+
+    Args:
+        source: The script.
+        arguments: The command line that it will get.
+        thought: What files are thought to hold; None where the modules of its project are left out.
+    """
+
+    def __init__(self, source: Source, arguments: Sequence[str], thought: Mapping[str, bytes] | None) -> None:
         self.source = source
         self.reader = FactReader(str(source.path), source.text)
-        self.world = ScriptWorld(arguments, source.path.parent, self._trained)
+        self.modules = (
+            None if thought is None else OwnModules(source.path, self.reader.places, frozenset(HARMLESS), thought)
+        )
+        self.world = ScriptWorld(arguments, source.path.parent, self.modules, self._trained)
         self.machine = Machine(self.world)
         self.facts: tuple[Fact, ...] | None = None
 
@@ -43,10 +69,11 @@ class _Reading:
         if self.facts is None:
             self.facts = self.reader.trainer_facts(machine, trainer)
 
-    def run(self) -> tuple[tuple[Fact, ...], tuple[NotJudged, ...]]:
+    def run(self) -> str:
+        """Follow the script; why it could not be followed to its end, empty where it could."""
         reason = ""
         try:
-            frame = self.machine.run(self.source.tree.body, "__main__")
+            frame = self.machine.run(self.source.tree.body, MAIN)
             if not self.world.trainers:
                 self._uncalled(frame)
         except RaisedError as error:
@@ -62,16 +89,20 @@ class _Reading:
                 raise
             reason = f"sftdoctor stumbled over it (a bug in sftdoctor): {type(error).__name__}: {error}"
             self.facts = self.facts or ()
-        if self.facts is None:
-            self.facts = self._at_end()
-        facts = (*self.facts, *source_facts(self.reader.places, self.source.tree))
-        return facts, (NotJudged(str(self.source.path), reason),) if reason else ()
+        return reason
+
+    def found(self) -> tuple[Fact, ...]:
+        """What was read on the way."""
+        facts = self._at_end() if self.facts is None else self.facts
+        followed = () if self.modules is None else self.modules.sources.values()
+        modules = [module.tree for module in followed]
+        return (*facts, *source_facts(self.reader.places, self.source.tree, modules))
 
     def _uncalled(self, frame: Obj) -> None:
         """Functions that nothing in the script calls (a framework will): follow each until one makes a trainer."""
         for statement in self.source.tree.body:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and not self.world.trainers:
-                function = Function(statement, "__main__", frame)
+                function = Function(statement, MAIN, frame)
                 try:
                     self.machine.call(function, Arguments(open=True), statement)
                 except RaisedError:

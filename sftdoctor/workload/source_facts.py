@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sftdoctor import nodes
 from sftdoctor.model import Fact
@@ -15,17 +15,25 @@ _PATCHED = ("trl", "transformers", "peft")
 _TELLING = (ast.Import, ast.ImportFrom, ast.Assign, ast.Attribute, ast.Call)
 
 
-def source_facts(places: Places, tree: ast.Module) -> Iterator[Fact]:
+def source_facts(places: Places, tree: ast.Module, modules: Sequence[ast.Module] = ()) -> Iterator[Fact]:
     """The facts of a script's text.
 
     Args:
         places: Where nodes stand.
         tree: The script's syntax tree.
+        modules: Those of the modules of its project.
 
     Returns:
-        Facts in the order in which they stand.
+        Facts in the order in which they stand, the modules' after the script's.
     """
     seen: dict[str, None] = {}
+    yield from _facts(places, tree, seen)
+    for module in modules:
+        # when a module's imports run, among the script's, is not known here
+        yield from (fact for fact in _facts(places, module, seen) if fact.name != "unsloth_import")
+
+
+def _facts(places: Places, tree: ast.Module, seen: dict[str, None]) -> Iterator[Fact]:
     padding = {node.value for node in nodes.walk(tree) if isinstance(node, ast.Assign) and _pads(node.targets[0])}
     for node in _in_order(tree):
         for name in _imported(node):

@@ -23,11 +23,12 @@ from sftdoctor.flow import (
 )
 from sftdoctor.flow.builtins import builtin
 from sftdoctor.workload import datasets, models, parsers, tokenizers
+from sftdoctor.workload.own_modules import OwnModules
 from sftdoctor.workload.samples import DataFiles
 from sftdoctor.workload.script_files import ScriptFiles
 
 TRAINER = re.compile(r"\w*Trainer")
-_HARMLESS = frozenset(
+HARMLESS = frozenset(
     [
         "transformers",
         "trl",
@@ -78,13 +79,21 @@ class ScriptWorld:
     Args:
         arguments: The command line that the script will get.
         folder: The script's folder, where configs and data may lie that it reads.
+        modules: The modules of its project.
         on_train: Called with the machine and the trainer when a trainer is told to train.
     """
 
-    def __init__(self, arguments: Sequence[str], folder: Path, on_train: Callable[[Machine, Obj], None]) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        modules: OwnModules | None,
+        on_train: Callable[[Machine, Obj], None],
+    ) -> None:
         self.arguments = tuple(arguments)
         self.options = parsers.command_line(arguments)
         self.on_train = on_train
+        self.modules = modules
         self.folder = folder
         self.files = DataFiles(folder)
         self.configs = ScriptFiles(folder)
@@ -94,7 +103,7 @@ class ScriptWorld:
         """Whether the script runs a loop of its own (`loss.backward()`)."""
 
     def name(self, machine: Machine, name: str, module: str) -> Value:
-        return "__main__" if name == "__name__" else builtin(name)
+        return Path(module).stem if name == "__name__" else builtin(name)
 
     def attribute(self, machine: Machine, value: Value, name: str, node: ast.AST) -> Value:
         if isinstance(value, Ref):
@@ -162,6 +171,9 @@ class ScriptWorld:
     def resolve(self, module: str, imported: str, level: int) -> str:
         return "." * level + imported
 
+    def imported(self, machine: Machine, module: str, name: str, level: int) -> Obj | None:
+        return None if self.modules is None else self.modules.frame(machine, module, name, level)
+
     def call(self, machine: Machine, function: Value, given: Arguments, node: ast.AST) -> Value:
         found = call_builtin(machine, function, given, node)
         if found is not MISSING:
@@ -200,7 +212,7 @@ class ScriptWorld:
             return made
         if function.last in _RUNNERS and given.positional and isinstance(given.positional[0], Function):
             return machine.call(given.positional[0], Arguments(open=True), node)
-        if function.name.partition(".")[0] not in _HARMLESS:
+        if function.name.partition(".")[0] not in HARMLESS:
             self._lose(machine, function.name, given, node)
         return UNKNOWN
 
@@ -283,7 +295,7 @@ class ScriptWorld:
         if name in ("prepare", "prepare_model") and isinstance(class_, Ref) and class_.last == "Accelerator":
             return tuple(given.positional) if len(given.positional) > 1 else given.get(0, "model")
         self.backward |= name == "backward"
-        if not isinstance(class_, Ref) or class_.name.partition(".")[0] not in _HARMLESS:
+        if not isinstance(class_, Ref) or class_.name.partition(".")[0] not in HARMLESS:
             self._lose(machine, name, given, node)
         return UNKNOWN
 

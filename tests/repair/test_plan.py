@@ -45,6 +45,7 @@ from sftdoctor.repair.written import with_files, write_constraints
 from sftdoctor.target.index import Index
 from sftdoctor.target.interpreter import read_interpreter
 from sftdoctor.target.pins import read_pins
+from sftdoctor.workload import read_workload
 
 from .conftest import environment_of, finding, make_wheel, report_of
 
@@ -435,20 +436,29 @@ def report_target():  # type: ignore[no-untyped-def]
     return Target(TargetKind.INTERPRETER, "python", "3.11")
 
 
-def test_the_oracle_reads_a_changed_script_in_its_place(tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text("x = 1\n")
+IMPORTS = "from model import NAME\nfrom trl import SFTTrainer\n"
+
+
+@pytest.mark.parametrize("changed", ["train.py", "model.py"])
+def test_the_oracle_reads_a_changed_script_in_its_place(changed: str, tmp_path: Path) -> None:
+    """With the modules of its project as they are there, or as they are thought of."""
+    texts = {"train.py": f"{IMPORTS}SFTTrainer(model=NAME).train()\n", "model.py": "NAME = 'tiny'\n"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
     seen: list[Workload] = []
 
     def remember(environment: Environment, workload: Workload) -> Report:
         seen.append(workload)
         return report_of(environment)
 
-    workload = Workload(Scenario("t", "t", ()), (Script(str(script), "x = 1\n"),))
+    workload = read_workload([tmp_path / "train.py"], model=None, scenario=Scenario("t", "t", ()))
     report = replace(report_of(Environment(report_target(), "3.11")), workload=workload)
-    JudgeOracle(report, remember).judge(report.environment, {str(script): b"x = 2\n"})
-    assert [(one.path, one.source) for one in seen[0].scripts] == [(str(script), "x = 2\n")]
-    assert script.read_text() == "x = 1\n"
+    new = texts[changed].replace("NAME)", "'small')").replace("tiny", "small")
+    JudgeOracle(report, remember).judge(report.environment, {str(tmp_path / changed): new.encode()})
+    script = seen[0].scripts[0]
+    assert (script.path, script.source) == (str(tmp_path / "train.py"), {**texts, changed: new}["train.py"])
+    assert [fact.value for fact in script.facts if fact.name == "model_path"] == ["small"]
+    assert {name: (tmp_path / name).read_text() for name in texts} == texts
 
 
 def candidates(*distributions: Distribution) -> Candidates:

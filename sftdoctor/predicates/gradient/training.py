@@ -307,7 +307,8 @@ class _Replay:
             self._do_foreign(UNKNOWN)
             return
         instance = self.machine.heap.add(Obj("instance"), {"model": model, "args": args})
-        self.machine.run([found], module.name, {"self": instance, "args": args, "model": model})
+        names = {"self": instance, "args": args, "model": model}
+        self.machine.run([found], module.name, self.machine.heap.add(Obj("frame"), names))
 
     # The outcome
 

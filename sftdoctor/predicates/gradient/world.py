@@ -218,6 +218,9 @@ class LibraryWorld:
         found = self.sources.module(module)
         return absolute(module, found.package if found is not None else False, "." * level + imported)
 
+    def imported(self, machine: Machine, module: str, name: str, level: int) -> Obj | None:
+        return None
+
     # Calls
 
     def inline(self, machine: Machine, function: Function, given: Arguments) -> bool:
