@@ -186,7 +186,7 @@ def _confirmed(explanation: Explanation, report: Report, rules: dict[str, Rule])
 
     def is_it(finding: Finding) -> bool:
         if asked is not None and finding.cause is not None:
-            return _is_cause(finding, asked)
+            return _is_cause(finding, asked) or _gives(finding, asked, explanation.root)
         if _is_missing(finding):
             return finding.cause is not None and re.search(rf"\b{re.escape(finding.cause.name)}\b", words) is not None
         return finding.id in candidates or _has_words(rules.get(finding.id), words)
@@ -282,6 +282,15 @@ def _is_cause(finding: Finding, asked: Asked) -> bool:
     symbol = _last(asked.symbol.removesuffix(".__init__"))
     said = f"{callee.module}.{callee.symbol or ''}.{callee.distribution.replace('-', '_')}"
     return symbol in said.split(".") or asked.callee in said.split(".")
+
+
+def _gives(finding: Finding, asked: Asked, root: Raised | None) -> bool:
+    """Whether a finding is a call of the user's that gave the name which was refused further down the frames."""
+    place, cause = finding.location, finding.cause
+    if place is None or place.line is None or cause is None or root is None or cause.name != asked.name:
+        return False
+    lines = range(place.line, (place.end_line or place.line) + 1)
+    return any(frame.line in lines and Path(frame.path) == Path(place.path).absolute() for frame in root.frames)
 
 
 def _last(name: str) -> str:

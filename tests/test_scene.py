@@ -112,6 +112,39 @@ def test_the_script_of_the_error_that_it_led_to_is_linked(lazy: Path, tmp_path: 
         assert found.notes == (f"Found in {lazy}.",)
 
 
+AUTO = """
+import os
+
+
+class LlamaForCausalLM:
+    def __init__(self, config): ...
+
+
+class AutoModelForCausalLM:
+    @classmethod
+    def from_pretrained(cls, name, **kwargs):
+        return globals()[os.environ.get("ARCHITECTURE", "LlamaForCausalLM")]({}, **kwargs)
+"""
+
+
+def test_a_keyword_that_a_module_of_the_project_gives_is_found_where_it_stands(healthy: Path, tmp_path: Path) -> None:
+    """It is refused by a class that is known only when it runs."""
+    stack = shutil.copytree(healthy, tmp_path / "stack", symlinks=True)
+    package = next(stack.glob("lib/python*/site-packages/transformers/__init__.py"))
+    package.write_text(package.read_text() + AUTO)
+    made = "AutoModelForCausalLM.from_pretrained(\n        'm',\n        use_flash_attention_2=1)\n"
+    head = "from transformers import AutoModelForCausalLM\n\n\ndef load():\n    return "
+    (tmp_path / "model.py").write_text(head + made)
+    script = tmp_path / "train.py"
+    script.write_text("from model import load\n\nload()\n")
+    log = crash(stack, script)
+    assert "LlamaForCausalLM.__init__() got an unexpected keyword argument 'use_flash_attention_2'" in log
+    finding = sftdoctor.explain(log).findings[0]
+    assert finding.location is not None
+    assert (finding.id, finding.location.path, finding.location.line) == ("API055", str(tmp_path / "model.py"), 5)
+    assert finding.confidence.value != "possible"
+
+
 def test_a_script_that_is_not_at_hand_is_judged_by_its_import(lazy: Path, tmp_path: Path) -> None:
     script = tmp_path / "dpo.py"
     script.write_text("from trl import DPOConfig\n")
