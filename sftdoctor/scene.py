@@ -320,7 +320,7 @@ def _placed(finding: Finding, root: Raised | None) -> Finding:
     place = f"{frame.path}:{frame.line}" if frame and frame.line else "the script"
 
     def told(text: str) -> str:
-        return text.replace(f"{location.path}:{location.line}", place).replace(location.path, "the script")
+        return text.replace(f"{STAND_IN}:{location.line}", place).replace(STAND_IN, "the script")
 
     # what the script does with the name that it imports the line alone does not show, and there is nothing to edit
     fixes = [fix for fix in finding.fixes if fix.edit is None or fix.edit.operation != "remove_import"]

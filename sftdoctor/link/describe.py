@@ -68,6 +68,10 @@ def is_rebuilt(callee: Value, imports: Sequence[str]) -> bool:
     return first != package and name.endswith(("Trainer", "Config"))
 
 
+NOT_GIVEN = ("missing-argument", "too-many-positionals")
+"""What breaks of calls that do not name the parameter."""
+
+
 def is_override(frame: Frame, callee: Value) -> bool:
     """Whether the call reaches, through self, a method that a class of another package overrides.
 
@@ -96,7 +100,7 @@ def event(
     """What broke, with both places."""
     caller = here(frame, node) if frame is not None else Site("", "", None, 0)
     found = Event(kind, exception, message, name, caller, doubt, detail=detail, node=node)
-    found.expression = expression(node, name)
+    found.expression = expression(node, "" if kind in NOT_GIVEN else name)
     module = owner_module(callee)
     if module is not None:
         target = strip(callee) if callee is not None else None

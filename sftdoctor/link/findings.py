@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Container, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from sftdoctor.link.releases import remark
 from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Event, Site
@@ -51,7 +52,7 @@ def finding(event: Event, environment: Environment, scripts: dict[str, str]) -> 
     path = scripts.get(event.caller.module)
     overridden = scripts.get(event.callee.module) if event.callee else None
     if overridden and callee:
-        callee = replace(callee, distribution=overridden, version=None, module="", symbol=None)
+        callee = replace(callee, distribution=_brief(overridden), version=None, module="", symbol=None)
     names = {"name": event.name, "caller": _name(caller, path), "callee": callee.distribution if callee else event.name}
     return Finding(
         id=identifier,
@@ -102,8 +103,14 @@ def _place_of(path: str, node: ast.AST, line: int | None) -> Location:
     )
 
 
+def _brief(path: str) -> str:
+    """A file of the user's in a sentence, whose place says where it lies."""
+    file = Path(path)
+    return f"{file.parent.name}/{file.name}" if file.name == "__init__.py" else file.name
+
+
 def _name(place: Place, path: str | None) -> str:
-    return path or place.distribution or "the program"
+    return (path and _brief(path)) or place.distribution or "the program"
 
 
 def _place(site: Site, environment: Environment) -> Place:
@@ -131,7 +138,7 @@ def _callee(event: Event, environment: Environment) -> Place | None:
 
 def message(event: Event, caller: Place, callee: Place | None, path: str | None) -> str:
     """What is wrong, in a sentence with both places."""
-    who = (f"{path}:{event.caller.line}" if event.caller.line else COMMAND_LINE) if path else _versioned(caller)
+    who = (f"{_brief(path)}:{event.caller.line}" if event.caller.line else COMMAND_LINE) if path else _versioned(caller)
     where = "" if path else f" ({caller.path or caller.module}:{caller.line})"
     asked = f" `{event.expression}`" if event.expression else ""
     target = _versioned(callee) if callee else ""

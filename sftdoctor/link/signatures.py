@@ -24,6 +24,8 @@ class Signature:
     """The parameters of something that can be called, without the bound first one."""
 
     parameters: tuple[Parameter, ...]
+    bound: int = 0
+    """Parameters that were left out; Python counts them, where it says how many a call gives."""
 
     def accepts(self, keyword: str) -> bool:
         """Whether it may be called with that keyword (any, where it takes **kwargs)."""
@@ -57,22 +59,22 @@ def of_node(node: FunctionNode, *, drop_first: bool = False) -> Signature:
     positional += [(arg.arg, "positional_or_keyword") for arg in spec.args]
     without_default = len(positional) - len(spec.defaults)
     found = [Parameter(name, kind, index >= without_default) for index, (name, kind) in enumerate(positional)]
-    if drop_first and found:
-        del found[0]
+    bound = int(drop_first and bool(found))
+    del found[:bound]
     if spec.vararg:
         found.append(Parameter(spec.vararg.arg, "var_positional"))
     for arg, default in zip(spec.kwonlyargs, spec.kw_defaults, strict=True):
         found.append(Parameter(arg.arg, "keyword", default is not None))
     if spec.kwarg:
         found.append(Parameter(spec.kwarg.arg, "var_keyword"))
-    return Signature(tuple(found))
+    return Signature(tuple(found), bound)
 
 
 def of_fields(fields: list[Field]) -> Signature:
     """The signature that a dataclass's generated constructor has."""
     plain = [Parameter(f.name, "positional_or_keyword", f.has_default) for f in fields if f.init and not f.kw_only]
     keyword = [Parameter(f.name, "keyword", f.has_default) for f in fields if f.init and f.kw_only]
-    return Signature((*plain, *keyword))
+    return Signature((*plain, *keyword), 1)
 
 
 def dataclass_fields(cls: Class) -> list[Field] | None:
@@ -134,19 +136,40 @@ def misfits(signature: Signature, args: Arguments) -> list[Misfit]:
     positional = [p for p in signature.parameters if p.kind in ("positional", "positional_or_keyword")]
     takes_any = any(p.kind == "var_positional" for p in signature.parameters)
     if len(args.positional) > len(positional) and not takes_any:
-        message = f"takes {len(positional)} positional arguments but {len(args.positional)} were given"
+        message = _too_many(signature, positional, args)
         return [Misfit("too-many-positionals", positional[-1].name if positional else "", message)]
     if args.star or args.double_star:
         return []
     filled = {p.name for p in positional[: len(args.positional)]} | set(args.keywords)
     missing = [
-        p.name
-        for p in signature.parameters
-        if not p.has_default and not p.kind.startswith("var_") and p.name not in filled
+        p for p in signature.parameters if not p.has_default and not p.kind.startswith("var_") and p.name not in filled
     ]
-    if missing:
-        return [Misfit("missing-argument", missing[0], f"missing {len(missing)} required argument(s): {missing[0]!r}")]
-    return []
+    return [Misfit("missing-argument", missing[0].name, _lacks(missing))] if missing else []
+
+
+def _too_many(signature: Signature, positional: list[Parameter], args: Arguments) -> str:
+    """Too many positional arguments, in Python's words."""
+    most, given = signature.bound + len(positional), signature.bound + len(args.positional)
+    least = most - sum(p.has_default for p in positional)
+    takes = f"{most} positional {_plural('argument', most)}"
+    takes = takes if least == most else f"from {least} to {most} positional arguments"
+    only = sum(p.kind == "keyword" and p.name in args.keywords for p in signature.parameters)
+    among = f" positional {_plural('argument', given)} (and {only} keyword-only {_plural('argument', only)})"
+    verb = "was" if given == 1 and not only else "were"
+    return f"takes {takes} but {given}{among if only else ''} {verb} given"
+
+
+def _lacks(missing: list[Parameter]) -> str:
+    """Arguments that are left out, in Python's words: of positional and keyword-only ones the first kind."""
+    only = missing[0].kind == "keyword"
+    names = [repr(p.name) for p in missing if (p.kind == "keyword") is only]
+    listed = " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])}, and {names[-1]}"
+    kind = "keyword-only" if only else "positional"
+    return f"missing {len(names)} required {kind} {_plural('argument', len(names))}: {listed}"
+
+
+def _plural(word: str, number: int) -> str:
+    return word if number == 1 else f"{word}s"
 
 
 @dataclass(frozen=True, slots=True)

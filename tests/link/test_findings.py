@@ -49,14 +49,14 @@ USER = {"distributions": {"user": "2.5", "lib": "1.0.1"}}
         (
             "def f(x): pass",
             "from lib import f\nf()",
-            "user 2.5 calls `f(…, x=…)` (user/__init__.py:2); lib 1.0.1 requires the argument `x`.",
-            "TypeError: f() missing 1 required argument(s): 'x'",
+            "user 2.5 calls `f(…)` (user/__init__.py:2); lib 1.0.1 requires the argument `x`.",
+            "TypeError: f() missing 1 required positional argument: 'x'",
         ),
         (
             "def f(x): pass",
             "from lib import f\nf(1, 2)",
-            "user 2.5 calls `f(…, x=…)` (user/__init__.py:2) with more positional arguments than lib 1.0.1 takes.",
-            "TypeError: f() takes 1 positional arguments but 2 were given",
+            "user 2.5 calls `f(…)` (user/__init__.py:2) with more positional arguments than lib 1.0.1 takes.",
+            "TypeError: f() takes 1 positional argument but 2 were given",
         ),
         (
             "",
