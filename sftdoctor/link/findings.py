@@ -53,7 +53,7 @@ def finding(event: Event, environment: Environment, scripts: dict[str, str]) -> 
     overridden = scripts.get(event.callee.module) if event.callee else None
     if overridden and callee:
         callee = replace(callee, distribution=_brief(overridden), version=None, module="", symbol=None)
-    names = {"name": event.name, "caller": _name(caller, path), "callee": callee.distribution if callee else event.name}
+    names = {"name": event.name, "caller": _name(caller, path), "callee": _called(callee) or event.name}
     return Finding(
         id=identifier,
         rule=event.kind,
@@ -107,6 +107,10 @@ def _brief(path: str) -> str:
     """A file of the user's in a sentence, whose place says where it lies."""
     file = Path(path)
     return f"{file.parent.name}/{file.name}" if file.name == "__init__.py" else file.name
+
+
+def _called(place: Place | None) -> str:
+    return (place.distribution or place.module or "") if place else ""
 
 
 def _name(place: Place, path: str | None) -> str:

@@ -162,7 +162,8 @@ def _without_source(machine: Machine, frame: Frame | None, name: str, node: ast.
     problem = machine.binary_problem(found) if found.compiled else None
     if problem is not None:
         return _unloadable(machine, frame, node, problem)
-    module = Module(name, {}, None, found.package, "done", True, found.distribution)
+    # nothing but what lies in a folder of the user's makes a package of it
+    module = Module(name, {}, None, found.package, "done", bool(found.compiled) or not found.own, found.distribution)
     machine.modules[name] = module
     return module
 

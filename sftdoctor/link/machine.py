@@ -465,7 +465,9 @@ class Machine:
         for count in range(len(parts) - 1, 0, -1):
             above = self.locator.find(".".join(parts[:count]))
             if above is not None:
-                return above.path is not None and (above.package or not self._makes_modules(above))
+                if above.path is None:
+                    return above.own and not above.compiled  # a folder of the user's, without __init__.py
+                return above.package or not self._makes_modules(above)
         if self.locator.is_stdlib(top) and top not in ("imp", "distutils"):
             return False
         owner = self.environment.distributions.get(self.locator.distribution_of(top))

@@ -61,7 +61,8 @@ class Beside(Locator):
         if self._package:
             above = [*above, first]  # part of a package is started with -m, and sees the modules beside it as its own
         elif (own := self.in_folder(first, top)) and (own.path is not None or self._target.find(top) is None):
-            return self.in_folder(first, name)
+            parts = (self.in_folder(folder, name) for folder in (first, *(above if own.path is None else ())))
+            return next((found for found in parts if found is not None), None)
         there = self._target.find(top)
         if there is not None or self.is_stdlib(top):
             home = self._editable_home(there.root, above) if there is not None else None

@@ -54,6 +54,17 @@ BESIDE = {
         {"train.py": "import lib\nlib.f(1, y=2)", "lib.py": "def f(x, y): pass"},
         [],
     ),
+    "what a folder without __init__ lacks": (
+        {
+            "train.py": "import src.gone\nfrom src.gone import x\nfrom src import nothing, there\nimport src.there",
+            "src/there.py": "",
+        },
+        ["API003 src.gone train.py:1", "API003 src.gone train.py:2", "API001 nothing train.py:3"],
+    ),
+    "such a folder further up has the rest": (
+        {"jobs/train.py": "import src.there, src.gone", "jobs/src/a.py": "", "src/there.py": "", ".git/config": ""},
+        ["API003 src.gone jobs/train.py:1"],
+    ),
     "a folder of data does not": (
         {"train.py": "import datasets\ndatasets.load(1, y=2)", "datasets/data.txt": ""},
         ["API002 y train.py:2"],
