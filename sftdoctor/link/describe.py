@@ -100,7 +100,8 @@ def event(
     """What broke, with both places."""
     caller = here(frame, node) if frame is not None else Site("", "", None, 0)
     found = Event(kind, exception, message, name, caller, doubt, detail=detail, node=node)
-    found.expression = expression(node, "" if kind in NOT_GIVEN else name)
+    given = kind not in NOT_GIVEN and not (kind == "missing-module" and isinstance(node, ast.Call))
+    found.expression = expression(node, name if given else "")
     module = owner_module(callee)
     if module is not None:
         target = strip(callee) if callee is not None else None

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import calls, importing, paths
+from sftdoctor.link import backends, calls, importing, paths
 from sftdoctor.link.locate import MAX_SOURCE
 from sftdoctor.link.state import Frame, Raised
 from sftdoctor.link.values import UNKNOWN, Arguments, Const, Dict, Lazy, Module, Seq, Value, strip, text
@@ -22,8 +22,12 @@ OWN = re.compile(r"\bself\.(\w+)(?:: [^=\n]+)? = ")
 """An attribute that `_LazyModule` has itself: scripts of 2023 read `transformers._import_structure`."""
 STRUCTURE = "_import_structure"
 """Where `_LazyModule` keeps the modules that export something, with their names."""
+PLACEHOLDERS = "_object_missing_backend"
+"""Where `_LazyModule` keeps which names stand for what is not installed (transformers from 4.50 on)."""
 QUOTED = re.compile(rb"[\"'](\w+)[\"']")
 REQUIRED = re.compile(rb"^@requires[^\r\n]*(?:\r?\n@[^\r\n]*)*\r?\n(?:class|def) (\w+)", re.MULTILINE)
+SLOW = "Pil"
+"""The end of the image processors of transformers 5 that do without torchvision."""
 FAST = "Fast"
 """The end that transformers 5 takes off a name that it no longer has (LlamaTokenizerFast)."""
 
@@ -103,6 +107,7 @@ def _learn(machine: Machine, lazy: Lazy, package: str) -> None:
                 lazy.failure = "RuntimeError"
             lazy.suffixes = tuple(dict.fromkeys(MADE_UP.findall(body)))
             lazy.attributes = frozenset(OWN.findall(body))
+            lazy.placeholders = PLACEHOLDERS in lazy.attributes
             return
 
 
@@ -112,6 +117,9 @@ def member(machine: Machine, module: Module, name: str, frame: Frame | None) -> 
     assert lazy is not None
     target = lazy.names.get(name) or _scan(machine, lazy, name)
     if target is not None:
+        if lazy.placeholders and (missing := backends.missing(machine, module, target, name)).perhaps:
+            module.ns[name] = _instead(machine, module, name, missing, frame)
+            return module.ns[name]
         inside = _submodule(machine, module, target, frame)
         if not isinstance(inside, Module):
             return UNKNOWN
@@ -127,6 +135,18 @@ def member(machine: Machine, module: Module, name: str, frame: Frame | None) -> 
     if machine.shims and frame is not None and shim_for(machine, frame, module, name) is not None:
         return module.ns[name]
     return machine.modules.get(f"{module.name}.{name}") or _made_up(machine, module, lazy, name, frame)
+
+
+def _instead(machine: Machine, module: Module, name: str, missing: backends.Missing, frame: Frame | None) -> Value:
+    """What a lazy package gives for a name whose backends are not installed."""
+    assert module.lazy is not None
+    if "torchvision" in missing.perhaps and name.endswith("ImageProcessor"):
+        slow = f"{name}{SLOW}"
+        target = _scan(machine, module.lazy, slow)
+        if target is not None and not backends.missing(machine, module, target, slow).perhaps:
+            found = member(machine, module, slow, frame)
+            return UNKNOWN if found is None else found
+    return backends.placeholder(name, missing.sure) if missing.sure else UNKNOWN
 
 
 def _made_up(machine: Machine, module: Module, lazy: Lazy, name: str, frame: Frame | None) -> Value | None:

@@ -142,6 +142,8 @@ class Lazy:
     """Ends of names that its `__getattr__` has an answer for though nothing exports them ("TokenizerFast")."""
     attributes: frozenset[str] = frozenset()
     """What the module object has of its own, though nothing exports it."""
+    placeholders: bool = False
+    """Whether it gives placeholders in the place of what needs a package that is not installed."""
 
 
 @dataclass(eq=False, slots=True)
