@@ -179,12 +179,14 @@ def render_diff(old: str, new: str, path: str) -> str:
     Args:
         old: The text that is there.
         new: The text that would be there.
-        path: Name for both headers.
+        path: Name for both headers; below the working directory it is said from there, as `git apply` wants it.
 
     Returns:
         The diff with `\\n` line ends, empty where the texts are equal.
     """
-    lines = difflib.unified_diff(_lines(old), _lines(new), f"a/{path.lstrip('/')}", f"b/{path.lstrip('/')}", n=3)
+    here = Path.cwd()
+    name = str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path.lstrip("/")
+    lines = difflib.unified_diff(_lines(old), _lines(new), f"a/{name}", f"b/{name}", n=3)
     text = []
     for line in lines:
         bare = line.rstrip("\r\n")

@@ -299,11 +299,11 @@ def _repairs(report: Report, unsafe: bool) -> str:
 
 def step(action: Action) -> str:
     """ "peft 0.5.0 → 0.17.1", "peft → 0.17.1" where it was missing, or a file's name."""
-    name = clean(short_path(action.name) if action.kind == "edit" else action.name, 200)
+    name = clean(short_path(action.name), 200)
     if action.kind == "edit":
         return f"edit {name}"
     if action.kind == "config" and action.content:
-        return f"write {clean(short_path(action.name), 200)}"
+        return f"write {name}"
     if action.new is None:
         return f"remove {name} {clean(action.old)}" if action.old else name
     return f"{name} {clean(action.old)} → {clean(action.new)}" if action.old else f"{name} → {clean(action.new)}"
