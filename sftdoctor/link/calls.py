@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import classes, containers, expressions, lazy, parsers, signatures
+from sftdoctor.link.keys.values import judge_values
 from sftdoctor.link.native import pydantic
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left
 from sftdoctor.link.values import (
@@ -295,6 +296,7 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
             maker = _maker(cls) if cls.module is not None and machine.is_script(cls.module) else cls
             machine.misfit(problems, f"{maker.name}.__init__", frame, node, maker, args.settings)
             args = _fitting(signature, args)
+        judge_values(machine, frame, cls, args, node)
     instance = Instance(cls, {}, cls.open)
     types = parsers.types_given(cls, args)
     initializer, owner = cls.lookup("__init__")

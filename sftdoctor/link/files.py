@@ -95,8 +95,10 @@ def config_text(machine: Machine, name: str) -> Text | None:
 
 
 def _place(machine: Machine, name: str) -> Path | None:
-    main = machine.main_path
-    places = (Path(name), *([Path(main).parent / name] if main else []))
+    main, path = machine.main_path, Path(name)
+    here = Path.cwd()
+    relative = path.relative_to(here) if path.is_relative_to(here) else path  # made absolute, it starts there too
+    places = (path, *([Path(main).parent / relative] if main else []))
     return next((place for place in places if place.is_file()), None)
 
 

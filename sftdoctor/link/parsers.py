@@ -48,6 +48,7 @@ DECLARED = "^declared"
 """Another: what add_argument told it of."""
 HYPHENS = re.compile(r"""replace\(["']_["'], ["']-["']\)""")
 """How the parser's source makes the options with hyphens, where it does (transformers 4.50 does, 4.35 does not)."""
+NOWHERE: Mapping[Any, Setting] = {}
 PARSE = ("parse_args_into_dataclasses", "parse_args_and_config")
 FILES = ("parse_json_file", "parse_yaml_file")
 
@@ -79,7 +80,9 @@ def dataclass_parser(machine: Machine, frame: Frame, callee: Value, args: Argume
         values = given if isinstance(given, Dict) else Dict({}, True)
         if constant(args.get(1, "allow_extra_keys")) is not True:
             _refuse_keys(machine, frame, classes, node, values)
-        return Seq("tuple", [_instance(machine, frame, cls, values.items, node, known=False) for cls in classes])
+        places = values.settings or {}
+        made = [_instance(machine, frame, cls, values.items, node, known=False, places=places) for cls in classes]
+        return Seq("tuple", made)
     if method in FILES:
         return _parse_file(machine, frame, classes, args, node)
     return None
@@ -97,7 +100,8 @@ def _parse_file(machine: Machine, frame: Frame, classes: list[Class], args: Argu
         reader = Reader(classes, message=message, converts=False)
         judge_keys(machine, config.path, settings, reader, doubt=machine.doubt)
     values: dict[Any, Value] = {one.name: _plain_value(one.value) for one in settings if not one.repeated}
-    return Seq("tuple", [_instance(machine, frame, cls, values, node, known=True) for cls in classes])
+    places = {one.name: one for one in settings if not one.repeated}
+    return Seq("tuple", [_instance(machine, frame, cls, values, node, known=True, places=places) for cls in classes])
 
 
 def _plain_value(value: object) -> Value:
@@ -295,7 +299,14 @@ def _refuse_keys(machine: Machine, frame: Frame, classes: list[Class], node: ast
 
 
 def _instance(
-    machine: Machine, frame: Frame, cls: Class, values: Mapping[Any, Value], node: ast.Call, *, known: bool
+    machine: Machine,
+    frame: Frame,
+    cls: Class,
+    values: Mapping[Any, Value],
+    node: ast.Call,
+    *,
+    known: bool,
+    places: Mapping[Any, Setting] = NOWHERE,
 ) -> Value:
     """An object of one of the dataclasses; what a command line that is not known may set is not known."""
     fields = signatures.dataclass_fields(cls)
@@ -306,7 +317,8 @@ def _instance(
         for field in fields
         if field.init and (field.name in values or not known or not field.has_default)
     }
-    return calls.construct(machine, frame, cls, Arguments([], given), node)
+    told = {name: place for name, place in places.items() if name in given}
+    return calls.construct(machine, frame, cls, Arguments([], given, settings=told), node)
 
 
 # ---------------------------------------------------------------- argparse
