@@ -42,6 +42,17 @@ def compose(read: Read, folder: str, name: str, choices: Mapping[str, str]) -> l
     return _compose(read, PurePath(folder), "", name, dict(choices), 0)
 
 
+def overrides(words: tuple[str, ...]) -> dict[str, str] | None:
+    """The `key=value` words of a command line; None where it takes keys away, or only the shell knows it."""
+    found: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key.startswith(("~", "-")) or "\0" in word:
+            return None
+        found[key] = value
+    return found
+
+
 def _compose(
     read: Read, root: PurePath, group: str, name: str, choices: dict[str, str], depth: int
 ) -> list[tuple[tuple[str, ...], Text]]:

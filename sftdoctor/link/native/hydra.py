@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sftdoctor.configs.hydra import DEFAULTS, ComposeError, compose
+from sftdoctor.configs.hydra import DEFAULTS, ComposeError, compose, overrides
 from sftdoctor.link import attributes, calls, files, importing
 from sftdoctor.link.native import mappings
 from sftdoctor.link.values import UNKNOWN, Arguments, Const, Dict, Native, Value, constant, strip, text
@@ -54,17 +54,6 @@ def _composed(machine: Machine, folder: Value | None, name: Value | None) -> Val
             mappings.merge(found, _below(package, value))
     for key in choices:
         _override(found, key.lstrip("+"))
-    return found
-
-
-def overrides(words: tuple[str, ...]) -> dict[str, str] | None:
-    """The `key=value` words of a command line; None where it takes keys away, or only the shell knows it."""
-    found: dict[str, str] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or key.startswith(("~", "-")) or "\0" in word:
-            return None
-        found[key] = value
     return found
 
 
