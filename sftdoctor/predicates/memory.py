@@ -27,6 +27,8 @@ _WEIGHT_BYTES: Mapping[str, tuple[float, float]] = {
 """Bytes of one weight of a replaced matrix: at least, and as a rule (with the scales of 64-weight blocks)."""
 _SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")
 _FEW_STATES = ("8bit", "adafactor", "sgd", "lion", "galore", "lomo", "apollo", "adalomo", "4bit", "schedule_free")
+_NOTHING = (None, "unset", "", False, ())
+OFFLOADED = "offloaded"
 _STATES_ALONE = ("zero0", "zero1", "zero2")
 """Ways of sharding that leave every process the whole of the weights."""
 CUDA_CONTEXT = 700 * 2**20
@@ -63,6 +65,8 @@ def memory(context: Context, arguments: Mapping[str, Any]) -> Judgement:
         needed = least + extra_bytes(context, sizes)
     if needed <= available:
         return HOLDS
+    if _sharding(context) == OFFLOADED or said(context, "deepspeed") not in _NOTHING:
+        return unknown("what is sharded may lie on the CPU as well")
     figures = {"needed": _gib(needed), "available": _gib(available), "parameters": f"{sizes.total / 1e9:.1f} billion"}
     return fails(Match({"gpu": gpus[0].name, **figures}))
 
@@ -118,13 +122,13 @@ def _available(context: Context, gpus: list[Accelerator]) -> int | None:
 
 
 def _sharding(context: Context) -> str:
-    """How the processes share the model: fsdp, zero1 to zero3; empty where each has the whole of it."""
+    """How the processes share the model: fsdp, zero1 to zero3, OFFLOADED; empty where each has the whole of it."""
     launched = said(context, "sharding")
     if launched not in (None, "none"):
         return str(launched)
-    if said(context, "deepspeed") not in (None, "unset", "", False):
+    if said(context, "deepspeed") not in _NOTHING:
         return f"zero{said(context, 'zero_stage')}"
-    return "fsdp" if said(context, "fsdp") not in (None, "unset", "", False, ()) else ""
+    return "fsdp" if said(context, "fsdp") not in _NOTHING else ""
 
 
 def _quantization(context: Context) -> str:

@@ -12,6 +12,9 @@ WHOLE_BATCH = "generation_batch_size"
 """The argument of GRPO and RLOO that counts the completions of all processes together."""
 DEFAULT_BATCH = 8
 """per_device_train_batch_size of transformers' arguments."""
+OFFLOADED = "offloaded"
+_OFFLOADING = ("offload_param", "offload_optimizer")
+_NO = (None, False, "none", "false", "no", "")
 Read = Callable[[str], Any]
 """Gives the plain values of a config file; None where it cannot be read."""
 
@@ -90,9 +93,11 @@ def _visible(launch: shell.Launch) -> int | None:
 
 
 def _sharding(launch: shell.Launch, config: Config | None, read: Read) -> str:
-    """fsdp, zero1 to zero3 or none; empty where it is not known."""
+    """fsdp, zero1 to zero3, offloaded or none; empty where it is not known."""
     if launch.launcher != "accelerate":
         return ""  # the arguments of the training say it
+    if _offloads(launch, config):
+        return OFFLOADED
     if option(launch.own, "--use_fsdp", switch=True):
         return "fsdp"
     kind = str(config.get("distributed_type") or "").upper() if config is not None else ""
@@ -101,6 +106,15 @@ def _sharding(launch: shell.Launch, config: Config | None, read: Read) -> str:
     if kind == "FSDP":
         return "fsdp"
     return "none" if config is not None or option(launch.own, "--multi_gpu", switch=True) else ""
+
+
+def _offloads(launch: shell.Launch, config: Config | None) -> bool:
+    """Whether a part of what is shared lies on the CPU, or a disk."""
+    words = [word.text.lstrip("-").replace("-", "_") for word in launch.own]
+    if any(word.startswith(("offload_", "fsdp_offload_params", "fsdp_cpu_offload")) for word in words):
+        return True
+    said = [] if config is None else [*config.below("deepspeed_config"), *config.below("fsdp_config")]
+    return any("offload" in one.keys[-1] and one.value not in _NO for one in said)
 
 
 def _zero(launch: shell.Launch, config: Config | None, read: Read) -> str:
@@ -112,6 +126,8 @@ def _zero(launch: shell.Launch, config: Config | None, read: Read) -> str:
     if isinstance(file, str) and file:
         held = read(file)
         zero = held.get("zero_optimization") if isinstance(held, dict) else None
+        if isinstance(zero, dict) and any(isinstance(zero.get(name), dict) for name in _OFFLOADING):
+            return OFFLOADED
         stage = zero.get("stage", 0) if isinstance(zero, dict) else None
     elif stage in ("", None):
         stage = 2  # accelerate's default (utils/dataclasses.py, DeepSpeedPlugin)
