@@ -396,6 +396,8 @@ class Cause:
     """The name, keyword or package that is asked for."""
     expression: str = ""
     """How the caller's source asks, short: "prepare_model_for_kbit_training(…, gradient_checkpointing_kwargs=…)"."""
+    value: str = ""
+    """What should stand there, as source, where that is known: a number for the text that spells it."""
 
 
 @dataclass(frozen=True)

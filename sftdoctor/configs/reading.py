@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from sftdoctor.configs.jsonspans import parse_spans
 from sftdoctor.configs.tree import Key, Node
@@ -16,7 +18,12 @@ from sftdoctor.model import Location
 
 LIMIT = 300_000
 """Bytes; a config that people write has a hundredth of it."""
+_FLOAT = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+")
+"""A number that YAML 1.1 takes for a text."""
 SUFFIXES = (".yaml", ".yml", ".json")
+"""Of configs that launchers, parsers and trl read."""
+READABLE = (*SUFFIXES, ".toml")
+"""Of those that a script may read by itself."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,13 @@ class Text:
     path: str
     text: str
     root: Node
+
+    def yaml12(self, node: Node) -> Any:
+        """A scalar as YAML 1.2 has it (OmegaConf, ruamel.yaml), where 1e-4 is a number and `no` a text."""
+        written = self.text[node.start : node.end]
+        if isinstance(node.value, str) and _FLOAT.fullmatch(written):
+            return float(written.replace("_", ""))
+        return node.value
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -44,7 +58,7 @@ def read_config(path: Path) -> Text:
     """Read a config file.
 
     Args:
-        path: A .yaml, .yml or .json file.
+        path: A .yaml, .yml, .json or .toml file.
 
     Returns:
         Its text and values.
@@ -66,7 +80,7 @@ def parse_config(path: str, raw: bytes) -> Text:
     """Parse the bytes of a config file.
 
     Args:
-        path: Where they are from, for messages and locations; its suffix says whether it is JSON or YAML.
+        path: Where they are from, for messages and locations; its suffix says whether it is JSON, TOML or YAML.
         raw: The whole file.
 
     Returns:
@@ -79,7 +93,8 @@ def parse_config(path: str, raw: bytes) -> Text:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise WorkloadError(f"{path} cannot be decoded: it is not UTF-8", "Save it as UTF-8.") from error
-    return Text(path, text, _json(path, text) if path.endswith(".json") else _yaml(path, text))
+    parse = _json if path.endswith(".json") else _toml if path.endswith(".toml") else _yaml
+    return Text(path, text, parse(path, text))
 
 
 def _json(path: str, text: str) -> Node:
@@ -91,6 +106,19 @@ def _json(path: str, text: str) -> Node:
     except (ValueError, RecursionError) as error:
         raise WorkloadError(
             f"{path} cannot be read as JSON: it is nested too deeply, or a number is too long"
+        ) from error
+
+
+def _toml(path: str, text: str) -> Node:
+    from sftdoctor.configs.tomlspans import TomlError, parse_toml
+
+    try:
+        return parse_toml(text)
+    except TomlError as error:
+        raise WorkloadError(f"{path}: broken TOML: {error}", "Correct it.") from error
+    except (ValueError, RecursionError) as error:
+        raise WorkloadError(
+            f"{path} cannot be read as TOML: it is nested too deeply, or a number is too long"
         ) from error
 
 

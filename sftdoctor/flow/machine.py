@@ -114,6 +114,9 @@ class Machine(Statements):
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Function:
         return Function(node, self.module, self._frames[-1] if self._frames else None)
 
+    def decorated(self, function: Function) -> Value:
+        return self.world.decorated(self, function)
+
     # Calls
 
     def call(self, function: Value, given: Arguments, node: ast.AST) -> Value:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sftdoctor.flow.expressions import Expressions
 from sftdoctor.flow.heap import Heap, join_values
-from sftdoctor.flow.values import UNKNOWN, ClassValue, Obj, RaisedError, Ref, Value
+from sftdoctor.flow.values import UNKNOWN, ClassValue, Function, Obj, RaisedError, Ref, Value
 
 ITEMS = 24
 """A loop over so many known items is evaluated item by item; over more, once with an unknown one."""
@@ -31,6 +31,10 @@ class Statements(Expressions):
 
     def elements(self, value: Value) -> tuple[Value, ...] | None:
         """What a loop over a value that is no container sees; Machine asks the World."""
+        raise NotImplementedError
+
+    def decorated(self, function: Function) -> Value:
+        """What a definition binds; Machine asks the World."""
         raise NotImplementedError
 
     def resolve(self, imported: str, level: int) -> str:
@@ -165,7 +169,7 @@ class Statements(Expressions):
                 self.heap.drop(self._frames[-1], target.id)
 
     def _do_functiondef(self, node: ast.FunctionDef) -> None:
-        self.heap.set(self._frames[-1], node.name, self.function(node))
+        self.heap.set(self._frames[-1], node.name, self.decorated(self.function(node)))
 
     def _do_asyncfunctiondef(self, node: ast.AsyncFunctionDef) -> None:
         self.heap.set(self._frames[-1], node.name, self.function(node))

@@ -33,6 +33,9 @@ class World(Protocol):
     def inline(self, machine: Machine, function: Function, given: Arguments) -> bool:
         """Whether a function whose source is at hand is evaluated."""
 
+    def decorated(self, machine: Machine, function: Function) -> Value:
+        """What a function's definition binds, with the decorators that its node has."""
+
     def elements(self, machine: Machine, value: Value) -> tuple[Value, ...] | None:
         """What a loop over that value sees, where it sees anything for sure."""
 

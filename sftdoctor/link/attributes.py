@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import calls, containers, importing, unseen
+from sftdoctor.link.native import pydantic
 from sftdoctor.link.state import Frame, Raised
 from sftdoctor.link.values import (
     UNKNOWN,
@@ -47,6 +48,8 @@ def get(machine: Machine, frame: Frame, owner: Value, name: str, node: ast.expr)
         return _of_class(machine, frame, owner, name, node)
     if isinstance(owner, Super):
         return _of_super(machine, owner, name)
+    if isinstance(owner, Dict) and owner.dotted and name in owner.items:
+        return owner.items[name]
     if isinstance(owner, Const | Seq | Dict):
         return containers.method(machine, owner, name)
     if isinstance(owner, Native):
@@ -107,6 +110,8 @@ def of_module(machine: Machine, frame: Frame, module: Module, name: str, node: a
 
 
 def _of_class(machine: Machine, frame: Frame, cls: Class, name: str, node: ast.expr) -> Value:
+    if (maker := pydantic.maker(machine, cls, name)) is not None:
+        return maker
     found, _ = cls.lookup(name)
     if found is not None:
         return _bind(machine, found, cls, cls)
@@ -137,7 +142,7 @@ def _of_instance(machine: Machine, frame: Frame, instance: Instance, name: str, 
     if name == "__class__":
         return instance.cls
     if name == "__dict__":
-        return Dict(instance.attrs, instance.open or instance.cls.open)
+        return Dict(instance.attrs, instance.open or instance.cls.open, instance.settings)
     found = instance.attrs.get(name)
     if found is not None:
         return Likely(found.value) if isinstance(found, MaybeUnbound) else found

@@ -6,6 +6,8 @@ import ast
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import classes, containers, expressions, lazy, parsers, signatures
+from sftdoctor.link.keys.values import judge_values
+from sftdoctor.link.native import pydantic
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left
 from sftdoctor.link.values import (
     NONE,
@@ -105,6 +107,7 @@ def invoke(machine: Machine, frame: Frame, callee: Value, args: Arguments, node:
             {**callee.args.keywords, **args.keywords},
             args.star or callee.args.star,
             args.double_star or callee.args.double_star,
+            {**callee.args.settings, **args.settings},
         )
         return invoke(machine, frame, callee.function, merged, node)
     if isinstance(callee, Function):
@@ -263,7 +266,8 @@ def _bind_parameters(function: Function, args: Arguments) -> dict[str, Value]:
     if spec.vararg:
         scope[spec.vararg.arg] = Seq("tuple", args.positional[len(positional) :], args.star)
     if spec.kwarg:
-        scope[spec.kwarg.arg] = Dict(dict(extra), args.double_star)
+        places = {name: place for name, place in args.settings.items() if name in extra}
+        scope[spec.kwarg.arg] = Dict(dict(extra), args.double_star, places or None)
     return scope
 
 
@@ -276,6 +280,8 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
         return lazy.build(machine, args) or UNKNOWN
     if any(base.name in ("Enum", "Flag", "type", "Module" if cls.module is None else "Enum") for base in cls.mro):
         return UNKNOWN
+    if pydantic.is_model(machine, cls):
+        return pydantic.make(machine, cls, args)
     if cls.made_otherwise:
         return UNKNOWN
     missing = classes.missing_methods(cls) if cls.abstract else []
@@ -290,6 +296,7 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
             maker = _maker(cls) if cls.module is not None and machine.is_script(cls.module) else cls
             machine.misfit(problems, f"{maker.name}.__init__", frame, node, maker, args.settings)
             args = _fitting(signature, args)
+        judge_values(machine, frame, cls, args, node)
     instance = Instance(cls, {}, cls.open)
     types = parsers.types_given(cls, args)
     initializer, owner = cls.lookup("__init__")
@@ -323,7 +330,8 @@ def _maker(cls: Class) -> Class:
 def _fitting(signature: signatures.Signature, args: Arguments) -> Arguments:
     """The call as it would be once mended, so that what follows is judged too."""
     keywords = {name: value for name, value in args.keywords.items() if signature.accepts(name)}
-    return Arguments(args.positional, keywords, args.star, True)
+    places = {name: place for name, place in args.settings.items() if name in keywords}
+    return Arguments(args.positional, keywords, args.star, True, places)
 
 
 def _fill_fields(machine: Machine, frame: Frame, instance: Instance, fields: list[Field], args: Arguments) -> None:
@@ -344,7 +352,7 @@ def _fill_fields(machine: Machine, frame: Frame, instance: Instance, fields: lis
 def _initialize(
     machine: Machine, frame: Frame, instance: Instance, initializer: Function, args: Arguments, node: ast.AST | None
 ) -> None:
-    full = Arguments([instance, *args.positional], args.keywords, args.star, args.double_star)
+    full = Arguments([instance, *args.positional], args.keywords, args.star, args.double_star, args.settings)
     if not machine.enters(initializer):
         instance.open |= initializer.module.state != "opaque"
         return

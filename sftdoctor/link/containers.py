@@ -18,6 +18,7 @@ from sftdoctor.link.values import (
     Native,
     Seq,
     Value,
+    origin,
     strip,
 )
 
@@ -78,9 +79,17 @@ def forget(owner: Dict) -> None:
         owner.items[key] = MaybeUnbound(strip(value))
 
 
+def take(owner: Dict, source: Dict) -> None:
+    """What `owner.update(source)` does, with where the keys of config files stand."""
+    owner.items.update(source.items)
+    owner.open |= source.open
+    for key in source.items:
+        owner.place(key, (source.settings or {}).get(key))
+
+
 def _copy(owner: Seq | Dict) -> Value:
     if isinstance(owner, Dict):
-        return Dict(dict(owner.items), owner.open, dict(owner.settings) if owner.settings else None)
+        return Dict(dict(owner.items), owner.open, owner.settings, owner.dotted)
     return Seq(owner.kind, list(owner.items), owner.open)
 
 
@@ -164,6 +173,8 @@ def _set_default(machine: Machine, owner: Dict, args: Arguments) -> Value:
     if key is None or isinstance(key, list) or _doubtful(machine) or owner.open:
         owner.open = True
         return UNKNOWN
+    if key not in owner.items:
+        owner.place(key, origin(args.positional[0]))
     return owner.items.setdefault(key, default)
 
 
@@ -171,8 +182,7 @@ def _update(machine: Machine, owner: Dict, args: Arguments) -> Value:
     for source in args.positional:
         source = strip(source)
         if isinstance(source, Dict) and not _doubtful(machine):
-            owner.items.update(source.items)
-            owner.open |= source.open
+            take(owner, source)
         elif isinstance(source, Dict) and not source.open:
             for key, value in source.items.items():
                 owner.items[key] = MaybeUnbound(strip(value))
@@ -180,12 +190,13 @@ def _update(machine: Machine, owner: Dict, args: Arguments) -> Value:
             owner.open = True
     for key, value in args.keywords.items():
         owner.items[key] = MaybeUnbound(strip(value)) if _doubtful(machine) else value
+        owner.place(key, args.settings.get(key))
     owner.open |= args.double_star
     return NONE
 
 
 def _keys(_machine: Machine, owner: Dict, _args: Arguments) -> Value:
-    return Seq("list", [Const(key) for key in owner.items], owner.open)
+    return Seq("list", [owner.key(key) for key in owner.items], owner.open)
 
 
 def _values(_machine: Machine, owner: Dict, _args: Arguments) -> Value:
@@ -193,7 +204,7 @@ def _values(_machine: Machine, owner: Dict, _args: Arguments) -> Value:
 
 
 def _items(_machine: Machine, owner: Dict, _args: Arguments) -> Value:
-    pairs: list[Value] = [Seq("tuple", [Const(key), value]) for key, value in owner.items.items()]
+    pairs: list[Value] = [Seq("tuple", [owner.key(key), value]) for key, value in owner.items.items()]
     return Seq("list", pairs, owner.open)
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sftdoctor.link import attributes, calls, classes, guards, lazy, paths, static
+from sftdoctor.link import attributes, calls, classes, containers, files, guards, lazy, paths, static
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Raised
 from sftdoctor.link.values import (
     UNKNOWN,
@@ -23,6 +23,7 @@ from sftdoctor.link.values import (
     Seq,
     Unknown,
     Value,
+    origin,
     strip,
     truth,
 )
@@ -58,6 +59,11 @@ def evaluate(machine: Machine, frame: Frame, node: ast.expr) -> Value:
         return UNKNOWN
     machine.step()
     return handler(machine, frame, node)
+
+
+def last_name(node: ast.expr) -> str:
+    """The last part of a name: "BaseModel" of `pydantic.BaseModel`; empty for all else."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def lookup(machine: Machine, frame: Frame, name: str) -> Value | None:
@@ -170,7 +176,10 @@ def _if_else(machine: Machine, frame: Frame, node: ast.IfExp) -> Value:
                 machine.note(raised)
     finally:
         machine.doubt = outer
-    return found[0] if len(found) == 2 and found[0] is found[1] else UNKNOWN
+    if len(found) == 2 and found[0] is found[1]:
+        return found[0]
+    named = [value for value in found if isinstance(value, Const) and files.is_name(value)]
+    return Likely(named[0]) if len(named) == 1 and UNKNOWN in found else UNKNOWN
 
 
 def may_swell(template: str | bytes) -> bool:
@@ -194,7 +203,9 @@ def binary(op: ast.operator, left: Value, right: Value) -> Value:
             return Seq(left.kind, [*left.items, *right.items], left.open or right.open)
         return Seq(left.kind, [], True)
     if isinstance(op, ast.BitOr) and isinstance(left, Dict) and isinstance(right, Dict):
-        return Dict({**left.items, **right.items}, left.open or right.open)
+        joined = Dict(dict(left.items), left.open, left.settings)
+        containers.take(joined, right)
+        return joined
     return UNKNOWN
 
 
@@ -228,13 +239,12 @@ def _dict(machine: Machine, frame: Frame, node: ast.Dict) -> Value:
         if key_node is None:
             inner = strip(value)
             if isinstance(inner, Dict):
-                found.items.update(inner.items)
-                found.open |= inner.open
-                found.settings = {**(found.settings or {}), **inner.settings} if inner.settings else found.settings
+                containers.take(found, inner)
             else:
                 found.open = True
             continue
-        key = guards.plain(evaluate(machine, frame, key_node))
+        named = evaluate(machine, frame, key_node)
+        key = guards.plain(named)
         try:
             hash(key)
         except TypeError:
@@ -243,8 +253,7 @@ def _dict(machine: Machine, frame: Frame, node: ast.Dict) -> Value:
             found.open = True
         else:
             found.items[key] = value
-            if found.settings:
-                found.settings.pop(key, None)
+            found.place(key, origin(named))
     return found
 
 
@@ -325,11 +334,13 @@ def _comprehension(
 
     def collect() -> None:
         if isinstance(node, ast.DictComp):
-            key = guards.plain(evaluate(machine, inner, node.key))
+            named = evaluate(machine, inner, node.key)
+            key = guards.plain(named)
             if key is None or isinstance(key, list):
                 mapping.open = True
             else:
                 mapping.items[key] = evaluate(machine, inner, node.value)
+                mapping.place(key, origin(named))
         else:
             found.items.append(evaluate(machine, inner, node.elt))
 
@@ -388,7 +399,7 @@ def iterate(machine: Machine, value: Value) -> list[Value] | None:
     if isinstance(value, Seq) and not value.open and len(value.items) <= MAX_ITEMS:
         return list(value.items)
     if isinstance(value, Dict) and not value.open:
-        return [Const(key) for key in value.items]
+        return [value.key(key) for key in value.items]
     if isinstance(value, Const) and isinstance(value.value, str | tuple | frozenset | range):
         return [Const(item) for item in value.value] if len(value.value) < MAX_ITEMS else None
     return None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sftdoctor.configs import Text, parse_config, read_config
+from sftdoctor.configs import READABLE, Text, parse_config, read_config
 from sftdoctor.errors import WorkloadError
-from sftdoctor.link import paths
-from sftdoctor.link.values import UNKNOWN, Arguments, Const, Dict, Instance, Seq, Value, strip, text
+from sftdoctor.link import calls, paths
+from sftdoctor.link.values import UNKNOWN, Arguments, Const, Dict, Instance, Likely, Seq, Value, strip, text
 from sftdoctor.model import Setting
 
 if TYPE_CHECKING:
@@ -17,17 +18,59 @@ if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
 
 
+def is_name(value: Value) -> bool:
+    """Whether a value is the name of a config file."""
+    name = text(value)
+    return name is not None and name.endswith(READABLE)
+
+
 def open_file(machine: Machine, args: Arguments) -> Value:
     """open(…): remembers the path where a program of the user's opens a config file."""
-    return paths.opened(machine, paths.path_text(args.get(0, "file")))
+    given = args.get(0, "file")
+    _hedge(machine, given)
+    return paths.opened(machine, paths.path_text(given))
+
+
+def _hedge(machine: Machine, given: Value | None) -> None:
+    """Note that a file is only likely the one that is read: it is the default of an option, say."""
+    name = paths.path_text(given)
+    if isinstance(given, Likely) and name is not None and (found := _place(machine, name)) is not None:
+        machine.likely_files.add(str(found))
 
 
 def load(machine: Machine, args: Arguments) -> Value:
     """json.load, yaml.safe_load and their like: what the file holds."""
-    given = strip(args.get(0, "fp") or args.get(0, "stream") or UNKNOWN)
-    name = text(given.attrs.get(paths.FILE)) if isinstance(given, Instance) else None
-    config = config_text(machine, name) if name is not None else None
-    return UNKNOWN if config is None else _value(config, config.root, ())
+    found = _loaded(machine, args.get(0, "fp") or args.get(0, "stream"))
+    hook = args.keywords.get("object_hook")
+    return found if hook is None else _hooked(machine, found, hook)
+
+
+def _hooked(machine: Machine, value: Value, hook: Value) -> Value:
+    """What json's object_hook makes of every dictionary, the inner ones first."""
+    if isinstance(value, Seq):
+        return Seq(value.kind, [_hooked(machine, item, hook) for item in value.items])
+    if not isinstance(value, Dict):
+        return value
+    items = {key: _hooked(machine, item, hook) for key, item in value.items.items()}
+    given = Arguments([Dict(items, False, value.settings)])
+    return calls.invoke(machine, machine.frame, hook, given, machine.frame.call)
+
+
+def load_12(machine: Machine, args: Arguments) -> Value:
+    """The same for readers of YAML 1.2, which take a path as well."""
+    given = args.get(0, "stream")
+    _hedge(machine, given)
+    return _loaded(machine, given, paths.path_text(given), yaml12=True)
+
+
+def _loaded(machine: Machine, given: Value | None, name: str | None = None, *, yaml12: bool = False) -> Value:
+    file = strip(given) if given is not None else UNKNOWN
+    if name is None and isinstance(file, Instance):
+        name = text(file.attrs.get(paths.FILE))
+    if name is None or not name.endswith(READABLE) or not machine.is_script(machine.frame.module):
+        return UNKNOWN
+    config = config_text(machine, name)
+    return UNKNOWN if config is None else value_of_config(config, yaml12=yaml12)
 
 
 def config_text(machine: Machine, name: str) -> Text | None:
@@ -40,17 +83,23 @@ def config_text(machine: Machine, name: str) -> Text | None:
     Returns:
         Its values; None where it is not there or cannot be read.
     """
-    main = machine.main_path
-    for place in (Path(name), *([Path(main).parent / name] if main else [])):
-        if not place.is_file():
-            continue
-        machine.read.add(str(place))
-        thought = machine.would_hold.get(os.path.realpath(place))
-        try:
-            return read_config(place) if thought is None else parse_config(str(place), thought)
-        except WorkloadError:
-            return None
-    return None
+    place = _place(machine, name)
+    if place is None:
+        return None
+    machine.read.add(str(place))
+    thought = machine.would_hold.get(os.path.realpath(place))
+    try:
+        return read_config(place) if thought is None else parse_config(str(place), thought)
+    except WorkloadError:
+        return None
+
+
+def _place(machine: Machine, name: str) -> Path | None:
+    main, path = machine.main_path, Path(name)
+    here = Path.cwd()
+    relative = path.relative_to(here) if path.is_relative_to(here) else path  # made absolute, it starts there too
+    places = (path, *([Path(main).parent / relative] if main else []))
+    return next((place for place in places if place.is_file()), None)
 
 
 def settings_of(config: Text) -> list[Setting]:
@@ -60,16 +109,34 @@ def settings_of(config: Text) -> list[Setting]:
     return [Setting((key.name,), node.plain(), config.location(key), last[key.name] is not key) for key, node in pairs]
 
 
-def _value(config: Text, node: Node, keys: tuple[str, ...]) -> Value:
-    """What a part of a config file is, with the places of its keys."""
+def value_of_config(config: Text, *, yaml12: bool = False) -> Value:
+    """What a config file is, with the places of its keys.
+
+    Args:
+        config: The file.
+        yaml12: Whether it is read as YAML 1.2, and by OmegaConf: keys are attributes too, `${…}` stands for others.
+    """
+    return _value(config, config.root, (), _scalar_12 if yaml12 else _scalar)
+
+
+def _scalar(_config: Text, node: Node) -> Value:
+    return Const(node.value)
+
+
+def _scalar_12(config: Text, node: Node) -> Value:
+    return UNKNOWN if isinstance(node.value, str) and "${" in node.value else Const(config.yaml12(node))
+
+
+def _value(config: Text, node: Node, keys: tuple[str, ...], scalar: Callable[[Text, Node], Value]) -> Value:
     if node.items is not None:
-        return Seq("list", [_value(config, item, keys) for item in node.items])
+        return Seq("list", [_value(config, item, keys, scalar) for item in node.items])
     if node.pairs is None:
-        return Const(node.value)
-    found = Dict(settings={})
+        return scalar(config, node)
+    found = Dict()
+    settings: dict[Any, Setting] = {}
     for key, member in node.pairs:
         inside = (*keys, key.name)
-        found.items[key.name] = _value(config, member, inside)
-        if found.settings is not None:
-            found.settings[key.name] = Setting(inside, member.plain(), config.location(key))
+        found.items[key.name] = _value(config, member, inside, scalar)
+        settings[key.name] = Setting(inside, member.plain(), config.location(key))
+    found.settings = settings
     return found

@@ -22,6 +22,8 @@ KINDS: dict[str, tuple[str, str]] = {
     "unknown-key": ("API071", "{name} is no key that {callee} knows"),
     "ignored-key": ("API072", "{name} is a key that {callee} does not read"),
     "wrong-value": ("CFG101", "{callee} does not take this value of {name}"),
+    "number-as-text": ("CFG420", "{name} is a text where {callee} computes with a number"),
+    "truth-as-text": ("CFG421", "{name} is a text, and so it is true whatever it says"),
     "repeated-key": ("CFG102", "{name} stands twice in the config"),
     "clashing-field": ("API073", "{name} is a field of the script's and of {callee}'s dataclass"),
     "copied-field": ("API090", "{name} is a field of the script's own arguments that {callee} does not take"),
@@ -33,7 +35,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "numpy-binary-interface": ("ENV010", "a compiled module was built for another numpy"),
     "extension-cannot-load": ("ENV011", "a compiled module was built for another Python"),
 }
-SILENT = ("ignored-key", "repeated-key")
+SILENT = ("ignored-key", "repeated-key", "truth-as-text")
 """What stops no run."""
 CONFIDENCE = {CERTAIN: Confidence.CERTAIN, LIKELY: Confidence.LIKELY, POSSIBLE: Confidence.POSSIBLE}
 
@@ -61,8 +63,8 @@ def finding(event: Event, environment: Environment, scripts: dict[str, str]) -> 
         confidence=CONFIDENCE[event.doubt],
         title=title.format(**names),
         message=message(event, caller, callee, path),
-        symptom=f"{event.exception}: {event.message}" if event.exception else "",
-        cause=Cause(caller if not path else None, callee, event.name, event.expression),
+        symptom=f"{event.exception}: {event.message}" if event.exception and event.kind != "number-as-text" else "",
+        cause=Cause(caller if not path else None, callee, event.name, event.expression, event.value),
         location=_location(event, path) or _handed(event, scripts) or _override(event, overridden),
     )
 
@@ -164,6 +166,9 @@ def message(event: Event, caller: Place, callee: Place | None, path: str | None)
         "ignored-key": f"{who} sets `{event.expression}`, which {target} does not read{_beside(callee)}: it has no "
         "effect.",
         "wrong-value": f"{who} sets `{event.expression}` to what {target} does not take{_beside(callee)}.",
+        "number-as-text": f"{who} gives {event.message}; {target} takes it as it is{_beside(callee)} and computes "
+        "with it later.",
+        "truth-as-text": f"{who} gives {event.message}; {target} takes it as it is{_beside(callee)}.",
         "repeated-key": f"{who} sets `{event.expression}`, which stands further down once more: the last one counts, "
         "without a word.",
         "clashing-field": f"{who} declares the field `{event.name}`, which {target} has too{_beside(callee)}: one "

@@ -43,6 +43,8 @@ REPEATS, SHARE = 4, 30_000
 """A function is followed this often whatever it costs, and further as long as all its runs took fewer steps."""
 MENDED = ("missing-module", "missing-name", "numpy-binary-interface", "extension-cannot-load")
 """What a library lacks does not end a script's run: all its other breaks are wanted too."""
+RECURSION = 4
+"""How often a function of the user's is followed within itself: dictionaries in dictionaries become objects so."""
 MAX_DEPTH = 40
 """Calls within calls that are followed."""
 
@@ -85,6 +87,8 @@ class Machine:
         """Whether following ends (Parsed) where a dataclass parser is about to read the command line."""
         self.would_hold: dict[str, bytes] = {}
         """Real paths of files that the program reads → what they are thought to hold."""
+        self.likely_files: set[str] = set()
+        """Those of them of which it is only likely that the run reads them: an option's default names them, say."""
         self.read: set[str] = set()
         """Files beside the modules that what was found rests on: configs."""
         self.own_functions: list[Function] = []
@@ -224,7 +228,8 @@ class Machine:
             return False
         if isinstance(function.node, ast.AsyncFunctionDef):
             return False
-        if any(frame.function is function for frame in self.frames):
+        again = sum(frame.function is function for frame in self.frames)
+        if again and not (self.is_script(function.module) and again < RECURSION):
             return False
         self._kept[id(function)] = function
         times = self._entered.get(id(function), 0) + 1

@@ -195,7 +195,9 @@ def _finding(data: dict[str, Any]) -> Finding:
             "severity": Severity(data["severity"]),
             "confidence": Confidence(data["confidence"]),
             "cause": cause
-            and Cause(_place(cause["caller"]), _place(cause["callee"]), cause["name"], cause["expression"]),
+            and Cause(
+                _place(cause["caller"]), _place(cause["callee"]), cause["name"], cause["expression"], cause["value"]
+            ),
             "location": location and Location(**location),
             "fixes": (),
             "evidence": tuple(data["evidence"]),

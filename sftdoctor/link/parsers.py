@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sftdoctor.link import calls, describe, expressions, signatures
-from sftdoctor.link.files import config_text, settings_of
+from sftdoctor.link.files import config_text, is_name, settings_of
 from sftdoctor.link.keys.reader import REFUSES, Reader, judge_keys
 from sftdoctor.link.keys.tell import tell, tell_repeated
 from sftdoctor.link.near import nearest
@@ -26,6 +27,7 @@ from sftdoctor.link.values import (
     Field,
     Function,
     Instance,
+    Likely,
     Native,
     Seq,
     Value,
@@ -46,6 +48,7 @@ DECLARED = "^declared"
 """Another: what add_argument told it of."""
 HYPHENS = re.compile(r"""replace\(["']_["'], ["']-["']\)""")
 """How the parser's source makes the options with hyphens, where it does (transformers 4.50 does, 4.35 does not)."""
+NOWHERE: Mapping[Any, Setting] = {}
 PARSE = ("parse_args_into_dataclasses", "parse_args_and_config")
 FILES = ("parse_json_file", "parse_yaml_file")
 
@@ -74,10 +77,12 @@ def dataclass_parser(machine: Machine, frame: Frame, callee: Value, args: Argume
         return _parse(machine, frame, parser, classes, args, node, config=method == "parse_args_and_config")
     if method == "parse_dict":
         given = strip(args.get(0, "args") or UNKNOWN)
-        values = given.items if isinstance(given, Dict) else {}
+        values = given if isinstance(given, Dict) else Dict({}, True)
         if constant(args.get(1, "allow_extra_keys")) is not True:
             _refuse_keys(machine, frame, classes, node, values)
-        return Seq("tuple", [_instance(machine, frame, cls, values, node, known=False) for cls in classes])
+        places = values.settings or {}
+        made = [_instance(machine, frame, cls, values.items, node, known=False, places=places) for cls in classes]
+        return Seq("tuple", made)
     if method in FILES:
         return _parse_file(machine, frame, classes, args, node)
     return None
@@ -95,7 +100,8 @@ def _parse_file(machine: Machine, frame: Frame, classes: list[Class], args: Argu
         reader = Reader(classes, message=message, converts=False)
         judge_keys(machine, config.path, settings, reader, doubt=machine.doubt)
     values: dict[Any, Value] = {one.name: _plain_value(one.value) for one in settings if not one.repeated}
-    return Seq("tuple", [_instance(machine, frame, cls, values, node, known=True) for cls in classes])
+    places = {one.name: one for one in settings if not one.repeated}
+    return Seq("tuple", [_instance(machine, frame, cls, values, node, known=True, places=places) for cls in classes])
 
 
 def _plain_value(value: object) -> Value:
@@ -278,19 +284,29 @@ def _refuse_unknown(
         machine.broken("unknown-option", "ValueError", message, name, frame, node, callee=owner, detail=detail)
 
 
-def _refuse_keys(
-    machine: Machine, frame: Frame, classes: list[Class], node: ast.Call, values: Mapping[Any, Value]
-) -> None:
+def _refuse_keys(machine: Machine, frame: Frame, classes: list[Class], node: ast.Call, values: Dict) -> None:
     """Say which keys of a dictionary no dataclass has."""
-    reader = Reader(classes)
-    for key in values if not reader.open else ():
-        if isinstance(key, str) and key not in reader.fields:
-            message = f"Some keys are not used by the HfArgumentParser: ['{key}']"
-            machine.broken("unknown-key", "ValueError", message, key, frame, node, callee=reader.owner(key))
+    message = "Some keys are not used by the HfArgumentParser: ['{key}']"
+    reader = Reader(classes, message=message, converts=False)
+    unknown = [key for key in values.items if isinstance(key, str) and key not in reader.fields]
+    for key in unknown if not reader.open else ():
+        place = (values.settings or {}).get(key)
+        if place is not None:
+            judge_keys(machine, place.location.path, [replace(place, keys=(key,))], reader, doubt=machine.doubt)
+            continue
+        said = message.replace("{key}", key)
+        machine.broken("unknown-key", "ValueError", said, key, frame, node, callee=reader.owner(key))
 
 
 def _instance(
-    machine: Machine, frame: Frame, cls: Class, values: Mapping[Any, Value], node: ast.Call, *, known: bool
+    machine: Machine,
+    frame: Frame,
+    cls: Class,
+    values: Mapping[Any, Value],
+    node: ast.Call,
+    *,
+    known: bool,
+    places: Mapping[Any, Setting] = NOWHERE,
 ) -> Value:
     """An object of one of the dataclasses; what a command line that is not known may set is not known."""
     fields = signatures.dataclass_fields(cls)
@@ -301,7 +317,8 @@ def _instance(
         for field in fields
         if field.init and (field.name in values or not known or not field.has_default)
     }
-    return calls.construct(machine, frame, cls, Arguments([], given), node)
+    told = {name: place for name, place in places.items() if name in given}
+    return calls.construct(machine, frame, cls, Arguments([], given, settings=told), node)
 
 
 # ---------------------------------------------------------------- argparse
@@ -340,7 +357,14 @@ class Declared:
 
     def given(self, values: Mapping[Any, Value], known: bool) -> dict[str, Value]:
         """What a command line makes of them: its values, or nothing that is known."""
-        return {name: values.get(name, self.fields[name]) if known else UNKNOWN for name in self.fields}
+        return {
+            name: values.get(name, field) if known else _maybe_default(field) for name, field in self.fields.items()
+        }
+
+
+def _maybe_default(field: Value) -> Value:
+    """An option's default where the command line is not known: that of a config file is likely meant."""
+    return Likely(strip(field)) if is_name(field) else UNKNOWN
 
 
 def argument_parser(machine: Machine, _args: Arguments) -> Value:

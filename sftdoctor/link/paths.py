@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from sftdoctor.configs import SUFFIXES
+from sftdoctor.configs import READABLE
 from sftdoctor.link.locate import Found
 from sftdoctor.link.values import NONE, UNKNOWN, Arguments, Const, Instance, Module, Native, Seq, Value, strip, text
 
@@ -40,7 +40,7 @@ def _one(machine: Machine, given: str) -> Instance:
     made = Instance(machine.anything("Path"), {"text": Const(given)}, True)
     for name in ("resolve", "absolute", "expanduser"):
         made.attrs[name] = Native(name, lambda _m, _a: made)
-    for name in ("read_text", "open"):
+    for name in ("read_text", "read_bytes", "open"):
         made.attrs[name] = Native(name, lambda m, _a: opened(m, given))
     for name in ("as_posix", "__str__", "__fspath__"):
         made.attrs[name] = Native(name, lambda _m, _a: Const(given))
@@ -49,10 +49,11 @@ def _one(machine: Machine, given: str) -> Instance:
 
 def opened(machine: Machine, name: str | None) -> Value:
     """An open file, or its text, where a program of the user's opens a config file of that path."""
-    if name is None or not name.endswith(SUFFIXES) or not machine.is_script(machine.frame.module):
+    if name is None or not name.endswith(READABLE) or not machine.is_script(machine.frame.module):
         return UNKNOWN
     file = Instance(machine.anything("TextIOWrapper"), {FILE: Const(name)}, True)
-    file.attrs["read"] = Native("read", lambda _m, _a: file)
+    for method in ("read", "decode", "__enter__"):
+        file.attrs[method] = Native(method, lambda _m, _a: file)
     return file
 
 

@@ -81,6 +81,8 @@ class Event:
     """Whether what is called or read may be something else."""
     importing: bool = False
     """Whether it breaks an import, so that all that hangs on the module breaks with it."""
+    value: str = ""
+    """What should stand there, as source, where that is known."""
     handed: tuple[str, ast.AST] | None = None
     """The user's module and its call that a library was following when it found an object without an attribute."""
 

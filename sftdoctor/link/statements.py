@@ -25,6 +25,8 @@ from sftdoctor.link.values import (
     Seq,
     Value,
     merged,
+    origin,
+    placed,
     strip,
     text,
 )
@@ -108,6 +110,11 @@ def set_attribute(machine: Machine, owner: Value, name: str, value: Value) -> No
         owner.open |= name == "__class__"
     elif isinstance(owner, Instance | Function):
         owner.attrs[name] = value
+        if isinstance(owner, Instance):
+            owner.settings = placed(owner.settings, name, None)
+    elif isinstance(owner, Dict) and owner.dotted:
+        owner.items[name] = value
+        owner.place(name, None)
 
 
 def _set_item(machine: Machine, frame: Frame, target: ast.Subscript, value: Value) -> None:
@@ -117,8 +124,7 @@ def _set_item(machine: Machine, frame: Frame, target: ast.Subscript, value: Valu
         if isinstance(key, Const) and machine.doubt < POSSIBLE:
             try:
                 owner.items[key.value] = value
-                if owner.settings:
-                    owner.settings.pop(key.value, None)
+                owner.place(key.value, origin(key))
             except TypeError:
                 owner.open = True
         else:

@@ -50,6 +50,13 @@ class Const(Value):
     value: Any
 
 
+@dataclass(eq=False, slots=True)
+class FileKey(Const):
+    """A key that came out of a config file: whoever takes it for a keyword takes the file's word for it."""
+
+    setting: Setting
+
+
 NONE = Const(None)
 FALSE = Const(False)
 
@@ -86,7 +93,18 @@ class Dict(Value):
     open: bool = False
     """Whether there may be further keys."""
     settings: dict[Any, Setting] | None = None
-    """Of what a config file holds: where each key stands."""
+    """Of the keys that came out of a config file: where each stands."""
+    dotted: bool = False
+    """Whether its keys are read as attributes too (OmegaConf, Munch, EasyDict, Box)."""
+
+    def place(self, key: Any, setting: Setting | None) -> None:
+        """Note where a key came from that is set: from a config file, or from the program itself (None)."""
+        self.settings = placed(self.settings, key, setting)
+
+    def key(self, key: Any) -> Const:
+        """A key as a value."""
+        setting = self.settings.get(key) if self.settings else None
+        return Const(key) if setting is None else FileKey(key, setting)
 
 
 @dataclass(eq=False, slots=True)
@@ -225,6 +243,8 @@ class Instance(Value):
     cls: Class
     attrs: dict[str, Value] = field(default_factory=dict)
     open: bool = False
+    settings: dict[Any, Setting] | None = None
+    """Of the attributes whose names came out of a config file: where each stands."""
 
 
 @dataclass(eq=False, slots=True)
@@ -278,6 +298,21 @@ class Arguments:
         if position < len(self.positional):
             return self.positional[position]
         return self.keywords.get(keyword)
+
+
+def placed(settings: dict[Any, Setting] | None, key: Any, setting: Setting | None) -> dict[Any, Setting] | None:
+    """The places of keys, after one of them was set by a key that stands there (None: in no config file)."""
+    if setting is not None:
+        return {**(settings or {}), key: setting}
+    if settings and key in settings:
+        return {name: place for name, place in settings.items() if name != key}
+    return settings
+
+
+def origin(key: Value | None) -> Setting | None:
+    """Where a key stands in a config file that it came out of; None for every other value."""
+    key = strip(key) if key is not None else UNKNOWN
+    return key.setting if isinstance(key, FileKey) else None
 
 
 def strip(value: Value) -> Value:

@@ -47,6 +47,7 @@ compare        left*, is*, right*, left_default, right_default
                                                         different, not-among
 modules        fact*, unmatched* (all|some)             names of an adapter config match no module of the model
 passes         module*, class*, method*, keyword*       the script gives that keyword to a method of an imported class
+template-use   as* (raises|silent|mapping)              the script uses what apply_chat_template gives in that way
 unused         name*                                    the script imports the name and never uses it
 facts          where*                                   all lines true of one script (or the scenario) and the model
 model          where*                                   all lines true of config.json ("a.b" goes into tables)
@@ -94,6 +95,7 @@ from sftdoctor.predicates import (
     scripts,
     shadows,
     sources,
+    templates,
     versions,
 )
 from sftdoctor.predicates.core import (
@@ -132,6 +134,6 @@ __all__ = [
 
 _REGISTERED = (
     *(binaries, code, compare, facts, gradients, hardware, installation, links, live),
-    *(logic, memory, modules, outside, requirements, scripts, shadows, sources, versions),
+    *(logic, memory, modules, outside, requirements, scripts, shadows, sources, templates, versions),
 )
 """Imported so that each registers its predicates."""

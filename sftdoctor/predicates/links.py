@@ -22,6 +22,8 @@ KINDS = (
     "unknown-key",
     "ignored-key",
     "wrong-value",
+    "number-as-text",
+    "truth-as-text",
     "repeated-key",
     "too-many-positionals",
     "override-mismatch",
@@ -40,6 +42,7 @@ ASKS = {"unknown-key": "The config passes"}
 
 VALUES = (
     "name",
+    "value",
     "asks",
     "caller",
     "caller_version",
@@ -109,7 +112,12 @@ def _match(finding: Finding) -> Match:
     }
     cause = finding.cause
     if cause is not None:
-        values |= {"name": cause.name, **_side("caller", cause.caller), **_side("callee", cause.callee)}
+        values |= {
+            "name": cause.name,
+            "value": cause.value,
+            **_side("caller", cause.caller),
+            **_side("callee", cause.callee),
+        }
         values["symbol"] = (cause.callee.symbol if cause.callee else None) or cause.name
         values["module"] = (cause.callee.module if cause.callee else "") or ""
         values["callable"] = _callable(cause.callee)

@@ -27,6 +27,10 @@ _WEIGHT_BYTES: Mapping[str, tuple[float, float]] = {
 """Bytes of one weight of a replaced matrix: at least, and as a rule (with the scales of 64-weight blocks)."""
 _SPREAD = ("auto", "balanced", "balanced_low_0", "sequential")
 _FEW_STATES = ("8bit", "adafactor", "sgd", "lion", "galore", "lomo", "apollo", "adalomo", "4bit", "schedule_free")
+_NOTHING = (None, "unset", "", False, ())
+OFFLOADED = "offloaded"
+_STATES_ALONE = ("zero0", "zero1", "zero2")
+"""Ways of sharding that leave every process the whole of the weights."""
 CUDA_CONTEXT = 700 * 2**20
 """Bytes that CUDA and cuBLAS take on a device (0.67 GiB of an H200 with CUDA 13)."""
 DEFAULT_BATCH, DEFAULT_LENGTH, DEFAULT_RANK = 8, 1024, 8
@@ -50,6 +54,8 @@ def memory(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     if sizes is None:
         return unknown("the size of the model is not known; say --model FOLDER")
     available = _available(context, gpus)
+    if available is None:
+        return unknown("the model is sharded; among how many GPUs only the launch command says")
     least = least_bytes(context, sizes)
     if arguments["bound"] == "least":
         needed = least
@@ -59,6 +65,8 @@ def memory(context: Context, arguments: Mapping[str, Any]) -> Judgement:
         needed = least + extra_bytes(context, sizes)
     if needed <= available:
         return HOLDS
+    if _sharding(context) == OFFLOADED or said(context, "deepspeed") not in _NOTHING:
+        return unknown("what is sharded may lie on the CPU as well")
     figures = {"needed": _gib(needed), "available": _gib(available), "parameters": f"{sizes.total / 1e9:.1f} billion"}
     return fails(Match({"gpu": gpus[0].name, **figures}))
 
@@ -71,7 +79,8 @@ def least_bytes(context: Context, sizes: Sizes) -> float:
         return weights
     optimizer = str(said(context, "optim") or "")
     few = any(word in optimizer for word in _FEW_STATES) or said(context, "optim") == "unknown"
-    return weights + (2 if few else 6) * sizes.total
+    sharers = _whole(context, "processes", 1) if _sharding(context) in _STATES_ALONE else 1
+    return weights + (2 if few else 6) * sizes.total / sharers
 
 
 def extra_bytes(context: Context, sizes: Sizes) -> float:
@@ -98,13 +107,28 @@ def _sizes(context: Context) -> Sizes | None:
     return sizes_of_name(path) if isinstance(path, str) and path != "unknown" else None
 
 
-def _available(context: Context, gpus: list[Accelerator]) -> int:
-    """Bytes that one process can put the model on: one device's, or all where it is spread or sharded."""
-    sharded = any(said(context, name) not in (None, "unset", "", False) for name in ("deepspeed", "fsdp"))
+def _available(context: Context, gpus: list[Accelerator]) -> int | None:
+    """Bytes that the model can be put on: one device's, or all where it is spread or sharded; None where it is not
+    known how many these are."""
+    memories = [device.memory or 0 for device in gpus]
     spread = said(context, "model_device_map") in (*_SPREAD, "unknown")
     spread = spread or said(context, "model_loaded_by") in ("trainer", "unknown")
-    memories = [device.memory or 0 for device in gpus]
-    return sum(memories) if sharded or spread else max(memories)
+    if _sharding(context) in _STATES_ALONE or not (spread or _sharding(context)):
+        return max(memories)
+    count = _whole(context, "processes", 0)
+    if _sharding(context) and not count and len(memories) == 1:
+        return None
+    return max(sum(memories), count * max(memories)) if _sharding(context) else sum(memories)
+
+
+def _sharding(context: Context) -> str:
+    """How the processes share the model: fsdp, zero1 to zero3, OFFLOADED; empty where each has the whole of it."""
+    launched = said(context, "sharding")
+    if launched not in (None, "none"):
+        return str(launched)
+    if said(context, "deepspeed") not in _NOTHING:
+        return f"zero{said(context, 'zero_stage')}"
+    return "fsdp" if said(context, "fsdp") not in _NOTHING else ""
 
 
 def _quantization(context: Context) -> str:

@@ -1,4 +1,4 @@
-"""Edits of config files: the same operations as on a call's keywords, on the keys of YAML or JSON.
+"""Edits of config files: the same operations as on a call's keywords, on the keys of YAML, JSON or TOML.
 
 Only the spans that change are written; comments, order, quotes, line ends and byte-order mark stay by construction.
 """
@@ -70,6 +70,10 @@ class _Place:
     def is_json(self) -> bool:
         return self.text.path.endswith(".json")
 
+    @property
+    def is_toml(self) -> bool:
+        return self.text.path.endswith(".toml")
+
     def pair(self, name: str) -> tuple[Key, Node] | None:
         """The key of that name that counts."""
         return self.mapping.pair(name)
@@ -79,9 +83,18 @@ class _Place:
 
     def written(self, value: Any) -> str:
         """A value as it is written in this file."""
-        if not self.is_json and isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+        if (
+            not self.is_json
+            and not self.is_toml
+            and isinstance(value, str)
+            and _PLAIN.fullmatch(value)
+            and value.lower() not in _WORDS
+        ):
             return value
-        return json.dumps(value, ensure_ascii=False)
+        written = json.dumps(value, ensure_ascii=False)
+        mantissa, e, exponent = written.partition("e") if isinstance(value, float) else (written, "", "")
+        # without a point YAML 1.1 takes it for a text
+        return f"{mantissa}.0e{exponent}" if e and "." not in mantissa and not self.is_json else written
 
 
 def _mapping(text: Text, edit: Edit) -> Node:
@@ -181,10 +194,12 @@ _OPERATIONS: Mapping[str, Callable[[_Place, Mapping[str, str]], tuple[Splice, ..
 # --- what they are made of ----------------------------------------------------------------------------------------
 
 
-def _last(node: Node) -> int:
-    """Where a value really ends: what a parser calls the end of a block is where the next thing starts."""
+def _last(place: _Place, node: Node) -> int:
+    """Where a value really ends: what YAML's parser calls the end of a block is where the next thing starts."""
+    if place.is_toml:
+        return node.end
     inner = [*(value for _, value in node.pairs or ()), *node.nodes]
-    return max(map(_last, inner)) if inner else node.end
+    return max(_last(place, one) for one in inner) if inner else node.end
 
 
 def _removal(place: _Place, key: Key, node: Node) -> tuple[Splice, ...]:
@@ -192,7 +207,7 @@ def _removal(place: _Place, key: Key, node: Node) -> tuple[Splice, ...]:
     if place.is_json or _is_flow(place):
         return (_cut(place, key, node),)
     begin = text.rfind("\n", 0, key.start) + 1
-    end = _last(node)
+    end = _last(place, node)
     while end > key.start and text[end - 1] in "\r\n \t":
         end -= 1
     stop = text.find("\n", end)
@@ -234,11 +249,11 @@ def _added(place: _Place, name: str, value: str) -> tuple[Splice, ...]:
         between = f",{newline}{indent}" if not indent.strip() else ", "
         written = json.dumps(name) if place.is_json else name
         return (Splice(node.end, node.end, f"{between}{written}: {value}"),)
-    end = _last(node)
+    end = _last(place, node)
     while end > key.start and text[end - 1] in "\r\n \t":
         end -= 1
     stop = text.find("\n", end)
-    line = f"{indent if not indent.strip() else ''}{name}: {value}"
+    line = f"{indent if not indent.strip() else ''}{name}{' = ' if place.is_toml else ': '}{value}"
     if stop < 0:
         return (Splice(len(text), len(text), f"{newline}{line}"),)
     return (Splice(stop + 1, stop + 1, f"{line}{newline}"),)

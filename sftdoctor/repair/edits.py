@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sftdoctor.configs import SUFFIXES
+from sftdoctor.configs import READABLE
 from sftdoctor.errors import RepairError
 from sftdoctor.model import SHELL, Edit, Finding, Location
 from sftdoctor.operations import OPERATIONS
@@ -107,7 +107,7 @@ def carry_out(source: bytes, edit: Edit) -> Edited:
 
         new, before, text, changes = edit_shell(source, edit)
         return Edited(new, changes, before, text)
-    if path.endswith(SUFFIXES):
+    if path.endswith(READABLE):
         from sftdoctor.repair.config_edits import edit_config
 
         new, before, text, changes = edit_config(source, edit)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from sftdoctor.model import OPEN_WORD
-from sftdoctor.shell.words import Command, Word, commands_of
+from sftdoctor.shell.words import Command, Word, commands_of, constants_of
 
 PYTHON = re.compile(r"python(?:\d(?:\.\d+)?)?")
 MODULES = {
@@ -36,7 +36,9 @@ class Launch:
     command: str = ""
     """Of trl."""
     variables: tuple[tuple[str, str], ...] = ()
-    """The environment variables set before it, as far as they are known."""
+    """The environment variables set for it, as far as they are known."""
+    wrapped: bool = False
+    """Whether another command starts it, perhaps several times (srun, mpirun)."""
 
 
 def launches_of(text: str) -> tuple[Launch, ...]:
@@ -51,11 +53,12 @@ def launches_of(text: str) -> tuple[Launch, ...]:
     Raises:
         ShellError: It cannot be read.
     """
-    return tuple(launch for command in commands_of(text) for launch in _launch(command))
+    exported = tuple(constants_of(text).items())
+    return tuple(launch for command in commands_of(text) for launch in _launch(command, exported))
 
 
-def _launch(command: Command) -> Iterator[Launch]:
-    variables = tuple(_variables(command))
+def _launch(command: Command, exported: tuple[tuple[str, str], ...]) -> Iterator[Launch]:
+    variables = (*exported, *_variables(command))
     for index, word in enumerate(command):
         if word.text.startswith(OPEN_WORD) or _ASSIGNED.match(word.text):
             continue
@@ -70,7 +73,8 @@ def _launch(command: Command) -> Iterator[Launch]:
             yield Launch("trl", (), None, rest[1:], rest[0].text, variables)
             return
         if PYTHON.fullmatch(name):
-            yield from _python(rest, variables)
+            wrapped = any(not _ASSIGNED.match(before.text) for before in command[:index])
+            yield from (replace(launch, wrapped=wrapped) for launch in _python(rest, variables))
             return
 
 

@@ -67,8 +67,24 @@ def commands_of(text: str) -> tuple[Command, ...]:
         ShellError: A quote is not closed, or it has too many words.
     """
     raw = _Lexer(text).commands()
-    known = _constants(raw)
+    known = {**_of_slurm(text), **_constants(raw)}
     return tuple(command for words in raw if (command := tuple(_expanded(words, known))))
+
+
+def constants_of(text: str) -> dict[str, str]:
+    """The variables that a shell script sets once, to a constant.
+
+    Args:
+        text: The script.
+
+    Returns:
+        Name → text; of arrays nothing.
+
+    Raises:
+        ShellError: As commands_of.
+    """
+    known = _constants(_Lexer(text).commands())
+    return {name: _text(words[0], known) for name, words in known.items() if words is not None and len(words) == 1}
 
 
 @dataclass(frozen=True)
@@ -242,6 +258,31 @@ def _without_keywords(command: tuple[_Raw, ...]) -> tuple[_Raw, ...]:
 # ---------------------------------------------------------------- variables
 
 _Known = Mapping[str, tuple[_Raw, ...] | None]
+_SBATCH = re.compile(
+    r"^#SBATCH[ \t]{1,20}(--[\w-]{1,40}|-N|-n)(?:[= \t]{1,4})([\w:.-]{1,60})[ \t\r]*(?:#.*)?$", re.MULTILINE
+)
+_GRES = re.compile(r"(?:gpu:)?(?:[A-Za-z][\w-]*:)?(\d{1,4})")
+_SLURM: Mapping[str, tuple[str, ...]] = {
+    "--nodes": ("SLURM_NNODES", "SLURM_JOB_NUM_NODES"),
+    "-N": ("SLURM_NNODES", "SLURM_JOB_NUM_NODES"),
+    "--ntasks": ("SLURM_NTASKS", "SLURM_NPROCS"),
+    "-n": ("SLURM_NTASKS", "SLURM_NPROCS"),
+    "--ntasks-per-node": ("SLURM_NTASKS_PER_NODE",),
+    "--gres": ("SLURM_GPUS_ON_NODE",),
+    "--gpus-per-node": ("SLURM_GPUS_ON_NODE", "SLURM_GPUS_PER_NODE"),
+}
+"""Directive of a job script → the variables that Slurm makes of it (slurm.schedmd.com/sbatch.html)."""
+
+
+def _of_slurm(text: str) -> _Known:
+    """The variables that Slurm sets by what the job script's own directives ask for."""
+    found: dict[str, tuple[_Raw, ...] | None] = {}
+    for directive in _SBATCH.finditer(text):
+        count = _GRES.fullmatch(directive[2])
+        for name in _SLURM.get(directive[1], ()) if count else ():
+            assert count is not None
+            found[name] = (_Raw((("", count[1]),), directive.start(2), directive.end(2)),)
+    return found
 
 
 def _constants(commands: list[tuple[_Raw, ...]]) -> _Known:

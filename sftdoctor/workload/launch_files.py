@@ -8,13 +8,16 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sftdoctor import shell
 from sftdoctor.configs import SUFFIXES
 from sftdoctor.errors import WorkloadError
 from sftdoctor.flow.source import read_source
-from sftdoctor.model import COMMAND_LINE, OPEN_WORD, SHELL, Fact, Launch, Location, NotJudged, Script
+from sftdoctor.model import COMMAND_LINE, OPEN_WORD, SHELL, Config, Fact, Launch, Location, NotJudged, Script
 from sftdoctor.workload.config_files import read_config_file
+from sftdoctor.workload.launched import launched_facts, option
+from sftdoctor.workload.mismatches import deepspeed_file
 from sftdoctor.workload.script import read_script
 
 MOST_FILES = 20
@@ -168,15 +171,16 @@ class _Reader:
             places = tuple(map(self._place, own))
             told.append(Launch(launch.launcher, tuple(word.text for word in own), places, launch.command))
             facts += self._facts(launch)
-            self._start(launch)
-            self._config(launch, own)
+            config = self._config(launch, own)
+            self._start(launch, config.config if config is not None else None)
+            self.found += [config] if config is not None else []
         if not launches:
             reason = "it starts no training: no accelerate launch, torchrun, deepspeed, trl or python SCRIPT.py"
             self.not_judged.append(NotJudged(str(self.path), reason))
         script = Script(str(self.path), self.text, tuple(facts), launches=tuple(told))
         return Started((script, *self.found) if launches else (), tuple(self.not_judged))
 
-    def _start(self, launch: shell.Launch) -> None:
+    def _start(self, launch: shell.Launch, config: Config | None) -> None:
         """The script that a command starts."""
         if launch.script is None:
             return
@@ -194,34 +198,44 @@ class _Reader:
             return
         self.not_judged.extend(left_open)
         places = tuple(map(self._place, launch.words))
+        said = {fact.name: fact.value for fact in reversed(script.facts)}
+        place = self._place(launch.own[0] if launch.own else launch.script)
+        more = launched_facts(launch, config, said, place, self._plain)
+        script = replace(script, facts=(*script.facts, *more))
         self.found.append(replace(script, places=places, started_by=str(self.path)))
 
-    def _config(self, launch: shell.Launch, own: Sequence[shell.Word]) -> None:
+    def _plain(self, name: str) -> Any:
+        """The plain values of a config file that a command names."""
+        path = self._find(name)
+        return None if path is None else deepspeed_file(str(path), path.parent)
+
+    def _config(self, launch: shell.Launch, own: shell.Command) -> Script | None:
         """The config file that the launcher gets."""
-        named = _option(own, CONFIGS.get(launch.launcher, ""))
+        named = option(own, CONFIGS.get(launch.launcher, ""))
         path = self._find(named) if named and named.endswith(SUFFIXES) else None
         if path is None:
-            return
+            return None
         try:
             read = read_config_file(path, "trl" if launch.launcher == "trl" else "accelerate")
         except WorkloadError as error:
             self.not_judged.append(NotJudged(str(path), error.message))
-            return
+            return None
         if isinstance(read, NotJudged):
             self.not_judged.append(read)
         elif read.config is not None:
             config = replace(read.config, command=launch.command, sure=True)
-            self.found.append(replace(read, config=config, started_by=str(self.path)))
+            return replace(read, config=config, started_by=str(self.path))
+        return None
 
     def _facts(self, launch: shell.Launch) -> Iterator[Fact]:
         """How many GPUs and processes a command says."""
         visible = dict(launch.variables).get("CUDA_VISIBLE_DEVICES", "").strip("\"'")
-        wanted = _option(launch.own, "--num_processes") or _option(launch.own, "--nproc_per_node")
+        wanted = option(launch.own, "--num_processes") or option(launch.own, "--nproc_per_node")
         if not visible or OPEN_WORD in visible or "$" in visible or not wanted or not wanted.isdigit():
             return
         count = len([one for one in visible.split(",") if one.strip()])
         place = self._place(launch.own[0])
-        if int(wanted) > count and _option(launch.own, "--num_machines") in ("", "1"):
+        if int(wanted) > count and option(launch.own, "--num_machines") in ("", "1"):
             yield Fact("launch_gpu_count", count, place)
             yield Fact("launch_processes_beyond_gpus", int(wanted), place)
 
@@ -253,12 +267,3 @@ class _LineReader(_Reader):
 
     def _find(self, name: str) -> Path | None:
         return self.path if Path(name).name == self.path.name else super()._find(name)
-
-
-def _option(words: Sequence[shell.Word], name: str) -> str:
-    """The value of an option, written with underscores or hyphens; empty where it is not given."""
-    for index, word in enumerate(words):
-        option, equals, value = word.text.partition("=")
-        if name and option.replace("-", "_") == name.replace("-", "_"):
-            return value if equals else words[index + 1].text if index + 1 < len(words) else ""
-    return ""

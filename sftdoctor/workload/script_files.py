@@ -9,9 +9,13 @@ from pathlib import Path
 
 from sftdoctor.flow import UNKNOWN, Arguments, Machine, Obj, Ref, Value
 from sftdoctor.workload import parsers
+from sftdoctor.workload.mappings import Mappings
 
 _OPENERS = ("builtins.open", "io.open", "codecs.open")
-_LOADERS = ("yaml.safe_load", "yaml.load", "yaml.full_load", "yaml.unsafe_load", "json.load", "json.loads")
+_LOADERS = (
+    *("yaml.safe_load", "yaml.load", "yaml.full_load", "yaml.unsafe_load", "json.load", "json.loads", "toml.loads"),
+    *("tomllib.load", "tomllib.loads", "tomli.load", "tomli.loads"),
+)
 _PATHS: Mapping[str, Callable[..., str]] = {
     "os.path.join": os.path.join,
     **{f"os.path.{name}": str for name in ("abspath", "realpath", "normpath", "expanduser", "expandvars")},
@@ -25,12 +29,12 @@ class ScriptFiles:
 
     Args:
         folder: The script's; a relative name is looked for where the command runs, then there.
+        mappings: What knows the objects that configs become.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mappings: Mappings) -> None:
         self.folder = folder
-        self._held: list[Obj] = []
-        """The dictionaries that came of files."""
+        self.mappings = mappings
 
     def call(self, machine: Machine, function: Ref, given: Arguments, node: ast.AST) -> Value | None:
         """What a call that opens or reads a file, or makes a path, gives back.
@@ -57,7 +61,7 @@ class ScriptFiles:
             path = _path(machine, source) if isinstance(source, Obj) else ""
             held = parsers.read_plain(path, self.folder) if path else None
             return None if held is None else self._value(machine, held)
-        return None
+        return self.mappings.call(machine, function, given, lambda value: _path(machine, value))
 
     def call_method(self, machine: Machine, receiver: Obj, name: str, node: ast.AST) -> Value | None:
         """The same for a method of an open file, or of a path: what is read of a file is the file again."""
@@ -66,7 +70,7 @@ class ScriptFiles:
 
     def give_away(self, machine: Machine, value: Value) -> None:
         """Something unknown gets hold of what a file held, and may change it: nothing of it is known any longer."""
-        if isinstance(value, Obj) and value in self._held:
+        if isinstance(value, Obj) and value in self.mappings.held:
             record = machine.heap.record(value)
             for part in record.slots.values():
                 self.give_away(machine, part)
@@ -79,7 +83,7 @@ class ScriptFiles:
         while waiting:
             value = waiting.pop()
             if isinstance(value, Obj) and value.kind == "dict":
-                self._held.append(value)
+                self.mappings.held.append(value)
                 waiting.extend(machine.heap.record(value).slots.values())
         return made
 

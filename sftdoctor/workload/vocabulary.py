@@ -221,6 +221,12 @@ VOCABULARY: Mapping[str, str] = {
     "launch_processes_beyond_gpus": "accelerate config: its num_processes, where that is more than it has gpu_ids",
     "launch_deepspeed_overridden": "accelerate config: one for each key that may not stand beside "
     "deepspeed_config_file",
+    "processes": "number of processes that the script's launch command starts, on all machines; absent where it is not "
+    "known",
+    "batch_of_processes": "that times per_device_train_batch_size",
+    "round_of_processes": "completions of one round of GRPO or RLOO on all of them",
+    "sharding": 'what a launch command of accelerate shares among them: "fsdp", "zero1" to "zero3", "offloaded" (in '
+    'part on the CPU) or "none"; absent where it is not known',
     "ds_bf16": "DeepSpeed config: whether bf16 is enabled",
     "ds_fp16": "DeepSpeed config: whether fp16 is enabled",
     "ds_zero_stage": "DeepSpeed config: the stage of ZeRO",

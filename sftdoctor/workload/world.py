@@ -17,12 +17,14 @@ from sftdoctor.flow import (
     Machine,
     Method,
     Obj,
+    Partial,
     Ref,
     Value,
     call_builtin,
 )
 from sftdoctor.flow.builtins import builtin
 from sftdoctor.workload import datasets, models, parsers, tokenizers
+from sftdoctor.workload.mappings import Mappings
 from sftdoctor.workload.own_modules import OwnModules
 from sftdoctor.workload.samples import DataFiles
 from sftdoctor.workload.script_files import ScriptFiles
@@ -96,7 +98,8 @@ class ScriptWorld:
         self.modules = modules
         self.folder = folder
         self.files = DataFiles(folder)
-        self.configs = ScriptFiles(folder)
+        self.mappings = Mappings(folder, self.arguments)
+        self.configs = ScriptFiles(folder, self.mappings)
         self.trainers: list[Obj] = []
         self.models: list[Obj] = []
         self.backward = False
@@ -119,6 +122,9 @@ class ScriptWorld:
         if isinstance(value, str):
             return Method(value, name)
         if isinstance(value, Obj):
+            held = self.mappings.attribute(machine, value, name)
+            if held is not None:
+                return held
             class_ = machine.heap.get(value, "^class", None)
             if isinstance(class_, ClassValue):
                 found = self._member(class_, name, value)
@@ -151,6 +157,11 @@ class ScriptWorld:
 
     def has_attribute(self, machine: Machine, value: Value, name: str) -> bool | None:
         return True if models.is_model(value) else (machine.heap.has(value, name) if isinstance(value, Obj) else None)
+
+    def decorated(self, machine: Machine, function: Function) -> Value:
+        node = function.node
+        config = self.mappings.main(machine, node) if isinstance(node, ast.FunctionDef) else None
+        return function if config is None else Partial(function, (config,), (), False)
 
     def inline(self, machine: Machine, function: Function, given: Arguments) -> bool:
         node = function.node
@@ -309,11 +320,12 @@ class ScriptWorld:
                 machine.heap.set(parser, keyword, value)
             return None
         if name in ("parse_args_into_dataclasses", "parse_args_and_config"):
-            options = self._options(name)
+            words = self._words(machine, given.get(0, "args"))
+            options = None if words is None else self._options(name, words)
             made = (
                 UNKNOWN
                 if options is None
-                else parsers.parse_dataclasses(machine, parser, options, node, open=parsers.is_open(self.arguments))
+                else parsers.parse_dataclasses(machine, parser, options, node, open=parsers.is_open(words or ()))
             )
             rest = given.get(None, "return_remaining_strings", False)
             return (*made, UNKNOWN) if rest is True and isinstance(made, tuple) else made
@@ -328,16 +340,24 @@ class ScriptWorld:
                 return (made, UNKNOWN) if name == "parse_known_args" else made
         return UNKNOWN
 
-    def _options(self, method: str) -> dict[str, Value] | None:
-        """What the command line says, before what the file says that its --config names; None where that is lost."""
-        named = self.options.get("config") if method == "parse_args_and_config" else None
+    def _words(self, machine: Machine, given: Value) -> tuple[str, ...] | None:
+        """The words that a parser reads: those it is given, else the command line's; None where they are not known."""
+        if given is None:
+            return self.arguments
+        words = machine.items_of(given)
+        return words if words is not None and all(isinstance(word, str) for word in words) else None
+
+    def _options(self, method: str, words: tuple[str, ...]) -> dict[str, Value] | None:
+        """What a command line says, before what the file says that its --config names; None where that is lost."""
+        options = parsers.command_line(words)
+        named = options.get("config") if method == "parse_args_and_config" else None
         if not isinstance(named, str):
-            return self.options
+            return options
         said = parsers.config_options(named, self.folder)
         if said is None:
             return None
         told = {key: parsers.plain(value) if isinstance(value, str) else value for key, value in said.items()}
-        return {**told, **self.options}
+        return {**told, **options}
 
 
 def library_base(class_: ClassValue) -> Ref | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ from hypothesis import strategies as st
 
 from sftdoctor.configs import LIMIT, kind_of, might_be_config, parse_config, read_config
 from sftdoctor.errors import WorkloadError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=6)
 VALUES = st.recursive(
@@ -42,7 +48,63 @@ def test_json_likewise(data: object, indent: int | None) -> None:
     assert all(json.loads(text[key.start : key.end]) == key.name for _, key, _ in read.root.walk())
 
 
-@given(st.binary(max_size=200), st.sampled_from(["c.yaml", "c.json"]))
+def toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{toml(key)} = {toml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[\n" + ", # one\n".join(map(toml, value)) + "\n]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+TOML_VALUES = st.recursive(
+    st.booleans() | st.integers(-9999, 9999) | st.floats(-9e9, 9e9) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(
+    top=st.dictionaries(WORDS, TOML_VALUES, max_size=3),
+    tables=st.dictionaries(WORDS, st.dictionaries(WORDS, TOML_VALUES, max_size=3), max_size=3),
+    end=st.sampled_from(["\n", "\r\n", " # why\n\n"]),
+)
+def test_toml_likewise(top: dict[str, object], tables: dict[str, dict[str, object]], end: str) -> None:
+    lines = [f"{toml(key)} = {toml(value)}" for key, value in top.items()]
+    for name, table in tables.items():
+        if name not in top:
+            lines += [f"[{toml(name)}]", *(f" {toml(key)}={toml(one)}" for key, one in table.items())]
+    text = end.join([*lines, ""])
+    read = parse_config("c.toml", text.encode())
+    assert read.root.plain() == tomllib.loads(text)
+    assert all(json.loads(text[key.start : key.end]) == key.name for _, key, _ in read.root.walk())
+
+
+TOML = """
+title = 'a \\ b'  # a title
+a.b . c = 1_000
+when = 2026-11-26
+long = \"\"\"
+[no table]
+\"\"\"
+[x.y]
+z = {p = 1, q.r = [2, 3]}
+[[many]]
+v = 1
+[[many]]
+v = 2
+[many.inner]
+w = +3.5e-2
+"""
+
+
+def test_the_shapes_of_toml() -> None:
+    read = parse_config("c.toml", TOML.encode())
+    assert read.root.plain() == {**tomllib.loads(TOML), "when": "2026-11-26"}
+    place = next(read.location(key) for keys, key, _ in read.root.walk() if keys == ("x", "y", "z"))
+    assert (place.line, place.column) == (9, 1)
+
+
+@given(st.binary(max_size=200), st.sampled_from(["c.yaml", "c.json", "c.toml"]))
 def test_any_bytes_are_read_or_refused(raw: bytes, name: str) -> None:
     try:
         kind_of(parse_config(name, raw).root)
@@ -71,6 +133,8 @@ BAD = {
     "a long number": ("c.json", '{"a": 1' + "0" * 5000 + "}", "c.json"),
     "broken JSON": ("c.json", '{"a": 1,\n}', "c.json:2: "),
     "deep JSON": ("c.json", "[" * 100_000, "c.json"),
+    "broken TOML": ("c.toml", "a = 1\na = 2\n", "c.toml: broken TOML"),
+    "deep TOML": ("c.toml", "a = " + "[" * 5000, "c.toml"),
     "a control sign": ("c.yaml", "a: \x01", "c.yaml"),
 }
 

@@ -1,4 +1,4 @@
-"""Edits of YAML and JSON: what changes, and that nothing else does."""
+"""Edits of YAML, JSON and TOML: what changes, and that nothing else does."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ EDITS = {
     "set, new": ("set_keyword", {"name": "a", "value": "True"}, "x: 1 # y\n# end\n", "x: 1 # y\na: true\n# end\n"),
     "set, new in JSON": ("set_keyword", {"name": "a", "value": "1"}, '{\n  "x": 1\n}', '{\n  "x": 1,\n  "a": 1\n}'),
     "set, in braces": ("set_keyword", {"name": "a", "value": "1"}, "{x: 1}\n", "{x: 1, a: 1}\n"),
+    "set, a small number": ("set_keyword", {"name": "a", "value": "1e-8"}, "a: 1e-8\n", "a: 1.0e-08\n"),
+    "rename, TOML": ("rename_keyword", RENAME, "x = 1\na = 2 # why\n", "x = 1\nb = 2 # why\n"),
+    "remove, TOML": ("remove_keyword", {"name": "a"}, "x = 1\na = [\n 2\n]\n[t]\n", "x = 1\n[t]\n"),
+    "set, TOML": ("set_keyword", {"name": "a", "value": '"no"'}, "x = 1\na = 'yes'\n", 'x = 1\na = "no"\n'),
+    "set, new in TOML": ("set_keyword", {"name": "a", "value": "True"}, "x = 1\n", "x = 1\na = true\n"),
     "translate": ("translate_keyword", SWITCH, "a: true\n", 'b: "yes"\n'),
     "translate, false": ("translate_keyword", SWITCH, "a: false\nc: 1\n", 'b: "no"\nc: 1\n'),
     "translate, to nothing": ("translate_keyword", {"old": "a", "new": "b", "true": "1"}, "a: false\nc: 1\n", "c: 1\n"),
@@ -38,7 +43,8 @@ EDITS = {
 
 
 def edit(operation: str, arguments: dict[str, str], text: str, line: int = 1, column: int = 1) -> Edit:
-    name = "c.json" if text.startswith('{"') or text.startswith("{\n") else "c.yaml"
+    json = text.startswith(('{"', "{\n"))
+    name = "c.json" if json else "c.toml" if " = " in text else "c.yaml"
     return Edit(operation, Location(name, line, column), arguments)
 
 

@@ -165,3 +165,87 @@ def test_what_is_no_launch_command_is_the_command_line(words: str, folder: Path)
 def test_a_launch_command_of_another_script_is_refused(folder: Path) -> None:
     with pytest.raises(WorkloadError, match=r"starts other\.py, not"):
         read_workload([folder / "train.py"], model=None, scenario=NOTHING, arguments=["torchrun", "other.py"])
+
+
+FSDP = "compute_environment: LOCAL_MACHINE\ndistributed_type: FSDP\nnum_processes: 8\nnum_machines: 2\n"
+ZERO = "compute_environment: LOCAL_MACHINE\ndistributed_type: DEEPSPEED\ndeepspeed_config:\n  {}\nnum_processes: 4\n"
+SLURM = (
+    "#!/bin/bash\n#SBATCH --nodes=2\n#SBATCH --gres=gpu:a100:4   # four\n"
+    "srun torchrun --nnodes $SLURM_NNODES --nproc_per_node ${SLURM_GPUS_ON_NODE} train.py\n"
+)
+LAUNCHED = {
+    "accelerate": ("accelerate launch --num_processes 4 train.py", "", 4, None),
+    "accelerate, by its config": ("accelerate launch --config_file acc.yaml train.py", FSDP, 8, "fsdp"),
+    "an option goes before the config": (
+        "accelerate launch --config_file acc.yaml --num_processes=2 train.py",
+        FSDP,
+        2,
+        "fsdp",
+    ),
+    "ZeRO": ("accelerate launch --config_file acc.yaml train.py", ZERO.format("zero_stage: 3"), 4, "zero3"),
+    "ZeRO without a stage": ("accelerate launch --use_deepspeed --num_processes 2 train.py", "", 2, "zero2"),
+    "ZeRO by a file": (
+        "accelerate launch --config_file acc.yaml train.py",
+        ZERO.format("deepspeed_config_file: ds.json"),
+        4,
+        "zero1",
+    ),
+    "ZeRO by a file that is not there": (
+        "accelerate launch --config_file acc.yaml train.py",
+        ZERO.format("deepspeed_config_file: gone.json"),
+        4,
+        None,
+    ),
+    "ZeRO on the CPU": (
+        "accelerate launch --config_file acc.yaml train.py",
+        ZERO.format("zero_stage: 3\n  offload_param_device: cpu"),
+        4,
+        "offloaded",
+    ),
+    "ZeRO, a device that is none": (
+        "accelerate launch --config_file acc.yaml train.py",
+        ZERO.format("zero_stage: 3\n  offload_param_device: none"),
+        4,
+        "zero3",
+    ),
+    "FSDP on the CPU": (
+        "accelerate launch --config_file acc.yaml train.py",
+        FSDP + "fsdp_config: {fsdp_offload_params: true}\n",
+        8,
+        "offloaded",
+    ),
+    "nothing is shared": ("accelerate launch --multi_gpu --num_processes 2 train.py", "", 2, "none"),
+    "accelerate by its default config": ("accelerate launch train.py", "", None, None),
+    "torchrun": ("torchrun --nproc_per_node=8 --nnodes 2 train.py", "", 16, None),
+    "torchrun with nothing said": ("torchrun --standalone train.py", "", 1, None),
+    "torchrun, as many as there are": ("torchrun --nproc-per-node gpu train.py", "", None, None),
+    "torchrun, as many as are visible": (
+        "CUDA_VISIBLE_DEVICES=0,1 torchrun --nproc-per-node gpu train.py",
+        "",
+        2,
+        None,
+    ),
+    "some nodes or others": ("torchrun --nproc_per_node=8 --nnodes 1:4 train.py", "", None, None),
+    "deepspeed": ("deepspeed --num_gpus=4 train.py", "", 4, None),
+    "deepspeed on what is visible": ("export CUDA_VISIBLE_DEVICES=0,1,3\ndeepspeed train.py", "", 3, None),
+    "deepspeed on hosts": ("deepspeed --hostfile hosts --num_gpus 4 train.py", "", None, None),
+    "python": ("CUDA_VISIBLE_DEVICES=0 python train.py", "", 1, None),
+    "python, many times": ("srun python train.py", "", None, None),
+    "only the shell knows": ("accelerate launch --num_processes $N train.py", "", None, None),
+    "Slurm": (SLURM, "", 8, None),
+}
+
+
+@pytest.mark.parametrize(("line", "config", "count", "sharding"), LAUNCHED.values(), ids=LAUNCHED)
+def test_how_many_processes_there_will_be(
+    line: str, config: str, count: int | None, sharding: str | None, folder: Path
+) -> None:
+    (folder / "acc.yaml").write_text(config or "compute_environment: LOCAL_MACHINE\ndistributed_type: NO\n")
+    (folder / "ds.json").write_text('{"zero_optimization": {"stage": 1}}')
+    (folder / "run.sh").write_text(f"{line}\n")
+    read = read_workload([folder / "run.sh"], model=None, scenario=NOTHING)
+    train = next(one for one in read.scripts if one.path.endswith("train.py"))
+    facts = {fact.name: fact.value for fact in train.facts}
+    assert (facts.get("processes"), facts.get("sharding")) == (count, sharding)
+    unknown = facts.get("per_device_train_batch_size") == "unknown"
+    assert facts.get("batch_of_processes") == (count * 8 if count and not unknown else None)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 REFUSES = re.compile(r"Unknown arguments from config file|not used by the TrlParser")
 """How the source of trl's parser refuses a key; that of trl 0.13 to 0.17 does not."""
-_OPTIONAL = re.compile(r"Optional\[(.*)\]|(.*?)\s*\|\s*None|None\s*\|\s*(.*)|Union\[(.*),\s*(?:None|NoneType)\]")
+_OPTIONAL = re.compile(
+    r"(?:typing\.)?Optional\[(.*)\]|(.*?)\s*\|\s*None|None\s*\|\s*(.*)|Union\[(.*),\s*(?:None|NoneType)\]"
+)
 _TRUTHS = frozenset({"yes", "true", "t", "y", "1", "no", "false", "f", "n", "0"})
 """What HfArgumentParser's string_to_bool takes."""
 
@@ -132,7 +134,7 @@ def _tell_unknown(machine: Machine, setting: Setting, reader: Reader, doubt: int
 
 def _tell_value(machine: Machine, setting: Setting, reader: Reader, doubt: int) -> None:
     """A text where argparse wants a number or a truth value."""
-    wanted = _plain_type(reader.fields[setting.name].annotation)
+    wanted = plain_type(reader.fields[setting.name].annotation)
     if not isinstance(setting.value, str) or wanted is None or _takes(wanted, setting.value):
         return
     value = setting.value if len(setting.value) < 40 else setting.value[:39] + "…"
@@ -161,7 +163,7 @@ def _declaring(reader: Reader, name: str) -> Class:
     return reader.classes[0]
 
 
-def _plain_type(annotation: str) -> str | None:
+def plain_type(annotation: str) -> str | None:
     """int, float or bool, where a field is of that type or None; None for all else."""
     written = annotation.strip("'\"")
     found = _OPTIONAL.fullmatch(written)

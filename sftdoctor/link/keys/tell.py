@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sftdoctor.link import describe
-from sftdoctor.link.state import CERTAIN, Raised, Site
+from sftdoctor.link.state import CERTAIN, LIKELY, Raised, Site
 from sftdoctor.link.values import Value
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def tell(
         The event as it is kept.
     """
     where = setting.location
+    doubt = max(doubt, LIKELY) if where.path in machine.likely_files else doubt
     module = f"__{where.path}__"
     machine.scripts[module] = where.path
     node = ast.Name(setting.name, ast.Load())

@@ -27,6 +27,8 @@ from sftdoctor.link.values import (
     Partial,
     Seq,
     Value,
+    origin,
+    placed,
     strip,
     text,
     truth,
@@ -107,6 +109,8 @@ def _setattr(machine: Machine, args: Arguments) -> Value:
             owner.open = True
     else:
         machine.set_attribute(owner, name, args.positional[2])
+        if isinstance(owner, Instance):
+            owner.settings = placed(owner.settings, name, origin(args.positional[1]))
     return NONE
 
 
@@ -210,6 +214,7 @@ def make_dict(machine: Machine, args: Arguments) -> Value:
             found.items = {**source.items, **found.items}
             found.open |= source.open
             found.settings = {k: v for k, v in (source.settings or {}).items() if k not in args.keywords} or None
+            found.settings = {**(found.settings or {}), **args.settings} or None
             continue
         for pair in expressions.iterate(machine, source) or [UNKNOWN]:
             pair = strip(pair)
@@ -218,6 +223,7 @@ def make_dict(machine: Machine, args: Arguments) -> Value:
                 found.open = True
             else:
                 found.items.setdefault(key, pair.items[1])
+                found.place(key, origin(pair.items[0]))
     return found
 
 
@@ -295,7 +301,7 @@ def _vars(machine: Machine, args: Arguments) -> Value:
         frame.cls.open = True  # what is written to it becomes an attribute
     value = strip(args.positional[0]) if args.positional else UNKNOWN
     if isinstance(value, Instance) and not value.open:
-        return Dict(value.attrs, True)
+        return Dict(value.attrs, True, value.settings)
     if isinstance(value, Module) and value.state != "opaque":
         return value.names()
     return Dict({}, True)

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from sftdoctor.link import classes, files, finders, guards, importing, loading, parsers, paths, signatures
 from sftdoctor.link.expressions import ITEMS
-from sftdoctor.link.native import versions
+from sftdoctor.link.native import hydra, mappings, versions
 from sftdoctor.link.native.builtin import make_dict
 from sftdoctor.link.state import Raised
 from sftdoctor.link.values import (
@@ -238,10 +238,10 @@ def _same(_machine: Machine, args: Arguments) -> Value:
 def _copy(_machine: Machine, args: Arguments) -> Value:
     value = strip(args.positional[0]) if args.positional else UNKNOWN
     if isinstance(value, Dict):
-        return Dict(dict(value.items), value.open)
+        return Dict(dict(value.items), value.open, value.settings, value.dotted)
     if isinstance(value, Seq):
         return Seq(value.kind, list(value.items), value.open)
-    return Instance(value.cls, dict(value.attrs), value.open) if isinstance(value, Instance) else value
+    return Instance(value.cls, dict(value.attrs), value.open, value.settings) if isinstance(value, Instance) else value
 
 
 def _as_dict(_machine: Machine, args: Arguments) -> Value:
@@ -301,8 +301,11 @@ def _operation(name: str) -> Call:
 
 
 NATIVE_MODULES: dict[str, dict[str, Call]] = {
+    **mappings.NATIVE,
+    **hydra.NATIVE,
+    **{name: {"load": files.load_12, "loads": files.load} for name in ("toml", "tomllib", "tomli", "rtoml")},
     "json": {"load": files.load, "loads": files.load},
-    "yaml": {"safe_load": files.load, "load": files.load, "full_load": files.load},
+    "yaml": dict.fromkeys(("safe_load", "load", "full_load", "unsafe_load"), files.load),
     "importlib": {"import_module": _import_module},
     "importlib.util": {
         "find_spec": _find_spec,
@@ -346,6 +349,7 @@ NATIVE_MODULES: dict[str, dict[str, Call]] = {
     "operator": {name: _operation(name) for name in OPERATIONS},
 }
 VALUES: dict[str, dict[str, Callable[[Machine], Value]]] = {
+    **mappings.VALUES,
     "typing": {
         "TYPE_CHECKING": lambda _m: FALSE,
         "Generic": _closed_class("Generic"),
@@ -393,6 +397,7 @@ def _marker(machine: Machine, name: str) -> Value:
 
 
 SUBMODULES = {
+    "hydra": ("utils",),
     "importlib": ("util", "metadata"),
     "os": ("path",),
     "packaging": ("version", "specifiers", "requirements", "tags", "utils", "markers"),
