@@ -47,6 +47,8 @@ compare        left*, is*, right*, left_default, right_default
                                                         different, not-among
 modules        fact*, unmatched* (all|some)             names of an adapter config match no module of the model
 passes         module*, class*, method*, keyword*       the script gives that keyword to a method of an imported class
+callback       flaw* (refuses|lacks|asks)               a callback of the script and what the Trainer passes it differ
+reward         flaw* (refuses|lacks)                    a reward function and what trl passes it differ
 unused         name*                                    the script imports the name and never uses it
 facts          where*                                   all lines true of one script (or the scenario) and the model
 model          where*                                   all lines true of config.json ("a.b" goes into tables)
@@ -82,6 +84,7 @@ from sftdoctor.predicates import (
     compare,
     facts,
     gradients,
+    handed,
     hardware,
     installation,
     links,
@@ -131,7 +134,7 @@ __all__ = [
 ]
 
 _REGISTERED = (
-    *(binaries, code, compare, facts, gradients, hardware, installation, links, live),
+    *(binaries, code, compare, facts, gradients, handed, hardware, installation, links, live),
     *(logic, memory, modules, outside, requirements, scripts, shadows, sources, versions),
 )
 """Imported so that each registers its predicates."""

@@ -48,13 +48,20 @@ def passes(context: Context, arguments: Mapping[str, Any]) -> Judgement:
         for finding in context.links.findings
         if finding.location is not None and finding.cause is not None
     }
-    modules = ((path, _text(context.script, path)) for path in context.links.modules)
     return fails_each(
         _match(context, arguments, node, name, path, keyword)
-        for path, source in ((context.script.path, context.script.source), *modules)
+        for path, source in own_texts(context)
         for node, name, keyword in _passing(source, arguments)
         if (path, node.lineno, keyword) not in known
     )
+
+
+def own_texts(context: Context) -> Iterator[tuple[str, str]]:
+    """The script that is judged and the modules of the user's that scripts import: paths and texts."""
+    if context.script is not None:
+        yield context.script.path, context.script.source
+        for path in context.links.modules:
+            yield path, _text(context.script, path)
 
 
 def _text(script: Script, path: str) -> str:
@@ -74,7 +81,7 @@ def _passing(source: str, arguments: Mapping[str, Any]) -> Iterator[tuple[ast.Ca
     keywords = as_texts(arguments["keyword"])
     if arguments["method"] not in source or not any(word in source for word in keywords):
         return
-    tree, imported = _tree(source), _imported(source)
+    tree, imported = tree_of(source), _imported(source)
     for node in nodes.walk(tree) if tree else ():
         name = _class(imported, node, arguments) if isinstance(node, ast.Call) else ""
         if name and isinstance(node, ast.Call):
@@ -113,7 +120,7 @@ def _fits(name: str, arguments: Mapping[str, Any]) -> bool:
 @lru_cache(maxsize=8)
 def _imported(source: str) -> Mapping[str, tuple[str, str]]:
     """Names that imports bind: (module, name in it), with an empty name for the module itself."""
-    tree = _tree(source)
+    tree = tree_of(source)
     found: dict[str, tuple[str, str]] = {}
     for node in nodes.walk(tree) if tree else ():
         if not isinstance(node, ast.Import | ast.ImportFrom):
@@ -130,7 +137,7 @@ def _imported(source: str) -> Mapping[str, tuple[str, str]]:
 def unused(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     """The script imports the name and never uses it."""
     source = context.script.source if context.script else ""
-    tree = _tree(source) if str(arguments["name"]) in source else None
+    tree = tree_of(source) if str(arguments["name"]) in source else None
     if tree is None:
         return HOLDS
     bound = {local for local, (_, name) in _imported(source).items() if name == arguments["name"]}
@@ -143,7 +150,8 @@ def unused(context: Context, arguments: Mapping[str, Any]) -> Judgement:
 
 
 @lru_cache(maxsize=8)
-def _tree(source: str) -> ast.Module | None:
+def tree_of(source: str) -> ast.Module | None:
+    """A text's syntax tree; None where it is no Python."""
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

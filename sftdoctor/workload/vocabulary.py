@@ -136,6 +136,8 @@ VOCABULARY: Mapping[str, str] = {
     "ref_model_passed": "whether the trainer gets a ref_model",
     "generated_batch": "completions of one round of GRPO or RLOO on one process: generation_batch_size, or what batch "
     "size and steps come to",
+    "reward_function": "one for each reward function of the script that the trainer gets: its name, whether it takes "
+    '**kwargs, and its parameters; those with a default end in "="',
     "compute_metrics_passed": "whether the trainer gets compute_metrics",
     "formatting_func_passed": "whether the trainer gets a formatting_func",
     "formatting_func": 'what the trainer\'s formatting function returns: "text", "list", "dict", "ids", "nothing", '

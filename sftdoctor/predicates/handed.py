@@ -1,0 +1,252 @@
+"""What the libraries hand to functions of the script, by name: `callback` and `reward`."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sftdoctor import nodes
+from sftdoctor.model import Cause, Location
+from sftdoctor.predicates.core import (
+    HOLDS,
+    Argument,
+    Context,
+    Judgement,
+    Match,
+    fails_each,
+    predicate,
+    unknown,
+)
+from sftdoctor.predicates.facts import UNREADABLE
+from sftdoctor.predicates.scripts import own_texts, tree_of
+
+_CALLBACKS = "transformers.trainer_callback"
+_POSITIONAL = ("args", "state", "control")
+"""What every event gets by position."""
+_REWARDS: Mapping[str, str] = {
+    "GRPOTrainer": "trl.trainer.grpo_trainer",
+    "RLOOTrainer": "trl.trainer.rloo_trainer",
+}
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@predicate(
+    "callback",
+    {"flaw": Argument("text", "what is wrong with the method", required=True, choices=("refuses", "lacks", "asks"))},
+    values=("name", "class", "method", "given"),
+)
+def callback(context: Context, arguments: Mapping[str, Any]) -> Judgement:
+    """A method of a callback of the script does not take what the installed Trainer passes (refuses), needs an argument
+    that it does not pass (lacks), or reads one of its `**kwargs` that is not among them (asks)."""
+    sources = [(path, text) for path, text in own_texts(context) if "TrainerCallback" in text and "def on_" in text]
+    if not sources:
+        return HOLDS
+    events = _events(context.library.text(_CALLBACKS) or "")
+    if not events:
+        return unknown("what the Trainer passes to callbacks cannot be read")
+    look = {"refuses": _refused, "lacks": _lacking, "asks": _asked}[arguments["flaw"]]
+    return fails_each(
+        _match(context, path, class_, method, node, name, events[method.name])
+        for path, text in sources
+        for class_, method in _methods(text, events)
+        if _is_used(class_, context)
+        for node, name in look(method, events[method.name])
+    )
+
+
+def _match(
+    context: Context, path: str, class_: str, method: FunctionNode, node: ast.AST, name: str, given: frozenset[str]
+) -> Match:
+    caller = context.place(_CALLBACKS, f"{_CALLBACKS}.CallbackHandler.call_event")
+    values = {"name": name, "class": class_, "method": method.name, "given": tuple(sorted(given))}
+    return Match(values, Cause(caller, None, name, f"{class_}.{method.name}"), _location(path, node))
+
+
+def _location(path: str, node: ast.AST) -> Location:
+    line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return Location(path, line, column + 1)  # its body is not what is wrong
+    end = getattr(node, "end_col_offset", None)
+    return Location(path, line, column + 1, getattr(node, "end_lineno", None), None if end is None else end + 1)
+
+
+def _refused(method: FunctionNode, given: frozenset[str]) -> Iterator[tuple[ast.AST, str]]:
+    """The first thing that a call passes and the method does not take; one a method."""
+    spec = method.args
+    positional = [one.arg for one in (*spec.posonlyargs, *spec.args)][1:]
+    if len(positional) < len(_POSITIONAL) and spec.vararg is None:
+        yield method, _POSITIONAL[len(positional)]
+    elif spec.kwarg is None:
+        named = {*positional[len(_POSITIONAL) :], *(one.arg for one in spec.kwonlyargs)}
+        missing = sorted(given - named)
+        if missing:
+            yield method, missing[0]
+
+
+def _lacking(method: FunctionNode, given: frozenset[str]) -> Iterator[tuple[ast.AST, str]]:
+    """Parameters without a default that no call passes."""
+    spec = method.args
+    positional = [*spec.posonlyargs, *spec.args]
+    required = positional[len(_POSITIONAL) + 1 : len(positional) - len(spec.defaults)]
+    required += [one for one, default in zip(spec.kwonlyargs, spec.kw_defaults, strict=True) if default is None]
+    yield from ((one, one.arg) for one in required if one.arg not in given)
+
+
+def _asked(method: FunctionNode, given: frozenset[str]) -> Iterator[tuple[ast.AST, str]]:
+    """`kwargs["name"]` of a name that is not passed, in a method that does not look first whether it is there."""
+    if method.args.kwarg is None:
+        return
+    rest = method.args.kwarg.arg
+    named = {one.arg for one in (*method.args.args, *method.args.kwonlyargs)}
+    parts = list(nodes.walk(method))
+    careful = any(isinstance(part, (ast.Compare, ast.Try)) and _mentions(part, rest) for part in parts)
+    written = any(isinstance(part, ast.Name) and part.id == rest and isinstance(part.ctx, ast.Store) for part in parts)
+    if careful or written:
+        return
+    for part in parts:
+        if isinstance(part, ast.Subscript) and isinstance(part.value, ast.Name) and part.value.id == rest:
+            key = part.slice.value if isinstance(part.slice, ast.Constant) else None
+            if isinstance(key, str) and isinstance(part.ctx, ast.Load) and key not in given - named:
+                yield part, key
+            elif not isinstance(part.ctx, ast.Load):
+                return
+
+
+def _mentions(node: ast.AST, name: str) -> bool:
+    """Whether a name itself is compared, or tried: `"tokenizer" in kwargs`."""
+    if isinstance(node, ast.Compare):
+        return any(isinstance(side, ast.Name) and side.id == name for side in node.comparators)
+    return any(isinstance(part, ast.Name) and part.id == name for part in nodes.walk(node))
+
+
+@lru_cache(maxsize=4)
+def _events(text: str) -> Mapping[str, frozenset[str]]:
+    """Each event with the keywords that a callback's method gets, as CallbackHandler passes them."""
+    tree = tree_of(text)
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)] if tree else []
+    handler = next((node for node in classes if node.name == "CallbackHandler"), None)
+    if handler is None:
+        return {}
+    methods = [node for node in handler.body if isinstance(node, ast.FunctionDef)]
+    calls = {method.name: tuple(_calls(method)) for method in methods}
+    passed = next((call for call in calls.get("call_event", ()) if _is_getattr(call.func)), None)
+    if passed is None:
+        return {}
+    always = {keyword.arg for keyword in passed.keywords if keyword.arg}
+    found = {}
+    for name, made in calls.items():
+        for call in made if name.startswith("on_") else ():
+            if isinstance(call.func, ast.Attribute) and call.func.attr == "call_event":
+                own = {keyword.arg for keyword in call.keywords if keyword.arg}
+                if all(keyword.arg for keyword in call.keywords):
+                    found[name] = frozenset(always | own)
+    return found
+
+
+def _calls(node: ast.AST) -> Iterator[ast.Call]:
+    return (part for part in nodes.walk(node) if isinstance(part, ast.Call))
+
+
+def _is_getattr(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr"
+
+
+def _methods(text: str, events: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, FunctionNode]]:
+    """The methods for events of the callbacks that a text defines and uses."""
+    tree = tree_of(text)
+    callbacks: set[str] = set()
+    for node in nodes.walk(tree) if tree else ():
+        if not isinstance(node, ast.ClassDef) or not any(_is_callback(base, callbacks) for base in node.bases):
+            continue
+        callbacks.add(node.name)
+        for method in node.body:
+            if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and method.name in events and not method.decorator_list:
+                yield node.name, method
+
+
+def _is_used(class_: str, context: Context) -> bool:
+    """Whether a class is named anywhere but where it is defined."""
+    named = re.compile(rf"(?<!class )\b{re.escape(class_)}\b")
+    return any(named.search(text) for _, text in own_texts(context))
+
+
+def _is_callback(base: ast.expr, known: set[str]) -> bool:
+    name = base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
+    return name == "TrainerCallback" or name in known
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """What a trainer passes to a reward function besides the columns of the data."""
+
+    always: frozenset[str]
+    maybe: frozenset[str]
+
+
+@predicate(
+    "reward",
+    {"flaw": Argument("text", "what is wrong with the function", required=True, choices=("refuses", "lacks"))},
+    values=("name", "function", "given"),
+)
+def reward(context: Context, arguments: Mapping[str, Any]) -> Judgement:
+    """A reward function of the script does not take what the installed trainer passes (refuses), or needs an argument
+    that is neither passed nor a column of the data (lacks)."""
+    functions = context.facts.get("reward_function", ())
+    trainers = {fact.value for fact in context.facts.get("trainer_class", ())}
+    module = next((module for name, module in _REWARDS.items() if name in trainers), "")
+    if not functions or not module:
+        return HOLDS
+    passed = _passed(context.library.text(module) or "")
+    if passed is None:
+        return unknown("what the trainer passes to reward functions cannot be read")
+    columns = {str(fact.value) for fact in context.facts.get("dataset_column", ())}
+    complete = {fact.value for fact in context.facts.get("dataset_columns_complete", ())}
+    if arguments["flaw"] == "lacks" and (complete != {True} or UNREADABLE in columns):
+        return HOLDS
+    caller = context.place(module, module)
+    found = []
+    for fact in functions:
+        name, takes_all, *parameters = fact.value
+        if arguments["flaw"] == "refuses":
+            own = {parameter.rstrip("=") for parameter in parameters}
+            wrong = [] if takes_all else sorted(passed.always - own)[:1]
+        else:
+            there = passed.always | passed.maybe | columns
+            wrong = [parameter for parameter in parameters if not parameter.endswith("=") and parameter not in there]
+        for parameter in wrong:
+            values = {"name": parameter, "function": str(name), "given": tuple(sorted(columns))}
+            found.append(Match(values, Cause(caller, None, parameter, str(name)), fact.location))
+    return fails_each(found)
+
+
+@lru_cache(maxsize=4)
+def _passed(text: str) -> _Passed | None:
+    """The keywords of `reward_func(prompts=…, …)`, and what is put into its `**reward_kwargs` by name."""
+    tree = tree_of(text)
+    always: set[str] = set()
+    maybe: set[str] = set()
+    for function in nodes.walk(tree) if tree else ():
+        call = next(filter(_is_reward_call, _calls(function)), None) if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) else None
+        if call is None:
+            continue
+        always |= {keyword.arg for keyword in call.keywords if keyword.arg}
+        always |= {name for statement in function.body for name in _stored(statement)}
+        maybe |= {name for part in nodes.walk(function) for name in _stored(part)}
+    return _Passed(frozenset(always), frozenset(maybe)) if always else None
+
+
+def _is_reward_call(call: ast.Call) -> bool:
+    named = isinstance(call.func, ast.Name) and call.func.id == "reward_func"
+    return named and any(keyword.arg == "completions" for keyword in call.keywords)
+
+
+def _stored(statement: ast.AST) -> Iterator[str]:
+    """`reward_kwargs["name"] = …`"""
+    for target in statement.targets if isinstance(statement, ast.Assign) else ():
+        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+            if isinstance(target.value, ast.Name) and target.value.id == "reward_kwargs":
+                yield str(target.slice.value)
