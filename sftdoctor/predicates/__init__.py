@@ -80,11 +80,11 @@ from __future__ import annotations
 
 from sftdoctor.predicates import (
     binaries,
+    callbacks,
     code,
     compare,
     facts,
     gradients,
-    handed,
     hardware,
     installation,
     links,
@@ -94,6 +94,7 @@ from sftdoctor.predicates import (
     modules,
     outside,
     requirements,
+    rewards,
     scripts,
     shadows,
     sources,
@@ -134,7 +135,7 @@ __all__ = [
 ]
 
 _REGISTERED = (
-    *(binaries, code, compare, facts, gradients, handed, hardware, installation, links, live),
-    *(logic, memory, modules, outside, requirements, scripts, shadows, sources, versions),
+    *(binaries, callbacks, code, compare, facts, gradients, hardware, installation, links, live),
+    *(logic, memory, modules, outside, requirements, rewards, scripts, shadows, sources, versions),
 )
 """Imported so that each registers its predicates."""

@@ -1,11 +1,10 @@
-"""What the libraries hand to functions of the script, by name: `callback` and `reward`."""
+"""The callbacks of a script against what the installed Trainer passes them: `callback`."""
 
 from __future__ import annotations
 
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -21,16 +20,11 @@ from sftdoctor.predicates.core import (
     predicate,
     unknown,
 )
-from sftdoctor.predicates.facts import UNREADABLE
 from sftdoctor.predicates.scripts import own_texts, tree_of
 
 _CALLBACKS = "transformers.trainer_callback"
 _POSITIONAL = ("args", "state", "control")
 """What every event gets by position."""
-_REWARDS: Mapping[str, str] = {
-    "GRPOTrainer": "trl.trainer.grpo_trainer",
-    "RLOOTrainer": "trl.trainer.rloo_trainer",
-}
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -62,7 +56,12 @@ def _match(
     context: Context, path: str, class_: str, method: FunctionNode, node: ast.AST, name: str, given: frozenset[str]
 ) -> Match:
     caller = context.place(_CALLBACKS, f"{_CALLBACKS}.CallbackHandler.call_event")
-    values = {"name": name, "class": class_, "method": method.name, "given": tuple(sorted(given))}
+    values: dict[str, str | tuple[str, ...]] = {
+        "name": name,
+        "class": class_,
+        "method": method.name,
+        "given": tuple(sorted(given)),
+    }
     return Match(values, Cause(caller, None, name, f"{class_}.{method.name}"), _location(path, node))
 
 
@@ -164,7 +163,11 @@ def _methods(text: str, events: Mapping[str, frozenset[str]]) -> Iterator[tuple[
             continue
         callbacks.add(node.name)
         for method in node.body:
-            if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and method.name in events and not method.decorator_list:
+            if (
+                isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)
+                and method.name in events
+                and not method.decorator_list
+            ):
                 yield node.name, method
 
 
@@ -177,76 +180,3 @@ def _is_used(class_: str, context: Context) -> bool:
 def _is_callback(base: ast.expr, known: set[str]) -> bool:
     name = base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
     return name == "TrainerCallback" or name in known
-
-
-@dataclass(frozen=True)
-class _Passed:
-    """What a trainer passes to a reward function besides the columns of the data."""
-
-    always: frozenset[str]
-    maybe: frozenset[str]
-
-
-@predicate(
-    "reward",
-    {"flaw": Argument("text", "what is wrong with the function", required=True, choices=("refuses", "lacks"))},
-    values=("name", "function", "given"),
-)
-def reward(context: Context, arguments: Mapping[str, Any]) -> Judgement:
-    """A reward function of the script does not take what the installed trainer passes (refuses), or needs an argument
-    that is neither passed nor a column of the data (lacks)."""
-    functions = context.facts.get("reward_function", ())
-    trainers = {fact.value for fact in context.facts.get("trainer_class", ())}
-    module = next((module for name, module in _REWARDS.items() if name in trainers), "")
-    if not functions or not module:
-        return HOLDS
-    passed = _passed(context.library.text(module) or "")
-    if passed is None:
-        return unknown("what the trainer passes to reward functions cannot be read")
-    columns = {str(fact.value) for fact in context.facts.get("dataset_column", ())}
-    complete = {fact.value for fact in context.facts.get("dataset_columns_complete", ())}
-    if arguments["flaw"] == "lacks" and (complete != {True} or UNREADABLE in columns):
-        return HOLDS
-    caller = context.place(module, module)
-    found = []
-    for fact in functions:
-        name, takes_all, *parameters = fact.value
-        if arguments["flaw"] == "refuses":
-            own = {parameter.rstrip("=") for parameter in parameters}
-            wrong = [] if takes_all else sorted(passed.always - own)[:1]
-        else:
-            there = passed.always | passed.maybe | columns
-            wrong = [parameter for parameter in parameters if not parameter.endswith("=") and parameter not in there]
-        for parameter in wrong:
-            values = {"name": parameter, "function": str(name), "given": tuple(sorted(columns))}
-            found.append(Match(values, Cause(caller, None, parameter, str(name)), fact.location))
-    return fails_each(found)
-
-
-@lru_cache(maxsize=4)
-def _passed(text: str) -> _Passed | None:
-    """The keywords of `reward_func(prompts=…, …)`, and what is put into its `**reward_kwargs` by name."""
-    tree = tree_of(text)
-    always: set[str] = set()
-    maybe: set[str] = set()
-    for function in nodes.walk(tree) if tree else ():
-        call = next(filter(_is_reward_call, _calls(function)), None) if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) else None
-        if call is None:
-            continue
-        always |= {keyword.arg for keyword in call.keywords if keyword.arg}
-        always |= {name for statement in function.body for name in _stored(statement)}
-        maybe |= {name for part in nodes.walk(function) for name in _stored(part)}
-    return _Passed(frozenset(always), frozenset(maybe)) if always else None
-
-
-def _is_reward_call(call: ast.Call) -> bool:
-    named = isinstance(call.func, ast.Name) and call.func.id == "reward_func"
-    return named and any(keyword.arg == "completions" for keyword in call.keywords)
-
-
-def _stored(statement: ast.AST) -> Iterator[str]:
-    """`reward_kwargs["name"] = …`"""
-    for target in statement.targets if isinstance(statement, ast.Assign) else ():
-        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
-            if isinstance(target.value, ast.Name) and target.value.id == "reward_kwargs":
-                yield str(target.slice.value)
