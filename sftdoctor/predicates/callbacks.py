@@ -44,7 +44,7 @@ def callback(context: Context, arguments: Mapping[str, Any]) -> Judgement:
         return unknown("what the Trainer passes to callbacks cannot be read")
     look = {"refuses": _refused, "lacks": _lacking, "asks": _asked}[arguments["flaw"]]
     return fails_each(
-        _match(context, path, class_, method, node, name, events[method.name])
+        _match(context, path, class_, method, node, name, events[method.name], arguments["flaw"])
         for path, text in sources
         for class_, method in _methods(text, events)
         if _is_used(class_, context)
@@ -53,7 +53,14 @@ def callback(context: Context, arguments: Mapping[str, Any]) -> Judgement:
 
 
 def _match(
-    context: Context, path: str, class_: str, method: FunctionNode, node: ast.AST, name: str, given: frozenset[str]
+    context: Context,
+    path: str,
+    class_: str,
+    method: FunctionNode,
+    node: ast.AST,
+    name: str,
+    given: frozenset[str],
+    flaw: str,
 ) -> Match:
     caller = context.place(_CALLBACKS, f"{_CALLBACKS}.CallbackHandler.call_event")
     values: dict[str, str | tuple[str, ...]] = {
@@ -62,7 +69,19 @@ def _match(
         "method": method.name,
         "given": tuple(sorted(given)),
     }
-    return Match(values, Cause(caller, None, name, f"{class_}.{method.name}"), _location(path, node))
+    called = f"{class_}.{method.name}"
+    flaw = "by position" if flaw == "refuses" and name in _POSITIONAL else flaw
+    symptom = _SYMPTOMS[flaw].format(called=called, name=name)
+    return Match(values, Cause(caller, None, name, called), _location(path, node), symptom=symptom)
+
+
+_SYMPTOMS = {
+    "refuses": "TypeError: {called}() got an unexpected keyword argument '{name}'",
+    "by position": "TypeError: {called}() takes fewer positional arguments than were given",
+    "lacks": "TypeError: {called}() missing a required argument: '{name}'",
+    "asks": "KeyError: '{name}'",
+}
+"""What would be seen, by flaw."""
 
 
 def _location(path: str, node: ast.AST) -> Location:
@@ -140,9 +159,8 @@ def _events(text: str) -> Mapping[str, frozenset[str]]:
     for name, made in calls.items():
         for call in made if name.startswith("on_") else ():
             if isinstance(call.func, ast.Attribute) and call.func.attr == "call_event":
-                own = {keyword.arg for keyword in call.keywords if keyword.arg}
-                if all(keyword.arg for keyword in call.keywords):
-                    found[name] = frozenset(always | own)
+                # what newer ones hand on as **kwargs is nothing: no Trainer passes an event more (transformers 5.23.0)
+                found[name] = frozenset(always | {keyword.arg for keyword in call.keywords if keyword.arg})
     return found
 
 

@@ -70,8 +70,16 @@ def reward(context: Context, arguments: Mapping[str, Any]) -> Judgement:
             wrong = [parameter for parameter in parameters if not parameter.endswith("=") and parameter not in there]
         for name in wrong:
             values: dict[str, str | tuple[str, ...]] = {"name": name, "function": str(function), "given": known}
-            found.append(Match(values, Cause(caller, None, name, str(function)), fact.location))
+            symptom = _SYMPTOMS[arguments["flaw"]].format(called=function, name=name)
+            found.append(Match(values, Cause(caller, None, name, str(function)), fact.location, symptom=symptom))
     return fails_each(found)
+
+
+_SYMPTOMS = {
+    "refuses": "TypeError: {called}() got an unexpected keyword argument '{name}'",
+    "lacks": "TypeError: {called}() missing 1 required positional argument: '{name}'",
+}
+"""What would be seen, by flaw."""
 
 
 @lru_cache(maxsize=4)

@@ -202,6 +202,12 @@ def _columns(
     if method == "rename_column" and isinstance(first, str) and isinstance(second, str):
         renamed = (*(name for name in columns if name != first), second)
         return _changed(machine, dataset, node, columns=renamed, complete=complete)
+    mapping = given.get(0, "column_mapping")
+    if method == "rename_columns" and isinstance(mapping, Obj) and mapping.kind == "dict":
+        names = dict(machine.heap.items(mapping))
+        if not machine.heap.record(mapping).open and all(isinstance(name, str) for name in names.values()):
+            renamed = tuple(str(names.get(name, name)) for name in columns)
+            return _changed(machine, dataset, node, columns=renamed, complete=complete)
     named = _names(machine, given.get(0, "column_names"))
     if method == "remove_columns" and named is not None:
         return _changed(machine, dataset, node, columns=tuple(name for name in columns if name not in named))
