@@ -26,7 +26,7 @@ requirement    kind* (declared|extra), within (core|run|elsewhere), distribution
 requires-python                                         a distribution excludes the target's Python; one each
 signature      callable*, lacks | has                   callable takes (or not) a keyword; unreadable source: unknown
 offers         module*, lacks | has                     module offers (or not) a name; unreadable source: unknown
-link           kind*, caller, callee, name, symbol, module
+link           kind*, caller, callee, name, symbol, module, expression
                                                         the linker found such a break; the rule decorates it
 gpu            present | kind | capability | memory | lacks_dtype | name | count
                                                         some accelerator is like that ("<8.0", GiB), or so many are
