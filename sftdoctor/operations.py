@@ -18,6 +18,7 @@ OPERATIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "insert_before": (("code",), ()),
     "insert_after": (("code",), ()),
     "add_parameter": (("name", "default"), ()),
+    "take_keywords": ((), ()),
     "replace_import": (("module", "old", "new"), ("new_module", "keep", "drop")),
     "redirect_imports": (("module", "to"), ()),
     "remove_import": (("module", "old"), ()),

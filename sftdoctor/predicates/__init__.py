@@ -26,7 +26,7 @@ requirement    kind* (declared|extra), within (core|run|elsewhere), distribution
 requires-python                                         a distribution excludes the target's Python; one each
 signature      callable*, lacks | has                   callable takes (or not) a keyword; unreadable source: unknown
 offers         module*, lacks | has                     module offers (or not) a name; unreadable source: unknown
-link           kind*, caller, callee, name, symbol, module
+link           kind*, caller, callee, name, symbol, module, expression
                                                         the linker found such a break; the rule decorates it
 gpu            present | kind | capability | memory | lacks_dtype | name | count
                                                         some accelerator is like that ("<8.0", GiB), or so many are
@@ -48,6 +48,8 @@ compare        left*, is*, right*, left_default, right_default
 modules        fact*, unmatched* (all|some)             names of an adapter config match no module of the model
 passes         module*, class*, method*, keyword*       the script gives that keyword to a method of an imported class
 template-use   as* (raises|silent|mapping)              the script uses what apply_chat_template gives in that way
+callback       flaw* (refuses|lacks|asks)               a callback of the script and what the Trainer passes it differ
+reward         flaw* (refuses|lacks)                    a reward function and what trl passes it differ
 unused         name*                                    the script imports the name and never uses it
 facts          where*                                   all lines true of one script (or the scenario) and the model
 model          where*                                   all lines true of config.json ("a.b" goes into tables)
@@ -79,6 +81,7 @@ from __future__ import annotations
 
 from sftdoctor.predicates import (
     binaries,
+    callbacks,
     code,
     compare,
     facts,
@@ -92,6 +95,7 @@ from sftdoctor.predicates import (
     modules,
     outside,
     requirements,
+    rewards,
     scripts,
     shadows,
     sources,
@@ -133,7 +137,7 @@ __all__ = [
 ]
 
 _REGISTERED = (
-    *(binaries, code, compare, facts, gradients, hardware, installation, links, live),
-    *(logic, memory, modules, outside, requirements, scripts, shadows, sources, templates, versions),
+    *(binaries, callbacks, code, compare, facts, gradients, hardware, installation, links, live),
+    *(logic, memory, modules, outside, requirements, rewards, scripts, shadows, sources, templates, versions),
 )
 """Imported so that each registers its predicates."""

@@ -67,6 +67,7 @@ VALUES = (
         "name": Argument("texts", "the name, keyword or module that is asked for"),
         "symbol": Argument("texts", "what is asked: dotted name, or its end (prepare_model_for_kbit_training)"),
         "module": Argument("texts", "module of the caller, or a package that it lies in"),
+        "expression": Argument("texts", "words that stand in the code that asks"),
     },
     values=VALUES,
 )
@@ -76,10 +77,13 @@ def link(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     return fails_each(_match(finding) for finding in candidates if _fits(finding, arguments))
 
 
+_ASKED = ("caller", "callee", "name", "symbol", "module", "expression")
+
+
 def _fits(finding: Finding, arguments: Mapping[str, Any]) -> bool:
     cause = finding.cause
     if cause is None:
-        return not any(part in arguments for part in ("caller", "callee", "name", "symbol", "module"))
+        return not any(part in arguments for part in _ASKED)
     symbol = (cause.callee.symbol or "") if cause.callee else ""
     module = cause.caller.module if cause.caller else ""
     return (
@@ -88,6 +92,7 @@ def _fits(finding: Finding, arguments: Mapping[str, Any]) -> bool:
         and _one_of(arguments.get("name"), cause.name)
         and _any(arguments.get("symbol"), lambda wanted: f".{symbol}".endswith(f".{wanted}"))
         and _any(arguments.get("module"), lambda wanted: f"{module}.".startswith(f"{wanted}."))
+        and _any(arguments.get("expression"), lambda wanted: wanted in cause.expression)
     )
 
 

@@ -48,16 +48,23 @@ def passes(context: Context, arguments: Mapping[str, Any]) -> Judgement:
         for finding in context.links.findings
         if finding.location is not None and finding.cause is not None
     }
-    modules = ((path, module_text(context.script, path)) for path in context.links.modules)
     return fails_each(
         _match(context, arguments, node, name, path, keyword)
-        for path, source in ((context.script.path, context.script.source), *modules)
+        for path, source in own_texts(context)
         for node, name, keyword in _passing(source, arguments)
         if (path, node.lineno, keyword) not in known
     )
 
 
-def module_text(script: Script, path: str) -> str:
+def own_texts(context: Context) -> Iterator[tuple[str, str]]:
+    """The script that is judged and the modules of the user's that scripts import: paths and texts."""
+    if context.script is not None:
+        yield context.script.path, context.script.source
+        for path in context.links.modules:
+            yield path, _text(context.script, path)
+
+
+def _text(script: Script, path: str) -> str:
     """A module of the user's: as an edit that is only thought of would leave it, else as it is."""
     thought = dict(script.would_hold).get(os.path.realpath(path)) if script.would_hold else None
     if thought is not None:
@@ -144,7 +151,7 @@ def unused(context: Context, arguments: Mapping[str, Any]) -> Judgement:
 
 @lru_cache(maxsize=8)
 def tree_of(source: str) -> ast.Module | None:
-    """The syntax tree of a text; None where it has none."""
+    """A text's syntax tree; None where it is no Python."""
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

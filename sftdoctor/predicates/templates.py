@@ -15,7 +15,7 @@ from typing import Any
 from sftdoctor import nodes
 from sftdoctor.model import Location
 from sftdoctor.predicates.core import HOLDS, Argument, Context, Judgement, Match, fails_each, predicate
-from sftdoctor.predicates.scripts import module_text, tree_of
+from sftdoctor.predicates.scripts import own_texts, tree_of
 
 METHOD = "apply_chat_template"
 _TOKENIZER = re.compile(r"(?:.*_)?(?:tokenizer|tok)(?:_.*)?|.*Tokenizer")
@@ -62,11 +62,8 @@ def template_use(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     at a mapping, so that a mapping is something else, or as a mapping."""
     if context.script is None:
         return HOLDS
-    modules = ((path, module_text(context.script, path)) for path in context.links.modules)
     return fails_each(
-        _match(path, call, use)
-        for path, source in ((context.script.path, context.script.source), *modules)
-        for call, use in _found(source, arguments["as"])
+        _match(path, call, use) for path, source in own_texts(context) for call, use in _found(source, arguments["as"])
     )
 
 

@@ -141,6 +141,7 @@ def _run(
             (root / copy.script).with_suffix(AS_SCRIPT).write_text(cells.text, encoding="utf-8")
             copy = replace(copy, script=str(Path(copy.script).with_suffix(AS_SCRIPT)))
         where = {"root": str(root), "script": copy.script, "working": copy.working, "cache": _hub_cache()}
+        where["home"] = str(copy.root)
         request = {"job": "script", **where, **asked}
         begun = time.monotonic()
         with start(environment.target.path, request, folder) as process:

@@ -11,7 +11,7 @@ from sftdoctor.repair.imports import define_import, redirect_imports, remove_imp
 from sftdoctor.repair.keywords import remove_keyword, rename_keyword, set_keyword, translate_keyword
 from sftdoctor.repair.moving import move_keyword
 from sftdoctor.repair.nested import nest_keyword
-from sftdoctor.repair.statements import add_parameter, insert_after, insert_before
+from sftdoctor.repair.statements import add_parameter, insert_after, insert_before, take_keywords
 from sftdoctor.repair.tree import Splice, Tree
 
 Operation = Callable[[Tree, Location, Mapping[str, str]], tuple[Splice, ...]]
@@ -27,6 +27,7 @@ FUNCTIONS: Mapping[str, Operation] = {
     "insert_before": insert_before,
     "insert_after": insert_after,
     "add_parameter": add_parameter,
+    "take_keywords": take_keywords,
     "replace_import": replace_import,
     "redirect_imports": redirect_imports,
     "remove_import": remove_import,

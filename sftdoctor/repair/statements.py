@@ -56,14 +56,32 @@ def add_parameter(tree: Tree, location: Location, arguments: Mapping[str, str]) 
     before = parameters.kwonly_params or parameters.params
     if not before or (not parameters.kwonly_params and isinstance(parameters.star_arg, cst.Param)):
         raise RepairError(f"{tree.path}:{location.line}: no place for {name} in its parameters", "edit it by hand")
-    last = before[-1]
+    return (_behind(tree, found[0], before[-1], f"{name}={default}"),)
+
+
+def take_keywords(tree: Tree, location: Location, arguments: Mapping[str, str]) -> tuple[Splice, ...]:
+    """`def f(self, a):` → `def f(self, a, **kwargs):`, for the method that stands at the line."""
+    found = [one for one in tree.every(cst.FunctionDef) if tree.range(one).start.line == location.line]
+    if len(found) != 1:
+        raise RepairError(f"{tree.path}:{location.line}: there is not one function", "make the change by hand")
+    parameters = found[0].params
+    star = [parameters.star_arg] if isinstance(parameters.star_arg, cst.Param) else []
+    there = [*parameters.posonly_params, *parameters.params, *star, *parameters.kwonly_params]
+    if parameters.star_kwarg is not None:
+        return ()
+    if not there or any(one.name.value == "kwargs" for one in there):
+        raise RepairError(f"{tree.path}:{location.line}: no place for **kwargs in its parameters", "edit it by hand")
+    return (_behind(tree, found[0], there[-1], "**kwargs"),)
+
+
+def _behind(tree: Tree, function: cst.FunctionDef, last: cst.Param, text: str) -> Splice:
+    """A parameter put behind the last one, on a line of its own where that has one."""
     end = max(tree.span(part)[1] for part in (last, last.name, last.annotation, last.default) if part is not None)
-    text = f"{name}={default}"
     start, line = tree.span(last)[0], tree.line_of(tree.span(last)[0])[0]
     indent = tree.text[line:start]
-    if not indent.strip() and line > tree.span(found[0])[0]:
-        return (Splice(end, end, f",{tree.newline}{indent}{text}"),)
-    return (Splice(end, end, f", {text}"),)
+    if not indent.strip() and line > tree.span(function)[0]:
+        return Splice(end, end, f",{tree.newline}{indent}{text}")
+    return Splice(end, end, f", {text}")
 
 
 def _first(tree: Tree, statement: cst.BaseStatement) -> int:

@@ -39,8 +39,8 @@ def read_pins(
     """Judge a set of pins without installing it: fetch the metadata and Python files of what it names.
 
     Args:
-        path: requirements.txt, constraints, `pip freeze` output, uv.lock, poetry.lock, pylock.*.toml or
-            environment.yml.
+        path: requirements.txt, constraints, `pip freeze` output, uv.lock, poetry.lock, pylock.*.toml,
+            pyproject.toml or environment.yml.
         python_version: The Python that they are meant for, "3.11" or "3.11.7"; need not be on this machine.
         offline: Use the cache alone.
         cache: The cache folder; the user's where None.

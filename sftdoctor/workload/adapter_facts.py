@@ -20,6 +20,7 @@ _LORA = (
     "trainable_token_indices",
     "target_parameters",
     "ensure_weight_tying",
+    "total_step",
 )
 _BNB = ("load_in_4bit", "load_in_8bit", "bnb_4bit_compute_dtype", "bnb_4bit_quant_storage", "bnb_4bit_quant_type")
 
@@ -38,6 +39,8 @@ def adapter_facts(places: Places, machine: Machine, config: Value) -> Iterator[F
     if not isinstance(config, Obj) or config.kind != "instance":
         return
     yield Fact("adapter_config_call", "made", places.of(config.node))
+    class_ = machine.heap.get(config, "^class", None)
+    yield Fact("adapter_config_class", class_.last if isinstance(class_, Ref) else "unknown", places.of(config.node))
     for name in _LORA:
         fact = name if name.startswith("lora_") else f"lora_{name}"
         unset: Value = UNKNOWN if machine.heap.record(config).open else "unset"
@@ -48,7 +51,7 @@ def adapter_facts(places: Places, machine: Machine, config: Value) -> Iterator[F
         elif isinstance(value, Obj):
             plain = "given"
         yield Fact(fact, plain, places.of(keyword_node(config.node, name)))
-    for name in ("target_modules", "modules_to_save"):
+    for name in ("target_modules", "modules_to_save", "feedforward_modules"):
         yield from _modules(places, machine, config, name)
 
 

@@ -28,8 +28,11 @@ def data_facts(places: Places, machine: Machine, trainer: Obj, text_field: Any) 
         The facts of its data sets, its formatting function, its collator and its tokenizer.
     """
     yield from _dataset(places, machine, trainer, text_field)
-    for name in ("eval_dataset", "compute_metrics", "formatting_func", "ref_model"):
+    for name in ("eval_dataset", "compute_metrics", "formatting_func", "ref_model", "tools"):
         yield Fact(f"{name}_passed", _passed(machine, trainer, name), places.of(keyword_node(trainer.node, name)))
+    evaluated = _given(machine, trainer, "eval_dataset")
+    if not (isinstance(evaluated, Obj) and evaluated.kind == "dict"):  # of several, each has its name before the metric
+        yield from _metrics(places, _given(machine, trainer, "compute_metrics"))
     formatting = _given(machine, trainer, "formatting_func")
     where = places.of(keyword_node(trainer.node, "formatting_func"))
     kind = "none" if formatting is None else "unknown"
@@ -44,6 +47,13 @@ def data_facts(places: Places, machine: Machine, trainer: Obj, text_field: Any) 
     if isinstance(formatting, Function):
         yield from _template_in_text(machine, collator, formatting)
     yield from _tokenizer(places, machine, trainer, collator)
+
+
+def _metrics(places: Places, compute: Value) -> Iterator[Fact]:
+    """The keys of the dictionary that compute_metrics returns, where they all stand in its text."""
+    for name in (functions.returned_keys(compute.node) or ()) if isinstance(compute, Function) else ():
+        for key in (name, f"eval_{name}"):
+            yield Fact("metric", key, places.of(compute.node))
 
 
 def _is_object(dataset: Value) -> bool:

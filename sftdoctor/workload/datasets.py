@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from typing import TypeGuard
 
-from sftdoctor.flow import UNKNOWN, Arguments, Function, Machine, Method, Obj, Ref, Value
+from sftdoctor.flow import UNKNOWN, Arguments, Function, Machine, Method, Obj, RaisedError, Ref, Value
 from sftdoctor.workload.datafiles import Sample
 from sftdoctor.workload.functions import returned_keys
 from sftdoctor.workload.samples import DataFiles, Splits, of_split
@@ -163,7 +163,7 @@ def _map(
     machine: Machine, dataset: Obj, columns: tuple[str, ...], complete: bool, given: Arguments, node: ast.AST
 ) -> Value:
     function = given.get(0, "function")
-    added = returned_keys(function.node) if isinstance(function, Function) else None
+    added = _added(machine, function, node) if isinstance(function, Function) else None
     removes = given.get(None, "remove_columns")
     names = _names(machine, removes) if removes is not None else ()
     if names is None:
@@ -174,6 +174,19 @@ def _map(
         columns = tuple(name for name in columns if name not in names)
     known = tuple(dict.fromkeys((*columns, *(added or ()))))
     return _changed(machine, dataset, node, columns=known, complete=complete and added is not None)
+
+
+def _added(machine: Machine, function: Function, node: ast.AST) -> tuple[str, ...] | None:
+    """The columns that a mapped function gives: as its text shows, else as it shows where it is followed."""
+    keys = returned_keys(function.node)
+    if keys is not None:
+        return keys
+    try:
+        row = machine.call(function, Arguments([UNKNOWN], open=True), node)
+    except RaisedError:
+        return None
+    found, complete = _keys(machine, row)
+    return found if complete and found else None
 
 
 def _columns(
@@ -189,6 +202,12 @@ def _columns(
     if method == "rename_column" and isinstance(first, str) and isinstance(second, str):
         renamed = (*(name for name in columns if name != first), second)
         return _changed(machine, dataset, node, columns=renamed, complete=complete)
+    mapping = given.get(0, "column_mapping")
+    if method == "rename_columns" and isinstance(mapping, Obj) and mapping.kind == "dict":
+        names = dict(machine.heap.items(mapping))
+        if not machine.heap.record(mapping).open and all(isinstance(name, str) for name in names.values()):
+            renamed = tuple(str(names.get(name, name)) for name in columns)
+            return _changed(machine, dataset, node, columns=renamed, complete=complete)
     named = _names(machine, given.get(0, "column_names"))
     if method == "remove_columns" and named is not None:
         return _changed(machine, dataset, node, columns=tuple(name for name in columns if name not in named))

@@ -13,6 +13,7 @@ from sftdoctor.workload.argument_facts import argument_facts, class_name
 from sftdoctor.workload.data_facts import data_facts
 from sftdoctor.workload.places import Places
 from sftdoctor.workload.plain import keyword_node, said
+from sftdoctor.workload.reward_facts import reward_facts
 from sftdoctor.workload.steps import Step, Steps
 
 
@@ -57,6 +58,7 @@ class FactReader:
         facts.extend(passed_quantization(self.places, machine, trainer))
         text_field = next((fact.value for fact in facts if fact.name == "dataset_text_field"), "unset")
         facts.extend(data_facts(self.places, machine, trainer, text_field))
+        facts.extend(reward_facts(self.places, machine, trainer))
         model = heap.get(trainer, "model", UNKNOWN if heap.record(trainer).open else None)
         facts.extend(self.model_facts(machine, model, trainer))
         adapter = heap.get(trainer, "peft_config", None)

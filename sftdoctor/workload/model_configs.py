@@ -18,6 +18,7 @@ _QUANTIZERS = {
     "HqqConfig": "hqq",
     "AqlmConfig": "aqlm",
     "EetqConfig": "eetq",
+    "QuantoConfig": "quanto",
 }
 
 

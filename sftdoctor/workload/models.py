@@ -57,6 +57,7 @@ def load(machine: Machine, loader: Ref, given: Arguments, node: ast.AST) -> Obj:
             "path": given.get(0, "pretrained_model_name_or_path"),
             "resized": False,
             **{name: given.get(None, name, "unset") for name in LOAD_ARGUMENTS},
+            "num_labels": given.get(None, "num_labels", "by config" if "config" in given.keywords else "unset"),
         },
     )
     model = machine.heap.add(Obj("model", node), {"core": core, "wrapped": False})
@@ -65,7 +66,7 @@ def load(machine: Machine, loader: Ref, given: Arguments, node: ast.AST) -> Obj:
     return model
 
 
-LOAD_ARGUMENTS = ("device_map", "attn_implementation", "torch_dtype", "dtype", "trust_remote_code")
+LOAD_ARGUMENTS = ("device_map", "attn_implementation", "torch_dtype", "dtype", "trust_remote_code", "num_labels")
 """Arguments of from_pretrained that become facts of their own."""
 
 

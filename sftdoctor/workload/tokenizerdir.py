@@ -143,6 +143,7 @@ def _template_facts(folder: Path, config: Mapping[str, Any], special: Mapping[st
     yield Fact("template_place", stands, where)
     if template is None:
         return
+    yield Fact("template_has_tools", "tool" in template, where)
     yield Fact("template_has_generation", bool(_GENERATION.search(template)), where)
     bos, eos = special["bos_token"], special["eos_token"]
     yield Fact("template_writes_bos", "bos_token" in template or (bool(bos) and str(bos) in template), where)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Hashable
 from typing import TypeGuard
 
 from sftdoctor.flow import UNKNOWN, Arguments, Machine, Method, Obj, Ref, Value
@@ -36,6 +37,7 @@ def call_loader(machine: Machine, function: Ref, given: Arguments, node: ast.AST
     owner, _, last = function.name.rpartition(".")
     if last == "from_pretrained" and LOADERS.fullmatch(owner.rpartition(".")[2]):
         slots = {f"^{name}": value for name, value in given.keywords.items()}
+        slots["^loader"] = owner.rpartition(".")[2]
         slots["^path"] = given.get(0, "pretrained_model_name_or_path")
         slots.update({name: given.keywords[name] for name in _SETTINGS if name in given.keywords})
         return machine.heap.add(Obj("tokenizer", node), slots)
@@ -63,6 +65,32 @@ def _set_template(machine: Machine, function: str, given: Arguments, node: ast.A
         touch_embeddings(machine, model)
     pair = (model if model is not None else UNKNOWN, tokenizer)
     return (*pair, UNKNOWN) if function == "clone_chat_template" else pair
+
+
+_MORE = ("return_overflowing_tokens", "return_offsets_mapping", "return_special_tokens_mask", "return_length")
+"""Arguments that add entries."""
+
+
+def encode(machine: Machine, tokenizer: Obj, given: Arguments) -> Value:
+    """tokenizer(texts): the entries that it gives (token_type_ids, which some add, is left aside).
+
+    Args:
+        machine: The machine.
+        tokenizer: The tokenizer; of a processor nothing is known.
+        given: What it is called with.
+
+    Returns:
+        A dictionary, open where there may be other entries; UNKNOWN of a processor.
+    """
+    loader = machine.heap.get(tokenizer, "^loader", "")
+    if not isinstance(loader, str) or "Processor" in loader:
+        return UNKNOWN
+    entries: dict[Hashable, Value] = {"input_ids": UNKNOWN}
+    if given.get(None, "return_attention_mask", True) is not False:
+        entries["attention_mask"] = UNKNOWN
+    if "text_target" in given.keywords:
+        entries["labels"] = UNKNOWN
+    return machine.make_dict(entries, open=given.open or any(name in given.keywords for name in _MORE))
 
 
 def call_method(machine: Machine, tokenizer: Obj, name: str, given: Arguments) -> Value:

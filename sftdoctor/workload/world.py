@@ -195,6 +195,8 @@ class ScriptWorld:
             return self._construct(machine, function, given, node)
         if isinstance(function, Method):
             return self._call_method(machine, function, given, node)
+        if tokenizers.is_tokenizer(function):
+            return tokenizers.encode(machine, function, given)
         self._lose(machine, "a call that cannot be followed", given, node)
         return UNKNOWN
 

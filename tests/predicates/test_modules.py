@@ -48,3 +48,30 @@ def test_modules(names: Any, unmatched: str, outcome: Outcome) -> None:
 def test_without_names_nothing_is_said(model: ModelFolder | None, outcome: Outcome) -> None:
     probe = {"probe": "modules", "fact": "lora_target_modules", "unmatched": "all"}
     assert evaluate(context(facts={"lora_target_modules": ("x",)}, model=model), probe).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        ({"model_load_call": "transformers.AutoModelForSequenceClassification.from_pretrained"}, Outcome.HOLDS),
+        ({"model_load_call": "trl.AutoModelForCausalLMWithValueHead.from_pretrained"}, Outcome.HOLDS),
+        ({"model_loaded_by": "trainer", "trainer_class": "RewardTrainer"}, Outcome.HOLDS),
+        ({"model_loaded_by": "trainer", "trainer_class": "SFTTrainer"}, Outcome.FAILS),
+        ({"model_load_call": "transformers.AutoModelForCausalLM.from_pretrained"}, Outcome.FAILS),
+        ({}, Outcome.FAILS),
+    ],
+)
+def test_a_head_that_no_file_has_is_there_where_the_class_makes_it(said: dict[str, Any], outcome: Outcome) -> None:
+    probe = {"probe": "modules", "fact": "lora_modules_to_save", "unmatched": "all"}
+    facts = {"lora_modules_to_save": ("score",), **said}
+    assert evaluate(context(facts=facts, model=ModelFolder("m", modules=LLAMA)), probe).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("modules", "outcome"),
+    [(LLAMA[:-1], Outcome.HOLDS), (("gpt_neox.layers.0.attention.dense", "embed_out"), Outcome.FAILS)],
+)
+def test_a_tied_head_stands_in_no_file(modules: tuple[str, ...], outcome: Outcome) -> None:
+    probe = {"probe": "modules", "fact": "lora_modules_to_save", "unmatched": "all"}
+    facts = {"lora_modules_to_save": ("lm_head",)}
+    assert evaluate(context(facts=facts, model=ModelFolder("m", modules=modules)), probe).outcome is outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from sftdoctor.errors import UsageError, WorkloadError
 from sftdoctor.model import Distribution, Environment, Proof, Target, TargetKind
+from sftdoctor.proof.process import WORKER
 from sftdoctor.proof.runner import NEEDED
 from sftdoctor.proof.script import prove_script
 
@@ -161,3 +163,44 @@ def test_what_is_no_script(name: str, environment: Environment, home: Path) -> N
     Path("train.txt").write_text("{}")
     with pytest.raises(UsageError, match="no Python script"):
         prove_script(environment, Path(name))
+
+
+@pytest.mark.parametrize(
+    ("files", "script"),
+    [
+        (("src/__init__.py", "src/config.py"), "src/train.py"),
+        (("src/config.py",), "src/train.py"),
+        (("lib/pkg/__init__.py", "lib/pkg/sub/__init__.py", "lib/pkg/sub/config.py"), "lib/pkg/sub/train.py"),
+    ],
+)
+def test_part_of_a_package_is_started_as_such(
+    files: Sequence[str], script: str, environment: Environment, home: Path
+) -> None:
+    for name in files:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("ROWS = 3\n" if name.endswith("config.py") else "")
+    Path(script).write_text("import sys\nfrom .config import ROWS\nraise ValueError(ROWS, __name__, sys.argv[1:])\n")
+    failure = prove_script(environment, Path(script), ["--lr", "1"], timeout=60).failure
+    assert failure is not None
+    assert failure.message == "(3, '__main__', ['--lr', '1'])"
+
+
+@pytest.mark.parametrize(
+    ("source", "module"),
+    [
+        ("from .config import ROWS", "src.train"),
+        ("from src.config import ROWS", "src.train"),
+        ("import src.config", "src.train"),
+        ("from config import ROWS", ""),
+        ("import torch", ""),
+        ("this is no Python", ""),
+    ],
+)
+def test_what_a_script_in_a_package_is_started_as(source: str, module: str, tmp_path: Path) -> None:
+    starting = runpy.run_path(str(WORKER.parent / "script" / "starting.py"))
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "__init__.py").touch()
+    script = tmp_path / "src" / "train.py"
+    script.write_text(source)
+    first = tmp_path if module else script.parent
+    assert starting["module_of"](str(tmp_path), str(script)) == (str(first), module)

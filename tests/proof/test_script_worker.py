@@ -438,3 +438,23 @@ def test_a_processor_is_told_what_the_config_says(part: Any) -> None:
     assert sizes["patch_size"] == 14
     pixels = SimpleNamespace(size={"shortest_edge": 3136, "longest_edge": 12845056})
     assert "size" not in geometry.part_sizes(pixels, small)  # of Qwen's: how many pixels at least and at most
+
+
+def test_a_relative_path_that_leaves_the_copy_leads_beside_the_original(
+    part: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("real/project", "real/data", "copy/project"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "real/data/train.jsonl").write_text("{}\n")
+    (tmp_path / "copy/project/own.jsonl").write_text("{}\n")
+    request = {
+        "folder": str(tmp_path / "copy"),
+        "root": str(tmp_path / "copy/project"),
+        "home": str(tmp_path / "real/project"),
+    }
+    monkeypatch.chdir(tmp_path / "copy/project")
+    world = part("world").World(request, None)
+    there = str(tmp_path / "real/data/train.jsonl")
+    assert world.at_home({"train": ["../data/train.jsonl"]}) == {"train": [there]}
+    for kept in ("own.jsonl", "../data/none.jsonl", "Qwen/Qwen3-0.6B", there, None, 3):
+        assert world.at_home(kept) == kept

@@ -406,6 +406,21 @@ CASES = {
         edit("add_parameter", 1, None, name="c", default="None"),
         "def f(a, **k): ...\n",
     ),
+    "take every keyword": (
+        "class A:\n    def f(self, a, b=False):\n        return 1\n",
+        edit("take_keywords", 2, None),
+        "class A:\n    def f(self, a, b=False, **kwargs):\n        return 1\n",
+    ),
+    "take every keyword, on its own line": (
+        "def f(\n    a: int,\n    *rest,\n    b: int = 1,  # one\n):\n    return 1\n",
+        edit("take_keywords", 1, None),
+        "def f(\n    a: int,\n    *rest,\n    b: int = 1,\n    **kwargs,  # one\n):\n    return 1\n",
+    ),
+    "every keyword is taken already": (
+        "def f(a, **k): ...\n",
+        edit("take_keywords", 1, None),
+        "def f(a, **k): ...\n",
+    ),
     "rename an attribute wherever it is read": (
         "a = parse()\nx = a.old if a.old in (1, b.old) else f(a.old)\n\n\ndef g(a):\n    return a.old\n",
         edit("rename_attribute", 2, 14, old="old", new="new"),

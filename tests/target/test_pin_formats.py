@@ -390,6 +390,33 @@ def test_conda(tmp_path: Path) -> None:
     assert file.inputs == ((tmp_path / "more.txt").resolve(),)
 
 
+PYPROJECT = """
+[project]
+name = "mine"
+requires-python = ">=3.12"
+dependencies = [
+    "torch==2.6.0", "transformers>=4.51,<4.52", "trl[peft]", 'old==1; python_version < "3.9"',
+    "own @ git+https://example.com/own.git",
+]
+optional-dependencies = { dev = ["pytest"] }
+[dependency-groups]
+lint = ["ruff"]
+"""
+
+
+def test_pyproject(tmp_path: Path) -> None:
+    (tmp_path / "uv.lock").touch()
+    file = read(tmp_path, PYPROJECT, "pyproject.toml")
+    assert shown(file) == ["torch==2.6.0", "transformers<4.52,>=4.51", "trl[peft]"]
+    assert (file.kind, file.lock, file.path) == ("pyproject.toml", False, tmp_path / "pyproject.toml")
+    assert [one.what for one in file.blind] == ["own"]
+    assert file.notes == (
+        f"uv.lock lies beside it: --pins {tmp_path / 'uv.lock'} judges what is really installed",
+        "the file asks for Python >=3.12; it is judged for 3.11",
+        "the extras and groups of the file are left aside: dev, lint",
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
@@ -407,7 +434,12 @@ def test_conda(tmp_path: Path) -> None:
         ("environment.yml", "a: &a [x]\ndependencies: [*a, *a]\n", "aliases"),
         ("environment.yml", "dependencies: !!python/object/apply:os.system [x]\n", "no valid YAML"),
         ("Pipfile.lock", "{}", "format that is not read"),
-        ("pyproject.toml", "", "format that is not read"),
+        ("pyproject.toml", "", "no list of dependencies under"),
+        ("pyproject.toml", "[project]\ndependencies = 'torch'\n", "no list of dependencies under"),
+        ("pyproject.toml", "[project]\ndependencies = ['torch one']\n", "no requirement"),
+        ("pyproject.toml", "[project\n", "no valid TOML"),
+        ("Dockerfile", "FROM python\n", "no file of pins"),
+        ("train.slurm", "#!/bin/bash\n", "no file of pins"),
     ],
 )
 def test_files_that_are_refused(tmp_path: Path, name: str, text: str, said: str) -> None:

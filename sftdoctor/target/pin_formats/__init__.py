@@ -16,8 +16,8 @@ def read_pin_file(path: Path, markers: Mapping[str, str]) -> PinFile:
     """Read a file of pins for one target; its format is told by its name.
 
     Args:
-        path: requirements.txt, constraints, `pip freeze` output (any name), uv.lock, poetry.lock, pylock.*.toml or
-            environment.yml.
+        path: requirements.txt, constraints, `pip freeze` output (any name), uv.lock, poetry.lock, pylock.*.toml,
+            pyproject.toml or environment.yml.
         markers: The target's PEP 508 marker environment.
 
     Raises:
@@ -40,10 +40,20 @@ def read_pin_file(path: Path, markers: Mapping[str, str]) -> PinFile:
         from sftdoctor.target.pin_formats.locks import read_pylock
 
         return read_pylock(path, markers)
+    if name.endswith("pyproject.toml"):
+        from sftdoctor.target.pin_formats.pyproject import read_pyproject
+
+        return read_pyproject(path, markers)
+    if name in ("dockerfile", "containerfile") or name.endswith((".dockerfile", ".sh", ".slurm", ".sbatch")):
+        raise TargetError(
+            f"{path} is no file of pins",
+            hint="Give the requirements file that it installs; its own `pip install` lines are not read.",
+        )
     if name.endswith((".toml", ".lock", ".json", ".py", ".cfg", ".ipynb", ".whl", ".gz", ".zip")) or name == "pipfile":
         raise TargetError(
             f"{path} is of a format that is not read",
-            hint="Read are requirements.txt, `pip freeze` output, uv.lock, poetry.lock, pylock.toml, environment.yml.",
+            hint="Read are requirements.txt, `pip freeze` output, uv.lock, poetry.lock, pylock.toml, pyproject.toml "
+            "and environment.yml.",
         )
     from sftdoctor.target.pin_formats.requirements import read_requirements
 

@@ -12,6 +12,10 @@ LOCAL = ("json", "csv", "text", "parquet", "arrow", "pandas", "xml", "webdataset
 """Names that are readers of local files, and no data sets."""
 
 
+PATHS = ("path", "dataset_path", "data_files", "data_dir")
+"""Arguments that may name what is on this machine."""
+
+
 class Data:
     """Answers load_dataset and load_from_disk.
 
@@ -67,10 +71,12 @@ class Data:
 
         @functools.wraps(original)
         def load(*args, **kwargs):
-            given = signature.bind(*args, **kwargs).arguments  # what the real one would refuse is refused
+            bound = signature.bind(*args, **kwargs)  # what the real one would refuse is refused
+            given = bound.arguments
+            given.update({name: self.world.at_home(given[name]) for name in PATHS if name in given})
             self.world.emit("stage", stage="load")
             if self._is_here(given):
-                return self._few(original(*args, **kwargs))
+                return self._few(original(*bound.args, **bound.kwargs))
             return self._made(given)
 
         return load

@@ -16,7 +16,7 @@ from ..events import begin, chain, short
 from ..quantization import WANTS_GPU
 from ..ranks import expect, world_size
 from ..stack import REPORTED
-from . import arguments, data, leaving, loops, madeup, models, outside, tokenizers, training
+from . import arguments, data, leaving, loops, madeup, models, outside, starting, tokenizers, training
 from .hooks import Hooks
 from .world import World
 
@@ -62,15 +62,19 @@ def main(request):
 
 
 def run(request):
-    """Executes the script as `python script arguments…` does; gives back what it raised, or None."""
+    """Executes the script as `python script arguments…` (or `python -m`) does; gives back what it raised, or None."""
     script = os.path.join(request["root"], request["script"])
     os.chdir(os.path.join(request["root"], request["working"]))
     sys.argv[:] = [script, *request["arguments"]]
-    sys.path.insert(0, os.path.dirname(script))
+    first, module = starting.module_of(request["root"], script)
+    sys.path.insert(0, first)
     if script.endswith(".ipynb.py"):
         builtins.display = lambda *things, **more: None  # what a kernel gives to every cell
     try:
-        runpy.run_path(script, run_name="__main__")
+        if module:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(script, run_name="__main__")
     except EnoughError:
         return None
     except SystemExit as end:

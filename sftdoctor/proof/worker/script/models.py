@@ -123,7 +123,8 @@ class Models:
             kwargs: The arguments of the call.
             cls: The class that is asked to load it.
         """
-        key = os.path.realpath(name) if os.path.isdir(name) else str(name)
+        there = self.world.at_home(name)
+        key = os.path.realpath(there) if os.path.isdir(there) else str(name)
         if key not in self._folders:
             self._folders[key] = self._make(str(name), key, kwargs, cls)
         return self._folders[key]

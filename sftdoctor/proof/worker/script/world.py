@@ -22,7 +22,7 @@ class World:
     """One run of a script.
 
     Args:
-        request: The JSON argument: folder, root, script, arguments, device, models, columns.
+        request: The JSON argument: folder, root, home, script, arguments, device, models, columns.
         emit: Where the events go.
     """
 
@@ -97,6 +97,25 @@ class World:
         other.parent.mkdir(parents=True, exist_ok=True)
         self.replaced(f"what it saves to {os.fspath(path)} by a temporary folder")
         return str(other)
+
+    def at_home(self, path):
+        """Where a relative path leads that leaves the copied folder (`../data/train.jsonl`): beside the original.
+
+        Args:
+            path: What the script says; a text, or a list or table of them.
+
+        Returns:
+            The same, with every path that is there beside the original, and not here, in full.
+        """
+        if isinstance(path, (list, tuple)):
+            return type(path)(map(self.at_home, path))
+        if isinstance(path, dict):
+            return {key: self.at_home(value) for key, value in path.items()}
+        if not isinstance(path, (str, os.PathLike)) or os.path.isabs(path) or os.path.exists(path):
+            return path
+        below = os.path.relpath(os.getcwd(), os.path.realpath(self.request["root"]))
+        other = os.path.normpath(os.path.join(self.request.get("home") or os.getcwd(), below, path))
+        return other if os.path.exists(other) else path
 
     def has_weights(self, path):
         """Whether a path is a folder with weights that the script may load as they are: copied, or saved by itself."""
