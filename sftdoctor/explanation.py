@@ -162,8 +162,10 @@ class _Pattern:
         self.id = rule.id
         self.logs_alone = rule.fails.get("probe") == OUTSIDE
         frame = rule.fails.get("frame") if self.logs_alone else None
+        raiser = rule.fails.get("raiser") if self.logs_alone else None
         alone = rule.fails.get("alone") if self.logs_alone else None
         self.in_frame = compiled(frame).search if isinstance(frame, str) else None
+        self.at_raise = compiled(raiser).search if isinstance(raiser, str) else None
         self.alone = compiled(alone).search if isinstance(alone, str) else None
         self.named = self.in_frame is not None and rule.fails.get("named") is True
         self.last = self.logs_alone and rule.fails.get("last") is True
@@ -206,7 +208,8 @@ class Symptoms:
         self.spoken_of = False
         """Whether the log has no frame at all, and names the libraries: so a person tells an error."""
         self._framed = [pattern for pattern in every if pattern.in_frame]
-        patterns = [pattern for pattern in every if not pattern.in_frame]
+        self._raised = [pattern for pattern in every if pattern.at_raise]
+        patterns = [pattern for pattern in every if not pattern.in_frame and not pattern.at_raise]
         self._vague = [pattern for pattern in patterns if pattern.could_match(_COMMON) and pattern.says_nothing()]
         self._patterns = [pattern for pattern in patterns if pattern not in self._vague]
         self._by_word: dict[str, list[_Pattern]] = {}
@@ -253,6 +256,14 @@ class Symptoms:
             and (not frames or any(pattern.in_frame and pattern.in_frame(frame) for frame in frames))
         ]
 
+    def by_raiser(self, raised: Raised) -> list[str]:
+        """Rules for whatever is raised on purpose at one place: where the innermost frame stands at its raise."""
+        last = raised.frames[-1] if raised.frames else None
+        if last is None or not (not last.code or last.code.startswith(("raise ", "assert "))):
+            return []
+        words, place = str(raised), f"{last.path} in {last.function}".replace("\\", "/")
+        return [one.id for one in self._raised if one.at_raise and one.at_raise(place) and one.search(words)]
+
     def of(self, raised: Raised) -> Hits:
         """What may have caused an exception: the rules for its words, for its frames, for the link that it tells of."""
         asked = asked_by(raised)
@@ -266,6 +277,7 @@ class Symptoms:
         ids = ids or [one.id for one in self._framed if one.alone and one.alone(words)]
         if not ids and self.spoken_of:
             ids = [one.id for one in self._framed if one.named and one.could_match(words) and one.search(words)]
+        ids = ids or self.by_raiser(raised)
         if asked is not None and not ids:
             ids = [rule.id for rule in self._links if fits(asked, rule.fails)]
         if asked is not None and not ids and asked.of_stack and asked.kind in self._pages:

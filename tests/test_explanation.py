@@ -109,6 +109,23 @@ def test_words_that_do_without_frames(log: str, how: dict[str, object], found: b
     assert bool(explain(log.splitlines(), (known,)).findings) is found
 
 
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ('raise KeyError("x")', True),
+        ("assert name in row", True),
+        ("row[name]", False),  # it failed there by itself: the library did not refuse it
+    ],
+)
+def test_what_a_place_refuses_is_known_by_the_place(line: str, found: bool) -> None:
+    place = r"/trl/trainer/sft_trainer\.py in tokenize$"
+    known = replace(rule("KeyError: .x"), fails={"probe": "log", "raiser": place})
+    assert bool(explain(TOLD.replace("row[name]", line).splitlines(), (known,)).findings) is found
+    elsewhere = replace(known, fails={"probe": "log", "raiser": "/peft/"})
+    assert explain(TOLD.replace("row[name]", line).splitlines(), (elsewhere,)).findings == ()
+    assert explain(["KeyError: 'x'"], (known,)).findings == ()
+
+
 def test_a_line_of_the_program_s_own_is_told_as_such(rules: tuple[Rule, ...]) -> None:
     log = TOLD.replace("C:\\e\\Lib\\site-packages\\trl\\trainer\\sft_trainer.py", "/app/rows.py")
     told = explain(log.splitlines(), rules)
