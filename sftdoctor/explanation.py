@@ -327,7 +327,7 @@ def fits(asked: Asked, fails: object, *, named: bool = False) -> bool:
     symbol = asked.symbol.removesuffix(".__init__")
     said = (
         ("caller", asked.caller if asked.frame is not None else ""),
-        ("callee", asked.callee or home_of(symbol)),
+        ("callee", asked.callee or home_of(symbol) or home_of(symbol.rpartition(".")[0])),
         ("name", asked.name),
     )
     if any(value and key in fails and value not in map(_module, _several(fails[key])) for key, value in said):

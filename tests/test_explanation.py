@@ -126,6 +126,20 @@ def test_what_a_place_refuses_is_known_by_the_place(line: str, found: bool) -> N
     assert explain(["KeyError: 'x'"], (known,)).findings == ()
 
 
+def test_an_override_of_a_librarys_trainer_is_not_the_scripts(rules: tuple[Rule, ...]) -> None:
+    said = "TypeError: {}.compute_loss() got an unexpected keyword argument 'num_items_in_batch'"
+    assert [one.id for one in explain([said.format("DPOTrainer")], rules).findings] == ["API330"]
+    assert [one.id for one in explain([said.format("MyLoss")], rules).findings] == ["API050"]
+
+
+def test_a_head_in_other_words_starts_a_traceback_too(rules: tuple[Rule, ...]) -> None:
+    log = """Traceback (most recent calls WITHOUT Sacred internals):
+File "/app/main.py", line 118, in main
+if epoch % trainer.every == 0:
+AttributeError: 'Loop' object has no attribute 'every'"""
+    assert "The line that failed is the program's own: app/main.py:118" in explain(log.splitlines(), rules).notes[0]
+
+
 def test_a_line_of_the_program_s_own_is_told_as_such(rules: tuple[Rule, ...]) -> None:
     log = TOLD.replace("C:\\e\\Lib\\site-packages\\trl\\trainer\\sft_trainer.py", "/app/rows.py")
     told = explain(log.splitlines(), rules)
