@@ -9,15 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sftdoctor.logs import LogParser, blocks, lines_of, undecorated
-from sftdoctor.logs.asked import Asked, asked_by, in_words, values_of
+from sftdoctor.logs.asked import Asked, asked_by, home_of, in_words, values_of
 from sftdoctor.logs.choice import chain_of, follows, frames_that_matter, joined, last_error
 from sftdoctor.logs.common import COMMON
+from sftdoctor.logs.own import own_line
 from sftdoctor.logs.parser import SIGNS
-from sftdoctor.logs.stack import STACK
+from sftdoctor.logs.stack import STACK, names_stack
 from sftdoctor.model import OUTSIDE, Explanation, Finding, Fix, Raised, Rule, RuleFix, Safety
 from sftdoctor.symptoms import anchors, compiled, readable
 from sftdoctor.wording import NOTHING_KNOWN, fill, is_whole, phrase, sentences
 
+SPOKEN_WITHIN = 20_000
+"""Lines that are looked at closely in which a log without a single frame may say by name what it is about."""
 INNERMOST = 6
 """Frames of an exception that a rule may ask for: further out everything is below the Trainer."""
 Hits = dict[str, str]
@@ -38,7 +41,7 @@ def explain(lines: Iterable[str], rules: Sequence[Rule]) -> Explanation:
     known = Symptoms(rules)
     parser = LogParser()
     seen: Hits = {}
-    number = 0
+    number, close, spoken = 0, 0, False
     for block in blocks(lines):
         first, number = number + 1, number + block.count("\n") + 1
         alive = known.alive(block)
@@ -47,11 +50,15 @@ def explain(lines: Iterable[str], rules: Sequence[Rule]) -> Explanation:
             continue  # most of a long log: nothing in it needs a closer look
         for offset, raw in lines_of(block):
             line = undecorated(raw)
+            close += 1
+            spoken = spoken or (close <= SPOKEN_WITHIN and names_stack(line))
             for id_ in known.in_text(line, alive) if alive else ():
                 seen.setdefault(id_, line.strip())
             if parser.busy or any(sign in line for sign in SIGNS):
                 parser.feed(first + offset, line)
-    return _explanation(parser.close(), seen, known, number)
+    told = parser.close()
+    known.spoken_of = spoken and not any(one.frames for one in told)
+    return _explanation(told, seen, known, number)
 
 
 def _explanation(told: Sequence[Raised], seen: Hits, known: Symptoms, lines: int) -> Explanation:
@@ -85,20 +92,27 @@ def _explanation(told: Sequence[Raised], seen: Hits, known: Symptoms, lines: int
         chain=chain,
         others=_others(told, chain),
         also=tuple(finding_of(known.by_id[id_], text) for id_, text in also.items()),
-        notes=_notes(known, named) if named is not None and not hits else (),
+        notes=_notes(known, named, hits) if named is not None else (),
     )
 
 
-def _notes(known: Symptoms, raised: Raised) -> tuple[str, ...]:
-    """Which rules have the words of an exception that none answers for, and what would settle it."""
+def _notes(known: Symptoms, raised: Raised, hits: Hits) -> tuple[str, ...]:
+    """Of an exception that no rule answers for, or only the page of a kind of link: whose line it was that failed.
+
+    Where none answers, which rules have its words all the same, and what would settle it.
+    """
+    own = own_line(raised) if all(is_page(known.by_id[id_]) for id_ in hits) else ""
+    if hits:
+        return (own,) if own else ()
     vague = known.vaguely(raised)
     framed = known.by_frames(raised) if not raised.frames else []
     said = ((vague, "`sftdoctor check YOUR_SCRIPT.py` judges that"), (framed, "its frames tell, give them too"))
-    return tuple(
+    many = [
         f"Many errors have these words, {', '.join(ids)} {'one' if len(ids) == 1 else 'some'} of them: {how}."
         for ids, how in said
         if ids
-    )
+    ]
+    return (*((own,) if own else ()), *many)
 
 
 def _told(rule: Rule, symptom: str, asked: Asked | None) -> Finding:
@@ -148,7 +162,12 @@ class _Pattern:
         self.id = rule.id
         self.logs_alone = rule.fails.get("probe") == OUTSIDE
         frame = rule.fails.get("frame") if self.logs_alone else None
+        raiser = rule.fails.get("raiser") if self.logs_alone else None
+        alone = rule.fails.get("alone") if self.logs_alone else None
         self.in_frame = compiled(frame).search if isinstance(frame, str) else None
+        self.at_raise = compiled(raiser).search if isinstance(raiser, str) else None
+        self.alone = compiled(alone).search if isinstance(alone, str) else None
+        self.named = self.in_frame is not None and rule.fails.get("named") is True
         self.last = self.logs_alone and rule.fails.get("last") is True
         self.search = compiled(symptom).search
         self.anchors = anchors(symptom)
@@ -186,8 +205,11 @@ class Symptoms:
         every = [_Pattern(rule) for rule in rules if rule.symptom and not is_page(rule)]
         self.last = {pattern.id for pattern in every if pattern.last}
         """Rules whose words only pass another error on: every other answer goes before theirs."""
+        self.spoken_of = False
+        """Whether the log has no frame at all, and names the libraries: so a person tells an error."""
         self._framed = [pattern for pattern in every if pattern.in_frame]
-        patterns = [pattern for pattern in every if not pattern.in_frame]
+        self._raised = [pattern for pattern in every if pattern.at_raise]
+        patterns = [pattern for pattern in every if not pattern.in_frame and not pattern.at_raise]
         self._vague = [pattern for pattern in patterns if pattern.could_match(_COMMON) and pattern.says_nothing()]
         self._patterns = [pattern for pattern in patterns if pattern not in self._vague]
         self._by_word: dict[str, list[_Pattern]] = {}
@@ -234,6 +256,14 @@ class Symptoms:
             and (not frames or any(pattern.in_frame and pattern.in_frame(frame) for frame in frames))
         ]
 
+    def by_raiser(self, raised: Raised) -> list[str]:
+        """Rules for whatever is raised on purpose at one place: where the innermost frame stands at its raise."""
+        last = raised.frames[-1] if raised.frames else None
+        if last is None or not (not last.code or last.code.startswith(("raise ", "assert "))):
+            return []
+        words, place = str(raised), f"{last.path} in {last.function}".replace("\\", "/")
+        return [one.id for one in self._raised if one.at_raise and one.at_raise(place) and one.search(words)]
+
     def of(self, raised: Raised) -> Hits:
         """What may have caused an exception: the rules for its words, for its frames, for the link that it tells of."""
         asked = asked_by(raised)
@@ -244,6 +274,10 @@ class Symptoms:
         ids = [id_ for id_ in ids if asked is None or fits(asked, self.by_id[id_].fails, named=True)]
         if not ids and raised.frames:
             ids = self.by_frames(raised)
+        ids = ids or [one.id for one in self._framed if one.alone and one.alone(words)]
+        if not ids and self.spoken_of:
+            ids = [one.id for one in self._framed if one.named and one.could_match(words) and one.search(words)]
+        ids = ids or self.by_raiser(raised)
         if asked is not None and not ids:
             ids = [rule.id for rule in self._links if fits(asked, rule.fails)]
         if asked is not None and not ids and asked.of_stack and asked.kind in self._pages:
@@ -293,7 +327,7 @@ def fits(asked: Asked, fails: object, *, named: bool = False) -> bool:
     symbol = asked.symbol.removesuffix(".__init__")
     said = (
         ("caller", asked.caller if asked.frame is not None else ""),
-        ("callee", asked.callee),
+        ("callee", asked.callee or home_of(symbol) or home_of(symbol.rpartition(".")[0])),
         ("name", asked.name),
     )
     if any(value and key in fails and value not in map(_module, _several(fails[key])) for key, value in said):

@@ -63,7 +63,8 @@ def check_rule(source: Source, stem: str) -> Mapping[str, Any]:
     if probe["probe"] == OUTSIDE and not data.get("symptom"):
         raise source.error("a rule that logs alone show needs a symptom", "symptom")
     if probe["probe"] == OUTSIDE:
-        _check_pattern(source, probe.get("frame"), "frame", "fails")
+        for name in ("frame", "raiser", "alone"):
+            _check_pattern(source, probe.get(name), name, "fails")
     fixes = _tables(source, data, "fix")
     for index, fix in enumerate(fixes):
         _check_fix(source, fix, index)

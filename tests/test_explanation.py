@@ -93,6 +93,78 @@ def test_where_frames_are_missing_it_is_said_what_they_would_settle() -> None:
     assert explain(TOLD.splitlines(), (framed("/peft/"),)).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("log", "how", "found"),
+    [
+        ("KeyError: 'x'\n", {"alone": "'x'"}, True),
+        ("KeyError: 'x'\n", {"alone": "'y'"}, False),
+        ("When I run deepspeed with my data:\nKeyError: 'x'\n", {"named": True}, True),
+        ("KeyError: 'x'\n", {"named": True}, False),
+        ("When I run deepspeed with my data:\nKeyError: 'x'\n", {}, False),
+        ("deepspeed\n" + TOLD, {"named": True}, False),  # its frames are there, and are others
+    ],
+)
+def test_words_that_do_without_frames(log: str, how: dict[str, object], found: bool) -> None:
+    known = replace(framed("/peft/"), fails={"probe": "log", "frame": "/peft/", **how})
+    assert bool(explain(log.splitlines(), (known,)).findings) is found
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ('raise KeyError("x")', True),
+        ("assert name in row", True),
+        ("row[name]", False),  # it failed there by itself: the library did not refuse it
+    ],
+)
+def test_what_a_place_refuses_is_known_by_the_place(line: str, found: bool) -> None:
+    place = r"/trl/trainer/sft_trainer\.py in tokenize$"
+    known = replace(rule("KeyError: .x"), fails={"probe": "log", "raiser": place})
+    assert bool(explain(TOLD.replace("row[name]", line).splitlines(), (known,)).findings) is found
+    elsewhere = replace(known, fails={"probe": "log", "raiser": "/peft/"})
+    assert explain(TOLD.replace("row[name]", line).splitlines(), (elsewhere,)).findings == ()
+    assert explain(["KeyError: 'x'"], (known,)).findings == ()
+
+
+def test_an_override_of_a_librarys_trainer_is_not_the_scripts(rules: tuple[Rule, ...]) -> None:
+    said = "TypeError: {}.compute_loss() got an unexpected keyword argument 'num_items_in_batch'"
+    assert [one.id for one in explain([said.format("DPOTrainer")], rules).findings] == ["API330"]
+    assert [one.id for one in explain([said.format("MyLoss")], rules).findings] == ["API050"]
+
+
+def test_a_head_in_other_words_starts_a_traceback_too(rules: tuple[Rule, ...]) -> None:
+    log = """Traceback (most recent calls WITHOUT Sacred internals):
+File "/app/main.py", line 118, in main
+if epoch % trainer.every == 0:
+AttributeError: 'Loop' object has no attribute 'every'"""
+    assert "The line that failed is the program's own: app/main.py:118" in explain(log.splitlines(), rules).notes[0]
+
+
+def test_a_line_of_the_program_s_own_is_told_as_such(rules: tuple[Rule, ...]) -> None:
+    log = TOLD.replace("C:\\e\\Lib\\site-packages\\trl\\trainer\\sft_trainer.py", "/app/rows.py")
+    told = explain(log.splitlines(), rules)
+    assert told.findings == ()
+    assert "The line that failed is the program's own: app/rows.py:335 in tokenize, `row[name]`." in told.notes[0]
+
+
+def test_an_attribute_that_wrappers_look_up_is_asked_for_by_the_line_before(rules: tuple[Rule, ...]) -> None:
+    log = """Traceback (most recent call last):
+  File "/app/train.py", line 46, in recipe
+    if model.peft_config is None:
+  File "/e/lib/python3.10/site-packages/peft/peft_model.py", line 824, in __getattr__
+    return super().__getattr__(name)
+AttributeError: 'LoraModel' object has no attribute 'frobnicate_it'
+"""
+    told = explain(log.splitlines(), rules)
+    assert [one.id for one in told.findings] == ["API005"]
+    assert told.findings[0].title == "LoraModel has no frobnicate_it"  # and not: "peft asks, and …"
+
+
+def test_a_keyword_of_a_class_of_another_library_is_another_rule_s(rules: tuple[Rule, ...]) -> None:
+    told = explain(["TypeError: Accelerator.__init__() got an unexpected keyword argument 'logging_dir'"], rules)
+    assert [one.id for one in told.findings] == ["API002"]
+
+
 def test_a_message_that_is_cut_off_is_read_where_it_was_raised() -> None:
     log = """Traceback (most recent call last):
   File "/e/lib/site-packages/transformers/trainer.py", line 944, in get_eval_dataloader

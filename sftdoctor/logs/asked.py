@@ -47,6 +47,8 @@ _IMPORT = re.compile(rf"\s*from ({_DOTTED}) import\b|\s*import ({_DOTTED})")
 _CALL = re.compile(rf"({_DOTTED})\s?\(")
 _FORWARDS = ("torch/nn/", "torch/utils/_contextlib.py", "torch/autograd/", "transformers/utils/deprecation.py")
 """Files whose functions hand calls on: who calls is the frame before."""
+_LOOK_UPS = frozenset(("__getattr__", "__getattribute__", "__delattr__"))
+"""Functions that look an attribute up for somebody else: who asks for it is the frame before."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,10 @@ def _qualified(callee: str, frame: Frame | None, raised: Raised) -> str:
 
 
 def _calling(frames: tuple[Frame, ...]) -> Frame | None:
-    """The innermost frame that is more than a hand that passes calls on."""
+    """The innermost frame that is more than a hand that passes calls, or the look-up of an attribute, on."""
     for frame in reversed(frames):
+        if frame.function.rpartition(".")[2] in _LOOK_UPS:
+            continue
         if not any(part in frame.path.replace("\\", "/") for part in _FORWARDS):
             return frame
     return None

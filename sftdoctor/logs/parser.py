@@ -37,7 +37,7 @@ _BARE = (
 _NOTICES = ("Error caught was: ",)
 """How a program says an error that it goes on after (xformers, of a triton that is not there)."""
 _HEAD = re.compile(r"([A-Za-z_][\w.]{0,120})\s{3,80}Traceback \(most recent call last")
-_TRACEBACK = "Traceback (most recent call last"
+_TRACEBACK = "Traceback (most recent call"
 _CAUSE = "The above exception was the direct cause of"
 _CONTEXT = "During handling of the above exception"
 _SECONDARY = ("Exception ignored in", "Error in atexit", "Exception in thread")

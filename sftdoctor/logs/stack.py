@@ -40,10 +40,10 @@ OVERRIDDEN = frozenset(
 _CLASS = re.compile(
     r"(?:\w{0,60}TrainingArguments|(?:SFT|DPO|ORPO|KTO|GRPO|PPO|CPO|RLOO|Reward|IterativeSFT|Online\w{0,10}|BCO|XPO|GKD)(?:v2)?"
     r"(?:Config|Trainer)|\w{1,20}(?:SFT|DPO|ORPO|KTO|GRPO)Trainer|(?:SFT|DPO|ORPO|KTO|GRPO)\w{1,20}Trainer|Trainer|Seq2SeqTrainer|(?:Lora|AdaLora|IA3|PromptTuning|PrefixTuning|LoHa|LoKr|VeRA|Peft)Config"
-    r"|Peft\w{0,60}|BitsAndBytesConfig|GPTQConfig|Accelerator|\w{0,20}DistributedDataParallelPlugin"
+    r"|(?:Lora|AdaLora|IA3|LoHa|LoKr|Vera|Mixed|MultitaskPrompt)Model|Peft\w{0,60}|BitsAndBytesConfig|GPTQConfig|Accelerator|\w{0,20}DistributedDataParallelPlugin"
     r"|(?:FullyShardedDataParallel|DeepSpeed|GradientAccumulation)Plugin|Auto(?:Model|Tokenizer|Config|Processor)\w{0,60}"
     r"|DataCollator\w{0,60}|PreTrained\w{0,40}|\w{1,40}For(?:CausalLM|ConditionalGeneration|SequenceClassification"
-    r"|TokenClassification|QuestionAnswering|MaskedLM)|\w{1,40}(?:Tokenizer|TokenizerFast)|GenerationConfig|DynamicCache"
+    r"|TokenClassification|QuestionAnswering|MaskedLM)|\w{1,40}(?:Tokenizer|TokenizerFast)|GenerationConfig|DynamicCache|CallbackHandler"
     r"|HybridCache|StaticCache|EncoderDecoderCache|Linear4bit|Linear8bitLt|Params4bit|Int8Params|Dataset|DatasetDict"
     r"|FastLanguageModel|FastModel|HfArgumentParser|TrlParser|Adam8bit|PagedAdam\w{0,20}"
     r"|(?:Llama|Mi[sx]tral|Qwen\d|Gemma|Phi|Falcon|Olmo|Granite|Cohere|GPTNeoX|Bloom|Deepseek|GptOss|Glm)\w{0,20}"
@@ -59,6 +59,19 @@ _FUNCTIONS = frozenset(
     )
 )
 _SITE = re.compile(r"(?:^|/)(?:site|dist)-packages/(?:[^/]{1,120}\.egg/)?([A-Za-z_]\w{0,100})(?:/|\.py)")
+
+
+_NAMED = re.compile(
+    r"\b(?:transformers|trl|peft|bitsandbytes|deepspeed|unsloth\w{0,10}|flash[_-]attn|llama[_-]?factory|axolotl|qlora"
+    r"|(?:SFT|DPO|GRPO|ORPO|KTO)(?:Trainer|Config)|LoraConfig|Auto(?:Model|Tokenizer)\w{0,30}|from_pretrained"
+    r"|modell?ing_(?:llama|mistral|qwen\d?|gemma\d?|phi\d?))\b",
+    re.IGNORECASE,
+)
+
+
+def names_stack(line: str) -> bool:
+    """Whether a line speaks of the libraries, or of what only they have, by name."""
+    return _NAMED.search(line) is not None
 
 
 def package_of(path: str) -> str:
