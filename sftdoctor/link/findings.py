@@ -54,15 +54,16 @@ def finding(event: Event, environment: Environment, scripts: dict[str, str]) -> 
     path = scripts.get(event.caller.module)
     overridden = scripts.get(event.callee.module) if event.callee else None
     if overridden and callee:
-        callee = replace(callee, distribution=_brief(overridden), version=None, module="", symbol=None)
-    names = {"name": event.name, "caller": _name(caller, path), "callee": _called(callee) or event.name}
+        callee = replace(callee, distribution=overridden, version=None, module="", symbol=None)
+    told = replace(callee, distribution=_brief(overridden)) if overridden and callee else callee
+    names = {"name": event.name, "caller": _name(caller, path), "callee": _called(told) or event.name}
     return Finding(
         id=identifier,
         rule=event.kind,
         severity=_severity(event, path),
         confidence=CONFIDENCE[event.doubt],
         title=title.format(**names),
-        message=message(event, caller, callee, path),
+        message=message(event, caller, told, path),
         symptom=f"{event.exception}: {event.message}" if event.exception and event.kind != "number-as-text" else "",
         cause=Cause(caller if not path else None, callee, event.name, event.expression, event.value),
         location=_location(event, path) or _handed(event, scripts) or _override(event, overridden),
