@@ -204,3 +204,14 @@ def test_what_a_script_in_a_package_is_started_as(source: str, module: str, tmp_
     script.write_text(source)
     first = tmp_path if module else script.parent
     assert starting["module_of"](str(tmp_path), str(script)) == (str(first), module)
+
+
+def test_a_script_whose_package_is_installed_too_is_a_file(tmp_path: Path) -> None:
+    """Scripts that lie in a library's own checkout are run with the library that is installed."""
+    starting = runpy.run_path(str(WORKER.parent / "script" / "starting.py"))
+    (tmp_path / "pytest").mkdir()
+    (tmp_path / "pytest" / "__init__.py").touch()
+    script = tmp_path / "pytest" / "train.py"
+    for source, module in (("import pytest", ""), ("import pytest\nfrom .config import ROWS", "pytest.train")):
+        script.write_text(source)
+        assert starting["module_of"](str(tmp_path), str(script))[1] == module

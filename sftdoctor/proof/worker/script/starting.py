@@ -2,6 +2,8 @@
 
 import ast
 import os
+import sys
+from importlib.machinery import PathFinder
 
 __all__ = ["module_of"]
 
@@ -26,9 +28,14 @@ def module_of(root, script):
         parts.insert(0, name)
     if len(parts) == 1 and folder != root and any(level for level, _ in imported):
         base, parts = root, [*os.path.relpath(folder, root).split(os.sep), stem]  # a package without __init__.py
-    own = len(parts) > 1 and any(level or name.partition(".")[0] == parts[0] for level, name in imported)
+    own = len(parts) > 1 and any(level or _is_of(parts[0], name) for level, name in imported)
     fits = own and all(part.isidentifier() for part in parts)
     return (base, ".".join(parts)) if fits else (folder, "")
+
+
+def _is_of(package, name):
+    """Whether an import is of the script's own package, and not of one of that name that is installed."""
+    return name.partition(".")[0] == package and PathFinder.find_spec(package, [one for one in sys.path if one]) is None
 
 
 def _is_package(folder):
