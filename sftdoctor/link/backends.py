@@ -16,6 +16,8 @@ from sftdoctor.link.state import Frame, Raised
 from sftdoctor.link.values import UNKNOWN, Arguments, Const, Function, Module, Native, Value, strip, truth
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sftdoctor.link.machine import Machine
 
 TABLE = "BASE_FILE_REQUIREMENTS"
@@ -37,6 +39,58 @@ class Missing:
     """Those that it may need."""
 
 
+class Backends:
+    """What a package's exported names need, and what of it is installed.
+
+    Args:
+        machine: The run.
+        helper: The package's module that says so.
+    """
+
+    def __init__(self, machine: Machine, helper: Module) -> None:
+        self._machine = machine
+        self._frame = Frame(helper, helper.ns, "module")
+        self._table = _read_table(machine.source(helper))
+        self._checks = [(expressions.evaluate(machine, self._frame, key), len(key.args.args)) for key, _ in self._table]
+        self._absent: dict[str, bool] = {}
+
+    def missing(self, file: Path, name: str) -> Missing:
+        """What an exported name needs, or may need, that is not installed.
+
+        Args:
+            file: The module that exports it.
+            name: The name.
+        """
+        content = file.read_text("utf-8", errors="replace")
+        own = _of_object(content, name)
+        ways = [(*way, *own) for way in self._of_file(file.stem, content)]
+        absent = [backend for backend in dict.fromkeys(chain(*ways)) if self._is_absent(backend)]
+        return Missing(tuple(b for b in absent if all(b in way for way in ways)), tuple(absent))
+
+    def _of_file(self, stem: str, content: str) -> list[tuple[str, ...]]:
+        """What the first check of the table that takes a file wants; of all that may be the first."""
+        ways: list[tuple[str, ...]] = []
+        given: list[Value] = [Const(stem), Const(content)]
+        for (check, count), (_, wanted) in zip(self._checks, self._table, strict=True):
+            taken = calls.invoke(self._machine, self._frame, check, Arguments(given[:count]), None)
+            decided = truth(strip(taken))[0]
+            if decided is not False:
+                ways.append(wanted)
+            if decided is True:
+                return ways
+        return [*ways, ()]
+
+    def _is_absent(self, backend: str) -> bool:
+        if backend not in self._absent:
+            check = strip(self._frame.scope.get(f"is_{backend}_available", UNKNOWN))
+            try:
+                there = calls.invoke(self._machine, self._frame, check, Arguments(), None)
+            except Raised:
+                there = UNKNOWN
+            self._absent[backend] = isinstance(check, Function) and truth(strip(there))[0] is False
+        return self._absent[backend]
+
+
 def missing(machine: Machine, package: Module, target: str, name: str) -> Missing:
     """What an exported name needs, or may need, that is not installed.
 
@@ -50,11 +104,10 @@ def missing(machine: Machine, package: Module, target: str, name: str) -> Missin
     found = machine.locator.find(f"{package.name}.{target}")
     if not isinstance(helper, Module) or helper.path is None or found is None or found.path is None:
         return Missing((), ())
-    content = found.path.read_text("utf-8", errors="replace")
-    own = _of_object(content, name)
-    ways = [(*way, *own) for way in _of_file(machine, helper, found.path.stem, content)]
-    absent = [b for b in dict.fromkeys(chain(*ways)) if _is_absent(machine, helper, b)]
-    return Missing(tuple(b for b in absent if all(b in way for way in ways)), tuple(absent))
+    assert package.lazy is not None
+    if package.lazy.backends is None:
+        package.lazy.backends = Backends(machine, helper)
+    return package.lazy.backends.missing(found.path, name)
 
 
 def placeholder(name: str, backends: tuple[str, ...]) -> Value:
@@ -69,44 +122,23 @@ def placeholder(name: str, backends: tuple[str, ...]) -> Value:
     return Native(name, refuse, {maker: Native(f"{name}.{maker}", refuse) for maker in MAKERS})
 
 
-def _of_file(machine: Machine, helper: Module, stem: str, content: str) -> list[tuple[str, ...]]:
-    """What the first check of the table that takes a file wants; of all that may be the first."""
-    text = machine.source(helper)
+def _read_table(text: str) -> list[tuple[ast.Lambda, tuple[str, ...]]]:
+    """The checks of files, each with the backends that it stands for."""
     start = text.find(f"\n{TABLE} = {{")
     end = text.find("\n}\n", start)
     table = ast.parse(text[start : end + 2]).body[0] if 0 <= start < end else None
     if not isinstance(table, ast.Assign) or not isinstance(table.value, ast.Dict):
-        return [()]
-    frame = Frame(helper, helper.ns, "module")
-    ways: list[tuple[str, ...]] = []
-    for key, value in zip(table.value.keys, table.value.values, strict=True):
-        if not isinstance(key, ast.Lambda) or not isinstance(value, ast.Tuple):
-            continue
-        given: list[Value] = [Const(stem), Const(content)]
-        check = expressions.evaluate(machine, frame, key)
-        taken = calls.invoke(machine, frame, check, Arguments(given[: len(key.args.args)]), None)
-        decided = truth(strip(taken))[0]
-        if decided is not False:
-            ways.append(tuple(str(one.value) for one in value.elts if isinstance(one, ast.Constant)))
-        if decided is True:
-            return ways
-    return [*ways, ()]
+        return []
+    return [
+        (key, tuple(str(one.value) for one in value.elts if isinstance(one, ast.Constant)))
+        for key, value in zip(table.value.keys, table.value.values, strict=True)
+        if isinstance(key, ast.Lambda) and isinstance(value, ast.Tuple)
+    ]
 
 
 def _of_object(content: str, name: str) -> tuple[str, ...]:
     """What `@requires(backends=…)` above a class or function wants."""
+    if "@requires" not in content:
+        return ()
     asked = next((found[1] for found in _REQUIRES.finditer(content) if found[2] == name), "")
     return tuple(_QUOTED.findall(asked))
-
-
-def _is_absent(machine: Machine, helper: Module, backend: str) -> bool:
-    check = strip(helper.ns.get(f"is_{backend}_available", UNKNOWN))
-    if not isinstance(check, Function):
-        return False
-    try:
-        return (
-            truth(strip(calls.invoke(machine, Frame(helper, helper.ns, "module"), check, Arguments(), None)))[0]
-            is False
-        )
-    except Raised:
-        return False

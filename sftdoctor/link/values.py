@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sftdoctor.link.backends import Backends
     from sftdoctor.link.machine import Machine
     from sftdoctor.link.state import Frame
     from sftdoctor.model import Setting
@@ -162,6 +163,8 @@ class Lazy:
     """What the module object has of its own, though nothing exports it."""
     placeholders: bool = False
     """Whether it gives placeholders in the place of what needs a package that is not installed."""
+    backends: Backends | None = None
+    """What its names need, once it was asked for."""
 
 
 @dataclass(eq=False, slots=True)
