@@ -132,6 +132,19 @@ def test_an_override_of_a_librarys_trainer_is_not_the_scripts(rules: tuple[Rule,
     assert [one.id for one in explain([said.format("MyLoss")], rules).findings] == ["API050"]
 
 
+def test_the_trainer_of_lightning_is_not_transformers(rules: tuple[Rule, ...]) -> None:
+    said = "TypeError: Trainer.__init__() got an unexpected keyword argument '{}'"
+    assert explain([said.format("gpus")], rules).findings == ()
+    assert [one.id for one in explain([said.format("tokenizer_class")], rules).findings] == ["API002"]
+
+
+def test_what_a_message_announces_stands_below_an_empty_line(rules: tuple[Rule, ...]) -> None:
+    log = """RuntimeError: Failed to import transformers.trainer because of the following error (look up to see it):
+
+        CUDA Setup failed despite GPU being available. Inspect the CUDA SETUP outputs above"""
+    assert [one.id for one in explain(log.splitlines(), rules).findings] == ["GPU203"]
+
+
 def test_a_head_in_other_words_starts_a_traceback_too(rules: tuple[Rule, ...]) -> None:
     log = """Traceback (most recent calls WITHOUT Sacred internals):
 File "/app/main.py", line 118, in main

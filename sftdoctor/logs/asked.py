@@ -126,10 +126,18 @@ def _attribute(owner: str, name: str, caller: str, frame: Frame | None) -> Asked
 def _call(kind: str, callee: str, name: str, caller: str, frame: Frame | None, raised: Raised) -> Asked:
     symbol = _qualified(callee, frame, raised)
     method = symbol.rpartition(".")[2]
-    known = is_known_callable(symbol)
+    known = is_known_callable(symbol) and not (symbol == "Trainer.__init__" and _LIGHTNING.fullmatch(name))
     if not known and method in OVERRIDDEN:
         return Asked("override-mismatch", name, "", symbol, caller, method != "forward" or caller in STACK, frame)
     return Asked(kind, name, "", symbol, caller, known or caller in STACK - {"torch"}, frame)
+
+
+_LIGHTNING = re.compile(
+    r"gpus|tpu_cores|num_nodes|devices|accelerator|strategy|precision|max_epochs|logger|auto_select_gpus|plugins"
+    r"|checkpoint_callback|progress_bar_refresh_rate|weights_summary|gradient_clip_val|accumulate_grad_batches"
+    r"|amp_backend|amp_level|distributed_backend"
+)
+"""Arguments of a Trainer that is Lightning's, whose class has the name of transformers'."""
 
 
 def _qualified(callee: str, frame: Frame | None, raised: Raised) -> str:

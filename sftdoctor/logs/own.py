@@ -60,6 +60,17 @@ _SAYS = (
         "{0} is not there; a relative path is looked for from the folder in which the program was started.",
     ),
     (("IndexError",), re.compile(r"(list index out of range)"), "A list there is shorter than it takes for granted."),
+    (("IndexError",), re.compile(r"index (-?\d{1,20}) is out of bounds"), "The index {0} lies beyond what it indexes."),
+    (
+        ("TypeError",),
+        re.compile(r"([\w.]{1,150})\(\) got an unexpected keyword argument '(\w{1,100})'"),
+        "{0} takes no argument {1} in the version that is here.",
+    ),
+    (
+        ("TypeError",),
+        re.compile(r"([\w.]{1,150})\(\) (?:missing \d{1,3} required|takes (?:from )?\d{1,3})"),
+        "It calls {0} with other arguments than the version that is here takes.",
+    ),
 )
 """Kinds of exception, their message, and what it says of the line."""
 
@@ -117,6 +128,13 @@ def _lacks(kind: str, raised: Raised, code: str) -> str:
     for kinds, pattern, sentence in _SAYS:
         if kind in kinds and (found := pattern.search(message)):
             # logs leave frames out: a line without the attribute is not the one that asked for it
-            named = kind != "AttributeError" or not code or f".{found.groups()[-1]}" in code
-            return sentence.format(*found.groups()) if named else ""
+            asked = {"AttributeError": f".{found.groups()[-1]}", "TypeError": _called(found[0])}.get(kind, "")
+            return sentence.format(*found.groups()) if not code or asked in code else ""
     return ""
+
+
+def _called(said: str) -> str:
+    """What a line that calls what a message names has in it: "f(", "Face("; "" where the message names nothing."""
+    name = said.partition("()")[0] if "()" in said else ""
+    called = name.removesuffix("__init__").rstrip(".").rpartition(".")[2]
+    return f"{called}(" if called else ""

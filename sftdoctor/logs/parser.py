@@ -222,7 +222,8 @@ class LogParser:
             return
         text = line.text.strip()
         if not text or _STAMP.match(text) or len(told.message) >= MESSAGE_LINES or told.size > MESSAGE_LIMIT:
-            if text or any(told.message):
+            awaited = not text and told.message[-1].endswith(":")  # what it announces stands below an empty line
+            if text or (any(told.message) and not awaited):
                 state.last = None
             return
         told.message.append(text[:1_000])

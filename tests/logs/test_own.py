@@ -15,6 +15,7 @@ LOOK_UP = Frame(
     "/e/lib/python3.11/site-packages/torch/nn/modules/module.py", 1614, "__getattr__", "raise AttributeError("
 )
 ASKS = Frame("C:\\proj\\train.py", 9, "main", "if model.peft_config is None:")
+CALLS = Frame("/work/proj/train.py", 4, "main", "face = Face(size=4)")
 IMPORTS = Frame("/work/proj/train.py", 1, "<module>", "from data.rows import pad")
 
 
@@ -28,6 +29,10 @@ IMPORTS = Frame("/work/proj/train.py", 1, "<module>", "from data.rows import pad
         ("ValueError", "not enough values to unpack (expected 3, got 2)", (USER,), "It unpacks 3 values"),
         ("NameError", "name 'bnb' is not defined", (USER,), "Nothing before it defines bnb"),
         ("FileNotFoundError", "[Errno 2] No such file or directory: 'a.json'", (USER,), "a.json is not there;"),
+        ("IndexError", "index 12 is out of bounds for dimension 0 with size 8", (USER,), "The index 12 lies beyond"),
+        ("TypeError", "Face.__init__() got an unexpected keyword argument 'size'", (CALLS,), "Face.__init__ takes no"),
+        ("TypeError", "__init__() missing 1 required positional argument: 'x'", (CALLS,), "It calls __init__ with"),
+        ("TypeError", "'NoneType' object is not subscriptable", (USER,), "takes for granted is None"),
         ("ValueError", "bad", (Frame("/p/train.py", 3, "f", 'raise ValueError("bad")'),), "own code says so"),
     ],
 )  # fmt: skip
@@ -40,6 +45,7 @@ def test_whose_line_it_was(kind: str, message: str, frames: tuple[Frame, ...], s
     [
         ("KeyError", "'answer'", (USER, LIBRARY)),  # the library asked
         ("AttributeError", "'NoneType' object has no attribute 'shape'", (USER,)),  # frames were left out: no .shape
+        ("TypeError", "forward() got an unexpected keyword argument 'x'", (CALLS,)),  # the line calls something else
         ("RuntimeError", "mat1 and mat2 shapes cannot be multiplied (4x5 and 6x7)", (USER,)),  # the line may call on
         ("CalledProcessError", "Command 'x' returned non-zero exit status 1.", (USER,)),
         ("KeyError", "'answer'", ()),
@@ -72,5 +78,5 @@ def test_which_files_are_the_program_s(path: str, own: bool) -> None:
 
 @given(st.text(max_size=200), st.text(max_size=80), st.text(max_size=80))
 def test_any_text_is_taken(message: str, path: str, code: str) -> None:
-    for kind in ("KeyError", "ImportError", "AttributeError", "FileNotFoundError"):
+    for kind in ("KeyError", "ImportError", "AttributeError", "FileNotFoundError", "TypeError"):
         assert isinstance(own_line(Raised(kind, message, (Frame(path, 1, "f", code),))), str)
