@@ -320,11 +320,11 @@ FROM_TRL = FROM_A_SCRIPT + '  File "/e/site-packages/trl/x.py", line 2, in <modu
             "ENV012",
             ["setuptools"],
         ),
-        # one remedy for each kind of place
+        # whatever the place
         (
             "TypeError: '<=' not supported between instances of 'float' and 'str'",
             "CFG027",
-            ["write the number without quotes", "where a YAML file says it, write it with a point: 2.0e-4, or 0.0002"],
+            ["write the number without quotes, in YAML with a point: VALUE"],
         ),
     ],
 )
