@@ -63,7 +63,7 @@ _SITE = re.compile(r"(?:^|/)(?:site|dist)-packages/(?:[^/]{1,120}\.egg/)?([A-Za-
 
 _NAMED = re.compile(
     r"\b(?:transformers|trl|peft|bitsandbytes|deepspeed|unsloth\w{0,10}|flash[_-]attn|llama[_-]?factory|axolotl|qlora"
-    r"|(?:SFT|DPO|GRPO|ORPO|KTO)(?:Trainer|Config)|LoraConfig|Auto(?:Model|Tokenizer)\w{0,30}|from_pretrained"
+    r"|(?:SFT|DPO|GRPO|ORPO|KTO|PPO|RLOO|CPO)(?:v2)?(?:Trainer|Config)|LoraConfig|Auto(?:Model|Tokenizer)\w{0,30}|from_pretrained"
     r"|modell?ing_(?:llama|mistral|qwen\d?|gemma\d?|phi\d?))\b",
     re.IGNORECASE,
 )
