@@ -11,6 +11,9 @@ from sftdoctor.configs.tree import Node
 
 TRAINING = frozenset(
     [
+        "model_name_or_path",
+        "dataset_name",
+        "use_cpu",
         "output_dir",
         "num_train_epochs",
         "max_steps",

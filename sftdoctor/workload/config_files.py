@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from sftdoctor.configs import Kind, Text, kind_of, might_be_config, parse_config, read_config
+from sftdoctor.configs import Key, Kind, Node, Text, kind_of, might_be_config, parse_config, read_config
 from sftdoctor.errors import WorkloadError
 from sftdoctor.model import Config, NotJudged, Script, Setting
 from sftdoctor.workload.config_facts import config_facts
 
+MIXTURE = "datasets"
+"""Key of trl's configs whose list of mappings is looked into; the number of an item stands for its key."""
 MAX_SETTINGS = 2_000
 """Keys that are looked at; no training config has a tenth of them."""
 
@@ -59,9 +61,16 @@ def _script(path: Path, text: Text, kind: Kind) -> Script | NotJudged:
 
 
 def _settings(text: Text) -> Iterator[Setting]:
-    for keys, key, node in text.root.walk():
+    for keys, key, node in (*text.root.walk(), *_of_mixture(text.root)):
         above = text.root
         for name in keys[:-1]:
             above = above.member(name) or above
-        last = above.pair(keys[-1])
+        last = above.pair(keys[-1]) if keys[0] != MIXTURE else None
         yield Setting(keys, node.plain(), text.location(key), last is not None and last[0] is not key)
+
+
+def _of_mixture(root: Node) -> Iterator[tuple[tuple[str, ...], Key, Node]]:
+    """The members of the data sets of a mixture."""
+    listed = root.member(MIXTURE)
+    for index, item in enumerate(listed.nodes if listed is not None else ()):
+        yield from item.walk((MIXTURE, str(index)))

@@ -41,14 +41,22 @@ TRL = """
     @dataclasses.dataclass
     class SFTConfig(TrainingArguments):
         packing: bool = False
+    @dataclasses.dataclass
+    class DatasetConfig:
+        path: str
+        name: str = None
+        split: str = "train"
+    @dataclasses.dataclass
+    class DatasetMixtureConfig:
+        datasets: list[DatasetConfig] = None
     class TrlParser(HfArgumentParser):
         def parse_args_and_config(self, args=None):
             raise ValueError("REFUSAL")
 """
 COMMAND = """
-    from trl import ModelConfig, SFTConfig, TrlParser
+    from trl import DatasetMixtureConfig, ModelConfig, SFTConfig, TrlParser
     def make_parser():
-        return TrlParser((SFTConfig, ModelConfig))
+        return TrlParser((SFTConfig, ModelConfig, DatasetMixtureConfig))
     def main(args): ...
     if __name__ == "__main__":
         parser = make_parser()
@@ -146,6 +154,13 @@ CASES: dict[str, tuple[World, str, tuple[str, ...]]] = {
         HEAD + "my_key: 1\nmax_seq_length: 1\n",
         ("API071 max_seq_length possible", "not judged the keys my_key"),
     ),
+    "a mixture": (STRICT, HEAD + "datasets:\n  - path: a\n    split: train\n  - {path: b, name: c}\n", ()),
+    "a member that a data set has not": (
+        STRICT,
+        HEAD + "datasets:\n  - path: a\n  - path: b\n    config: c\n",
+        ("API071 config likely",),
+    ),
+    "no mixture": (STRICT, HEAD + "datasets: a\n", ()),
     "variables of the environment": (STRICT, HEAD + "env: {A: 1}\n", ()),
     "no variables": (STRICT, HEAD + "env: yes please\n", ("CFG101 env certain",)),
     "a parser that says nothing": (LENIENT, HEAD + "max_seq_length: 1\n", ("API072 max_seq_length likely",)),

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from sftdoctor.link.keys.reader import REFUSES, Reader, judge_keys
 from sftdoctor.link.keys.tell import tell
 from sftdoctor.link.locate import parse, read_source
-from sftdoctor.link.state import CERTAIN, POSSIBLE, Parsed
-from sftdoctor.link.values import Class, strip
+from sftdoctor.link.near import nearest
+from sftdoctor.link.signatures import dataclass_fields
+from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE, Parsed
+from sftdoctor.link.values import UNKNOWN, Class, strip
 from sftdoctor.model import NotJudged
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ PASSES_ON = re.compile(r"parse_args\(\s*launch_args|launch_args=launch_args")
 """How trl's command line hands to `accelerate launch` what its parser does not know."""
 OPTION = re.compile(r"""["']--([\w-]+)["']""")
 _FILES = {"reward": ("reward.py", "reward_modeling.py")}
+MIXTURE, ITEM = "datasets", "DatasetConfig"
+"""The field that mixes data sets, and the class that trl makes of each (trl/scripts/utils.py)."""
 _DRIVER = "__main__"
 
 
@@ -39,6 +43,7 @@ def judge(machine: Machine, path: str, config: Config) -> None:
         return
     least = CERTAIN if command else POSSIBLE
     judge_keys(machine, path, config.settings, reader, doubt=CERTAIN if config.sure else None, least=least)
+    _judge_mixture(machine, config, reader)
     env = config.at("env")
     if command and env is not None and env.value is not None and not isinstance(env.value, dict):
         message = "`env` field should be a dict in the YAML file."
@@ -50,6 +55,20 @@ def judge(machine: Machine, path: str, config: Config) -> None:
             message=message,
             callee=parsed.parser if parsed else None,
         )
+
+
+def _judge_mixture(machine: Machine, config: Config, reader: Reader) -> None:
+    """The members of each data set of `datasets:`, against the class that trl makes of it."""
+    mixture = next((cls for cls in reader.classes for one in cls.fields or () if one.name == MIXTURE), None)
+    made = strip(mixture.module.ns.get(ITEM, UNKNOWN)) if mixture is not None and mixture.module else UNKNOWN
+    fields = dataclass_fields(made) if isinstance(made, Class) else None
+    names = {one.name for one in fields or ()}
+    for setting in config.settings if names else ():
+        if setting.keys[0] == MIXTURE and len(setting.keys) == 3 and setting.keys[-1] not in names:
+            message = f"{ITEM}.__init__() got an unexpected keyword argument '{setting.keys[-1]}'"
+            near = nearest(setting.keys[-1], names)
+            said = {"exception": "TypeError", "message": message, "detail": near}
+            tell(machine, "unknown-key", setting, callee=made, doubt=CERTAIN if config.sure else LIKELY, **said)
 
 
 def parser_of(machine: Machine, command: str) -> Parsed | None:
