@@ -12,9 +12,9 @@ from sftdoctor.link import calls, describe, expressions, signatures
 from sftdoctor.link.files import config_text, is_name, settings_of
 from sftdoctor.link.keys.reader import REFUSES, Reader, judge_keys
 from sftdoctor.link.keys.tell import tell, tell_repeated
-from sftdoctor.link.near import nearest
+from sftdoctor.link.near import former, nearest
 from sftdoctor.link.options import Options, read_options, spellings_of, value_of
-from sftdoctor.link.state import Frame, Parsed, Raised
+from sftdoctor.link.state import LIKELY, Frame, Parsed, Raised
 from sftdoctor.link.values import (
     FALSE,
     NONE,
@@ -99,9 +99,18 @@ def _parse_file(machine: Machine, frame: Frame, classes: list[Class], args: Argu
         message = "Some keys are not used by the HfArgumentParser: ['{key}']"
         reader = Reader(classes, message=message, converts=False)
         judge_keys(machine, config.path, settings, reader, doubt=machine.doubt)
+    else:
+        _tell_dropped(machine, config.path, settings, classes)
     values: dict[Any, Value] = {one.name: _plain_value(one.value) for one in settings if not one.repeated}
     places = {one.name: one for one in settings if not one.repeated}
     return Seq("tuple", [_instance(machine, frame, cls, values, node, known=True, places=places) for cls in classes])
+
+
+def _tell_dropped(machine: Machine, path: str, settings: list[Setting], classes: list[Class]) -> None:
+    """Keys that extra ones are allowed beside, and that are arguments of a training in another release."""
+    every = frozenset().union(*former().values())
+    dropped = [one for one in settings if one.name in every and one.name not in machine.own_fields]
+    judge_keys(machine, path, dropped, Reader(classes, refuses=False, converts=False), doubt=max(machine.doubt, LIKELY))
 
 
 def _plain_value(value: object) -> Value:

@@ -50,6 +50,7 @@ LIBRARIES = World(
 FILES = {
     "c.yaml": "model: m\ntraining:\n  output_dir: x\n  old: 1\nlora: {}\n",
     "flat.yaml": "output_dir: x\nold: 1\n",
+    "renamed.yaml": "output_dir: x\nevaluation_strategy: 'no'\nmine: 1\n",
     "c.json": '{"training": {\n  "output_dir": "x",\n\n  "old": 1\n}}',
     "c.toml": '# a run\n[training]\noutput_dir = "x"\nold = 1\n',
     "conf/config.yaml": "defaults:\n  - training: base\n  - optional extra: none\n  - _self_\nseed: 1\n",
@@ -166,6 +167,10 @@ SHAPES: dict[str, tuple[str, str]] = {
         "flat.yaml:2 old likely",
     ),
     "parse_dict": (FLAT + "HfArgumentParser(TrainingArguments).parse_dict(cfg)", AT_FLAT),
+    "extra keys are allowed, and one is of another release": (
+        HEAD + "HfArgumentParser(TrainingArguments).parse_yaml_file('renamed.yaml', allow_extra_keys=True)",
+        "renamed.yaml:2 evaluation_strategy likely",
+    ),
     "Hydra": (HYDRA.format("config"), "base.yaml:4 old certain"),
     "Hydra, another option": (HYDRA.format("whole"), ""),
     "Hydra, an option that is not there": (HYDRA.format("lost"), ""),
