@@ -22,9 +22,12 @@ from sftdoctor.model import (
     Severity,
 )
 from sftdoctor.predicates import Context, Match, Outcome, evaluate
+from sftdoctor.predicates.keywords import is_written
 from sftdoctor.rulefile import FINDING, PLACEHOLDER
 from sftdoctor.symptoms import readable
 
+KEYWORD_EDITS = frozenset({"rename_keyword", "translate_keyword", "remove_keyword", "set_keyword"})
+"""Edits of one keyword of a call."""
 OPTION = "rename_option"
 """The edit of a launch script; an option that was only said on a command line stands nowhere."""
 SEVERITIES = tuple(Severity)
@@ -170,7 +173,18 @@ def _fix(fix: RuleFix, match: Match, context: Context) -> Fix:
         # no script was given, so there is nothing to edit: say what to write
         return Fix("config", Safety.MANUAL, summary, reason=reason)
     arguments = {name: fill(text, context, match.values) for name, text in fix.arguments.items()}
+    if fix.operation in KEYWORD_EDITS and not _finds(fix.operation, arguments, location, context):
+        return Fix("config", Safety.MANUAL, f"{summary}, where the script puts the arguments together", reason=reason)
     return Fix("edit", fix.safety, summary, edit=Edit(fix.operation, location, arguments), reason=reason)
+
+
+def _finds(operation: str, arguments: Mapping[str, str], location: Location, context: Context) -> bool:
+    """Whether an edit of a call's keyword finds it there: what a call unpacks may come from anywhere."""
+    script = context.script
+    if script is None or script.config is not None or script.path != location.path:
+        return True
+    name = arguments.get("old") or arguments.get("name", "")
+    return is_written(script.source, location, name, adds=operation == "set_keyword")
 
 
 def _requirements(text: str, match: Match, context: Context) -> tuple[str, ...]:
