@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ANCESTORS = 4
 """Folders above a script's own that are looked through for a package of the same project."""
+SOURCES = "src"
+"""The folder of a project that many keep their packages in; it is installed, or put on the search path."""
 TOP = (".git", "pyproject.toml", "setup.py")
 """What marks a project's own folder: nothing above it belongs to it."""
 
@@ -80,7 +82,7 @@ class Beside(Locator):
 
 
 def _folders(folder: Path) -> list[Path]:
-    """A script's folder, then those above it up to the project's own."""
+    """A script's folder, then those above it up to the project's own, and the one that this keeps its packages in."""
     found = [folder]
     current = folder.absolute()
     for _ in range(ANCESTORS):
@@ -89,6 +91,9 @@ def _folders(folder: Path) -> list[Path]:
         current = current.parent
         if not (current / "__init__.py").exists():  # what lies in a package is imported by its full name
             found.append(current)
+    packages = current / SOURCES
+    if any((current / mark).exists() for mark in TOP) and packages.is_dir() and packages not in found:
+        found.append(packages)
     return found
 
 

@@ -74,6 +74,11 @@ BESIDE = {
          "scripts/train.py": "from src.a import go\ngo()"},
         ["API006 x src/a.py:3"],
     ),
+    "a package of the project, in its src": (
+        {"setup.py": "", "src/own/__init__.py": "import lib\ndef go():\n    lib.f()",
+         "scripts/train.py": "from own import go\ngo()"},
+        ["API006 x src/own/__init__.py:3"],
+    ),
     "nothing above the project": (
         {"other.py": "x = 1", "inner/pyproject.toml": "", "inner/train.py": "import other"},
         ["API003 other inner/train.py:1"],
