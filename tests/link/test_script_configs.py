@@ -265,3 +265,11 @@ def test_parsers_that_convert_and_one_that_does_not(tmp_path: Path, monkeypatch:
     assert places(found(tmp_path, line, "--learning_rate", "2e-4")) == []
     literal = HEAD + "TrainingArguments(\n    learning_rate='2e-4')"
     assert places(found(tmp_path, literal)) == ["train.py:2 learning_rate certain"]
+
+
+def test_a_class_of_the_users_own_under_the_same_name_is_not_to_blame(tmp_path: Path) -> None:
+    own = "import dataclasses, transformers\n@dataclasses.dataclass\nclass TrainingArguments(transformers.{}): ...\n"
+    parse = "transformers.HfArgumentParser(TrainingArguments).parse_yaml_file('renamed.yaml')"
+    told = found(tmp_path, own.format("TrainingArguments") + parse)
+    (one,) = (one for one in told if one.cause and one.cause.name == "evaluation_strategy")
+    assert one.cause and one.cause.callee and one.cause.callee.module == "transformers"

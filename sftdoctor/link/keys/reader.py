@@ -58,7 +58,7 @@ class Reader:
         homes = {home for home, names in former().items() if name in names}
         bases = [(cls, base) for cls in self.classes for base in cls.mro if base.fields is not None]
         for _, base in bases:
-            if base.name in homes:
+            if base.name in homes and base.module is not None and base.module.distribution:  # none of the user's own
                 return base
         return next((cls for cls, base in bases if base.name == "TrainingArguments"), self.classes[0])
 
