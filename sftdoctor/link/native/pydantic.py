@@ -23,7 +23,7 @@ from sftdoctor.link.values import (
 if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
 
-BASES = ("BaseModel", "BaseSettings")
+BASES = frozenset({"BaseModel", "BaseSettings"})
 MAKERS = ("model_validate", "parse_obj")
 DUMPERS = ("model_dump", "dict")
 _NUMBERS = {"int": int, "float": float}
@@ -31,11 +31,10 @@ _NUMBERS = {"int": int, "float": float}
 
 def is_model(machine: Machine, cls: Class) -> bool:
     """Whether a class of the user's derives from pydantic's BaseModel, which is not followed itself."""
-    own = [base for base in cls.mro if base.node is not None and base.module is not None]
-    if not own or not machine.is_script(own[0].module or machine.frame.module):
+    if cls.module is None or not machine.is_script(cls.module) or "pydantic" not in machine.imports:
         return False
-    named = {expressions.last_name(base) for one in own if one.node for base in one.node.bases}
-    return "pydantic" in machine.imports and not named.isdisjoint(BASES)
+    named = (expressions.last_name(base) for one in cls.mro if one.node is not None for base in one.node.bases)
+    return not BASES.isdisjoint(named)
 
 
 def make(machine: Machine, cls: Class, args: Arguments) -> Instance:
