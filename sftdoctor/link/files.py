@@ -85,6 +85,7 @@ def config_text(machine: Machine, name: str) -> Text | None:
     """
     place = _place(machine, name)
     if place is None:
+        machine.read.update(map(str, _places(machine, name)))  # a file that comes there changes what was found
         return None
     machine.read.add(str(place))
     thought = machine.would_hold.get(os.path.realpath(place))
@@ -95,11 +96,14 @@ def config_text(machine: Machine, name: str) -> Text | None:
 
 
 def _place(machine: Machine, name: str) -> Path | None:
+    return next((place for place in _places(machine, name) if place.is_file()), None)
+
+
+def _places(machine: Machine, name: str) -> tuple[Path, ...]:
     main, path = machine.main_path, Path(name)
     here = Path.cwd()
     relative = path.relative_to(here) if path.is_relative_to(here) else path  # made absolute, it starts there too
-    places = (path, *([Path(main).parent / relative] if main else []))
-    return next((place for place in places if place.is_file()), None)
+    return (path, *([Path(main).parent / relative] if main else []))
 
 
 def settings_of(config: Text) -> list[Setting]:

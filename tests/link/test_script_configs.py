@@ -273,3 +273,14 @@ def test_a_class_of_the_users_own_under_the_same_name_is_not_to_blame(tmp_path: 
     told = found(tmp_path, own.format("TrainingArguments") + parse)
     (one,) = (one for one in told if one.cause and one.cause.name == "evaluation_strategy")
     assert one.cause and one.cause.callee and one.cause.callee.module == "transformers"
+
+
+def test_a_file_that_comes_later_changes_what_was_found(tmp_path: Path) -> None:
+    environment = LIBRARIES.environment(tmp_path / "target")
+    path = tmp_path / "late.yaml"
+    source = HEAD + f"import yaml\nTrainingArguments(**yaml.safe_load(open({str(path)!r})))\n"
+    workload = Workload(NOTHING, (Script(str(tmp_path / "train.py"), source),))
+    library = Library(environment, cache=tmp_path / "cache")
+    assert link(library, environment, workload).findings == ()
+    path.write_text("old: 1\n")
+    assert len(link(Library(environment, cache=tmp_path / "cache"), environment, workload).findings) == 1
