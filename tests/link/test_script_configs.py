@@ -279,7 +279,8 @@ def test_a_file_that_comes_later_changes_what_was_found(tmp_path: Path) -> None:
     environment = LIBRARIES.environment(tmp_path / "target")
     path = tmp_path / "late.yaml"
     source = HEAD + f"import yaml\nTrainingArguments(**yaml.safe_load(open({str(path)!r})))\n"
-    workload = Workload(NOTHING, (Script(str(tmp_path / "train.py"), source),))
+    (tmp_path / "own").mkdir()
+    workload = Workload(NOTHING, (Script(str(tmp_path / "own" / "train.py"), source),))
     library = Library(environment, cache=tmp_path / "cache")
     assert link(library, environment, workload).findings == ()
     path.write_text("old: 1\n")
