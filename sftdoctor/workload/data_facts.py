@@ -110,7 +110,10 @@ def _collator(places: Places, machine: Machine, trainer: Obj, collator: Value) -
     yield Fact("data_collator", class_.last, where)
     yield Fact("collator_library", class_.name.partition(".")[0], where)
     unset: Value = UNKNOWN if machine.heap.record(collator).open else "unset"
-    yield Fact("collator_mlm", said(machine.heap.get(collator, "mlm", unset)), where)
+    positional = machine.heap.get(collator, "^positional", ())
+    second = class_.name.startswith("transformers.") and isinstance(positional, tuple) and len(positional) > 1
+    mlm = positional[1] if second else unset  # (tokenizer, mlm, …)
+    yield Fact("collator_mlm", said(machine.heap.get(collator, "mlm", mlm)), where)
     for name, value in (
         ("response_template", _response_template(machine, collator, unset)),
         ("instruction_template", machine.heap.get(collator, "instruction_template", unset)),

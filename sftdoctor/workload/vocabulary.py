@@ -174,6 +174,7 @@ VOCABULARY: Mapping[str, str] = {
     "lora_trainable_token_indices": 'trainable_token_indices of the adapter config: "given" or "unset"',
     "lora_target_parameters": "target_parameters of the adapter config",
     "lora_ensure_weight_tying": "ensure_weight_tying of the adapter config",
+    "lora_layers_to_transform": 'layers_to_transform of the adapter config; "given" where it is a list',
     "lora_total_step": "total_step of an AdaLoraConfig",
     "lora_feedforward_modules": "feedforward_modules of an IA3Config: a text or a tuple of names",
     "lora_feedforward_modules_member": "one for each name of a list of them",
