@@ -90,6 +90,9 @@ def _dataset(places: Places, machine: Machine, trainer: Obj, text_field: Any) ->
     columns = machine.heap.get(dataset, "^columns")
     for name in columns if isinstance(columns, tuple) else ():
         yield Fact("dataset_column", said(name), where)
+    prompt = machine.heap.get(dataset, "^prompt")
+    if isinstance(prompt, str):
+        yield Fact("prompt_form", prompt, where)
     sample = machine.heap.get(dataset, "^sample", None)
     if isinstance(sample, Sample):
         yield from row_facts(sample, text_field, places.of(dataset.node))
