@@ -59,7 +59,7 @@ def _match(
     method: FunctionNode,
     node: ast.AST,
     name: str,
-    given: frozenset[str],
+    given: tuple[str, ...],
     flaw: str,
 ) -> Match:
     caller = context.place(_CALLBACKS, f"{_CALLBACKS}.CallbackHandler.call_event")
@@ -67,7 +67,7 @@ def _match(
         "name": name,
         "class": class_,
         "method": method.name,
-        "given": tuple(sorted(given)),
+        "given": given,
     }
     called = f"{class_}.{method.name}"
     flaw = "by position" if flaw == "refuses" and name in _POSITIONAL else flaw
@@ -92,7 +92,7 @@ def _location(path: str, node: ast.AST) -> Location:
     return Location(path, line, column + 1, getattr(node, "end_lineno", None), None if end is None else end + 1)
 
 
-def _refused(method: FunctionNode, given: frozenset[str]) -> Iterator[tuple[ast.AST, str]]:
+def _refused(method: FunctionNode, given: tuple[str, ...]) -> Iterator[tuple[ast.AST, str]]:
     """The first thing that a call passes and the method does not take; one a method."""
     spec = method.args
     positional = [one.arg for one in (*spec.posonlyargs, *spec.args)][1:]
@@ -100,12 +100,12 @@ def _refused(method: FunctionNode, given: frozenset[str]) -> Iterator[tuple[ast.
         yield method, _POSITIONAL[len(positional)]
     elif spec.kwarg is None:
         named = {*positional[len(_POSITIONAL) :], *(one.arg for one in spec.kwonlyargs)}
-        missing = sorted(given - named)
+        missing = [name for name in given if name not in named]
         if missing:
             yield method, missing[0]
 
 
-def _lacking(method: FunctionNode, given: frozenset[str]) -> Iterator[tuple[ast.AST, str]]:
+def _lacking(method: FunctionNode, given: tuple[str, ...]) -> Iterator[tuple[ast.AST, str]]:
     """Parameters without a default that no call passes."""
     spec = method.args
     positional = [*spec.posonlyargs, *spec.args]
@@ -114,7 +114,7 @@ def _lacking(method: FunctionNode, given: frozenset[str]) -> Iterator[tuple[ast.
     yield from ((one, one.arg) for one in required if one.arg not in given)
 
 
-def _asked(method: FunctionNode, given: frozenset[str]) -> Iterator[tuple[ast.AST, str]]:
+def _asked(method: FunctionNode, given: tuple[str, ...]) -> Iterator[tuple[ast.AST, str]]:
     """`kwargs["name"]` of a name that is not passed, in a method that does not look first whether it is there."""
     if method.args.kwarg is None:
         return
@@ -128,7 +128,7 @@ def _asked(method: FunctionNode, given: frozenset[str]) -> Iterator[tuple[ast.AS
     for part in parts:
         if isinstance(part, ast.Subscript) and isinstance(part.value, ast.Name) and part.value.id == rest:
             key = part.slice.value if isinstance(part.slice, ast.Constant) else None
-            if isinstance(key, str) and isinstance(part.ctx, ast.Load) and key not in given - named:
+            if isinstance(key, str) and isinstance(part.ctx, ast.Load) and (key not in given or key in named):
                 yield part, key
             elif not isinstance(part.ctx, ast.Load):
                 return
@@ -142,8 +142,8 @@ def _mentions(node: ast.AST, name: str) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _events(text: str) -> Mapping[str, frozenset[str]]:
-    """Each event with the keywords that a callback's method gets, as CallbackHandler passes them."""
+def _events(text: str) -> Mapping[str, tuple[str, ...]]:
+    """Each event with the keywords that a callback's method gets, in the order in which CallbackHandler passes them."""
     tree = tree_of(text)
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)] if tree else []
     handler = next((node for node in classes if node.name == "CallbackHandler"), None)
@@ -154,13 +154,14 @@ def _events(text: str) -> Mapping[str, frozenset[str]]:
     passed = next((call for call in calls.get("call_event", ()) if _is_getattr(call.func)), None)
     if passed is None:
         return {}
-    always = {keyword.arg for keyword in passed.keywords if keyword.arg}
+    always = [keyword.arg for keyword in passed.keywords if keyword.arg]
     found = {}
     for name, made in calls.items():
         for call in made if name.startswith("on_") else ():
             if isinstance(call.func, ast.Attribute) and call.func.attr == "call_event":
                 # what newer ones hand on as **kwargs is nothing: no Trainer passes an event more (transformers 5.23.0)
-                found[name] = frozenset(always | {keyword.arg for keyword in call.keywords if keyword.arg})
+                own = [keyword.arg for keyword in call.keywords if keyword.arg]
+                found[name] = tuple(dict.fromkeys([*always, *own]))
     return found
 
 
@@ -172,7 +173,7 @@ def _is_getattr(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr"
 
 
-def _methods(text: str, events: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, FunctionNode]]:
+def _methods(text: str, events: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, FunctionNode]]:
     """The methods for events of the callbacks that a text defines and uses."""
     tree = tree_of(text)
     callbacks: set[str] = set()

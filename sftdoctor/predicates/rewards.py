@@ -33,7 +33,8 @@ _MODULES: Mapping[str, str] = {
 class _Passed:
     """What a trainer passes to a reward function besides the columns of the data."""
 
-    always: frozenset[str]
+    always: tuple[str, ...]
+    """In the order of the call."""
     maybe: frozenset[str]
 
 
@@ -64,9 +65,9 @@ def reward(context: Context, arguments: Mapping[str, Any]) -> Judgement:
         function, takes_all, *parameters = fact.value
         if arguments["flaw"] == "refuses":
             own = {parameter.rstrip("=") for parameter in parameters}
-            wrong = [] if takes_all else sorted(passed.always - own)[:1]
+            wrong = [] if takes_all else [one for one in passed.always if one not in own][:1]
         else:
-            there = passed.always | passed.maybe | columns
+            there = {*passed.always, *passed.maybe, *columns}
             wrong = [parameter for parameter in parameters if not parameter.endswith("=") and parameter not in there]
         for name in wrong:
             values: dict[str, str | tuple[str, ...]] = {"name": name, "function": str(function), "given": known}
@@ -86,7 +87,7 @@ _SYMPTOMS = {
 def _passed(text: str) -> _Passed | None:
     """The keywords of `reward_func(prompts=…, …)`, and what is put into its `**reward_kwargs` by name."""
     tree = tree_of(text)
-    always: set[str] = set()
+    always: list[str] = []
     maybe: set[str] = set()
     for function in nodes.walk(tree) if tree else ():
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -94,10 +95,10 @@ def _passed(text: str) -> _Passed | None:
         parts = list(nodes.walk(function))
         call = next((part for part in parts if isinstance(part, ast.Call) and _is_reward_call(part)), None)
         if call is not None:
-            always |= {keyword.arg for keyword in call.keywords if keyword.arg}
-            always |= {name for statement in function.body for name in _stored(statement)}
+            always += [keyword.arg for keyword in call.keywords if keyword.arg]
+            always += [name for statement in function.body for name in _stored(statement)]
             maybe |= {name for part in parts for name in _stored(part)}
-    return _Passed(frozenset(always), frozenset(maybe)) if always else None
+    return _Passed(tuple(dict.fromkeys(always)), frozenset(maybe)) if always else None
 
 
 def _is_reward_call(call: ast.Call) -> bool:

@@ -42,6 +42,8 @@ class Gathered:
     notes: list[str] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)
     """What the network would have to bring."""
+    silent: str = ""
+    """What was said of the first address that did not answer."""
     lasting: bool = True
     """Whether another run would find the same."""
     complete: bool = False
@@ -123,7 +125,9 @@ def _fetch_all(
         why = "the network is off" if index.offline else "the package index does not answer"
         raise OfflineError(
             f"{len(gathered.lacking)} of {len(todo)} packages are not in the cache, and {why}: {named}",
-            hint="Run once without --offline; what it fetches is kept." if index.offline else "Check the network.",
+            hint="Run once without --offline; what it fetches is kept."
+            if index.offline
+            else f"Check the network, and the indexes that the file and pip's settings name: {gathered.silent}.",
         )
 
 
@@ -153,6 +157,7 @@ def _note(
         return
     if isinstance(result, OfflineError):
         gathered.lacking.append(label)
+        gathered.silent = gathered.silent or str(result)
         return
     if pin.foreign and isinstance(result, NoSuchVersionError):
         gathered.not_judged.append(NotJudged(label, "a conda package that the package index does not have"))

@@ -21,6 +21,7 @@ _LORA = (
     "target_parameters",
     "ensure_weight_tying",
     "total_step",
+    "layers_to_transform",
 )
 _BNB = ("load_in_4bit", "load_in_8bit", "bnb_4bit_compute_dtype", "bnb_4bit_quant_storage", "bnb_4bit_quant_type")
 

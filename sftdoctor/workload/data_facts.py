@@ -90,6 +90,9 @@ def _dataset(places: Places, machine: Machine, trainer: Obj, text_field: Any) ->
     columns = machine.heap.get(dataset, "^columns")
     for name in columns if isinstance(columns, tuple) else ():
         yield Fact("dataset_column", said(name), where)
+    prompt = machine.heap.get(dataset, "^prompt")
+    if isinstance(prompt, str):
+        yield Fact("prompt_form", prompt, where)
     sample = machine.heap.get(dataset, "^sample", None)
     if isinstance(sample, Sample):
         yield from row_facts(sample, text_field, places.of(dataset.node))
@@ -110,7 +113,10 @@ def _collator(places: Places, machine: Machine, trainer: Obj, collator: Value) -
     yield Fact("data_collator", class_.last, where)
     yield Fact("collator_library", class_.name.partition(".")[0], where)
     unset: Value = UNKNOWN if machine.heap.record(collator).open else "unset"
-    yield Fact("collator_mlm", said(machine.heap.get(collator, "mlm", unset)), where)
+    positional = machine.heap.get(collator, "^positional", ())
+    second = class_.name.startswith("transformers.") and isinstance(positional, tuple) and len(positional) > 1
+    mlm = positional[1] if second else unset  # (tokenizer, mlm, …)
+    yield Fact("collator_mlm", said(machine.heap.get(collator, "mlm", mlm)), where)
     for name, value in (
         ("response_template", _response_template(machine, collator, unset)),
         ("instruction_template", machine.heap.get(collator, "instruction_template", unset)),

@@ -8,7 +8,7 @@ from typing import TypeGuard
 
 from sftdoctor.flow import UNKNOWN, Arguments, Function, Machine, Method, Obj, RaisedError, Ref, Value
 from sftdoctor.workload.datafiles import Sample
-from sftdoctor.workload.functions import returned_keys
+from sftdoctor.workload.functions import returned_form, returned_keys
 from sftdoctor.workload.samples import DataFiles, Splits, of_split
 
 _KEEP = frozenset(["shuffle", "flatten_indices", "sort", "with_format", "repeat"])
@@ -39,7 +39,7 @@ def make(
         The data set.
     """
     slots = {"^kind": kind, "^columns": columns, "^complete": complete, "^transform": False}
-    slots |= {"^sample": None, "^splits": ()}
+    slots |= {"^sample": None, "^splits": (), "^prompt": UNKNOWN}
     return machine.heap.add(Obj("dataset", node), slots)
 
 
@@ -97,7 +97,17 @@ def _with_sample(machine: Machine, dataset: Obj, sample: Value) -> Obj:
         machine.heap.set(dataset, "^sample", sample)
         machine.heap.set(dataset, "^columns", sample.columns)
         machine.heap.set(dataset, "^complete", not sample.error)
+        machine.heap.set(dataset, "^prompt", _prompt_form(sample))
     return dataset
+
+
+def _prompt_form(sample: Sample) -> Value:
+    """Whether the prompts of a file are texts or conversations."""
+    prompts = [row.get("prompt") for row in sample.rows]
+    for kind, form in ((str, "text"), (list, "messages")):
+        if prompts and all(isinstance(prompt, kind) for prompt in prompts):
+            return form
+    return UNKNOWN
 
 
 def _with_splits(machine: Machine, dataset: Obj, splits: Splits) -> None:
@@ -173,7 +183,11 @@ def _map(
     else:
         columns = tuple(name for name in columns if name not in names)
     known = tuple(dict.fromkeys((*columns, *(added or ()))))
-    return _changed(machine, dataset, node, columns=known, complete=complete and added is not None)
+    prompt = machine.heap.get(dataset, "^prompt") if added is not None and "prompt" not in added else UNKNOWN
+    if isinstance(function, Function) and prompt is UNKNOWN:
+        prompt = returned_form(function.node, "prompt") or UNKNOWN
+    complete = complete and added is not None
+    return _changed(machine, dataset, node, columns=known, complete=complete, prompt=prompt)
 
 
 def _added(machine: Machine, function: Function, node: ast.AST) -> tuple[str, ...] | None:
@@ -201,13 +215,13 @@ def _columns(
     first, second = given.get(0, "original_column_name"), given.get(1, "new_column_name")
     if method == "rename_column" and isinstance(first, str) and isinstance(second, str):
         renamed = (*(name for name in columns if name != first), second)
-        return _changed(machine, dataset, node, columns=renamed, complete=complete)
+        return _changed(machine, dataset, node, columns=renamed, complete=complete, prompt=UNKNOWN)
     mapping = given.get(0, "column_mapping")
     if method == "rename_columns" and isinstance(mapping, Obj) and mapping.kind == "dict":
         names = dict(machine.heap.items(mapping))
         if not machine.heap.record(mapping).open and all(isinstance(name, str) for name in names.values()):
             renamed = tuple(str(names.get(name, name)) for name in columns)
-            return _changed(machine, dataset, node, columns=renamed, complete=complete)
+            return _changed(machine, dataset, node, columns=renamed, complete=complete, prompt=UNKNOWN)
     named = _names(machine, given.get(0, "column_names"))
     if method == "remove_columns" and named is not None:
         return _changed(machine, dataset, node, columns=tuple(name for name in columns if name not in named))

@@ -133,6 +133,19 @@ def returned_keys(node: FunctionNode) -> tuple[str, ...] | None:
     return found
 
 
+def returned_form(node: FunctionNode, key: str) -> str | None:
+    """What a function puts under a key of the dictionary that it returns: "text", "messages", or None where that is not
+    plain."""
+    found = set()
+    for value in _returned(node):
+        pairs = zip(value.keys, value.values, strict=True) if isinstance(value, ast.Dict) else ()
+        for name, said in pairs:
+            if isinstance(name, ast.Constant) and name.value == key:
+                listed = isinstance(said, ast.List) and any(isinstance(item, ast.Dict) for item in said.elts)
+                found.add("messages" if listed else _kind(said, node))
+    return found.pop() if len(found) == 1 and found <= {"text", "messages"} else None
+
+
 def columns_of_example(node: FunctionNode) -> tuple[str, ...]:
     """The columns that a function reads of its first parameter: `example["text"]`, each once."""
     parameters = [one.arg for one in (*node.args.posonlyargs, *node.args.args) if one.arg != "self"]

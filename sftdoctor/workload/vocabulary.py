@@ -115,6 +115,7 @@ VOCABULARY: Mapping[str, str] = {
     "dataset_transform": "whether with_transform() was called on it",
     "dataset_column": "one for each column that it is known to have",
     "dataset_columns_complete": "whether it has no others",
+    "prompt_form": 'whether its prompts are "text" or "messages"; absent where that is not known',
     "data_file": "the local JSON, CSV or text file of the training data, whose first rows were read",
     "data_error": "why that file cannot be read as such; only where it cannot",
     **{
@@ -133,6 +134,7 @@ VOCABULARY: Mapping[str, str] = {
     "are as many tokens, or more",
     "prompt_words_median": "likewise: half of the rows that were read have as many, or more",
     "eval_dataset_passed": "whether the trainer gets an eval_dataset",
+    "reward_reads": 'one for each of them that is seen to take the completions for "text" or for "messages"',
     "tools_passed": "whether the trainer gets tools",
     "metric": "one for each metric that compute_metrics is known to return alone, with and without eval_ before it",
     "ref_model_passed": "whether the trainer gets a ref_model",
@@ -174,6 +176,7 @@ VOCABULARY: Mapping[str, str] = {
     "lora_trainable_token_indices": 'trainable_token_indices of the adapter config: "given" or "unset"',
     "lora_target_parameters": "target_parameters of the adapter config",
     "lora_ensure_weight_tying": "ensure_weight_tying of the adapter config",
+    "lora_layers_to_transform": 'layers_to_transform of the adapter config; "given" where it is a list',
     "lora_total_step": "total_step of an AdaLoraConfig",
     "lora_feedforward_modules": "feedforward_modules of an IA3Config: a text or a tuple of names",
     "lora_feedforward_modules_member": "one for each name of a list of them",

@@ -114,8 +114,9 @@ def test_the_network_is_off_and_the_cache_is_empty(published: TinyIndex, tmp_pat
 
 def test_a_dead_index(tmp_path: Path, only_tiny: TinyIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
-    with pytest.raises(OfflineError, match="does not answer"):
+    with pytest.raises(OfflineError, match="does not answer") as caught:
         judge(tmp_path, freeze(*WHOLE))
+    assert "http://127.0.0.1:9/simple" in caught.value.hint
 
 
 def test_a_forced_environment_lacks_something_and_is_whole(published: TinyIndex, tmp_path: Path) -> None:

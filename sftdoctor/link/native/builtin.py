@@ -133,17 +133,30 @@ def _class_name(value: Value) -> str | None:
     return "dict" if isinstance(value, Dict) else None
 
 
+def _is_partial(value: Value, wanted: Value) -> bool | None:
+    """`isinstance(value, functools.partial)`, the one class that is known by what calling it does; else None."""
+    wanted = strip(wanted)
+    if not isinstance(wanted, Native) or wanted.name != "partial":
+        return None
+    if isinstance(value, Partial):
+        return True
+    known = isinstance(value, Function | Bound | Class | Module) or _class_name(value) is not None
+    return False if known or (isinstance(value, Instance) and not value.cls.open) else None
+
+
 def _isinstance(machine: Machine, args: Arguments) -> Value:
     if len(args.positional) != 2:
         return UNKNOWN
     given, wanted = args.positional[0], _classes(args.positional[1])
     doubtful = isinstance(given, Likely | MaybeUnbound)
     value = strip(given)
+    answer: bool | None
     if isinstance(value, Const) and value.value is None:
         return Likely(FALSE) if doubtful else FALSE
     if wanted is None:
-        return UNKNOWN
-    answer: bool | None = None
+        answer = _is_partial(value, args.positional[1])
+        return UNKNOWN if answer is None else Likely(Const(answer)) if doubtful else Const(answer)
+    answer = None
     if isinstance(value, Instance):
         answers = [classes.is_subclass(value.cls, cls) for cls in wanted]
         answer = True if True in answers else None if None in answers or (value.open and value.cls.open) else False
