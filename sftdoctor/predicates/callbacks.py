@@ -47,7 +47,7 @@ def callback(context: Context, arguments: Mapping[str, Any]) -> Judgement:
         _match(context, path, class_, method, node, name, events[method.name], arguments["flaw"])
         for path, text in sources
         for class_, method in _methods(text, events)
-        if _is_used(class_, context)
+        if _is_used(class_, context) and not _is_called(method.name, context)
         for node, name in look(method, events[method.name])
     )
 
@@ -194,6 +194,12 @@ def _is_used(class_: str, context: Context) -> bool:
     """Whether a class is named anywhere but where it is defined."""
     named = re.compile(rf"(?<!class )\b{re.escape(class_)}\b")
     return any(named.search(text) for _, text in own_texts(context))
+
+
+def _is_called(method: str, context: Context) -> bool:
+    """Whether code of the user's calls a method of that name itself, which then gets what that code passes."""
+    call = re.compile(rf"(?<!super\(\))\.{method}\(")
+    return any(call.search(text) for _, text in own_texts(context))
 
 
 def _is_callback(base: ast.expr, known: set[str]) -> bool:

@@ -88,3 +88,11 @@ def test_in_a_module_of_the_user(tmp_path: Path) -> None:
     found = evaluate(asked, {"probe": "callback", "flaw": "refuses"})
     place = found.matches[0].location
     assert place is not None and (place.path, place.line) == (str(module), 2)
+
+
+@pytest.mark.parametrize(("call", "outcome"), [("mine.on_save(1, 2, 3)", Outcome.HOLDS), ("print()", Outcome.FAILS)])
+def test_what_the_users_own_code_calls_itself_gets_what_that_passes(call: str, outcome: Outcome) -> None:
+    source = (
+        f"class Mine(TrainerCallback):\n    def on_save(self, a, b, c): super().on_save(a)\nmine = Mine()\n{call}\n"
+    )
+    assert evaluate(given(source), {"probe": "callback", "flaw": "refuses"}).outcome is outcome

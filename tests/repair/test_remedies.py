@@ -55,6 +55,8 @@ MENDED = {
     "API092": 'SFTTrainer(model="m", args=sft_config)',
     "API093": 'DPOTrainer(model="m", args=dpo_config)',
     "API091": "parser = TrlParser((SFTScriptArguments, SFTConfig))\nparser.set_defaults(",
+    "API120": "def on_save(self, args, state, control, model=None, **kwargs): ...",
+    "API123": "def mine(completions, **kwargs):",
     "API068": 'DPOTrainer(model="m", args=DPOConfig(output_dir="tmp_trainer", beta=0.2))',
 }
 """What stands in the script of the first failing case of a rule afterwards."""
