@@ -12,6 +12,8 @@ from sftdoctor.workload.places import Places
 
 _PATCHED = ("trl", "transformers", "peft")
 """What unsloth patches when it is imported."""
+_OF_SCRIPTS = ("unsloth_import", "imports")
+"""What modules do not say."""
 _TELLING = (ast.Import, ast.ImportFrom, ast.Assign, ast.Attribute, ast.Call)
 
 
@@ -29,8 +31,8 @@ def source_facts(places: Places, tree: ast.Module, modules: Sequence[ast.Module]
     seen: dict[str, None] = {}
     yield from _facts(places, tree, seen)
     for module in modules:
-        # when a module's imports run, among the script's, is not known here
-        yield from (fact for fact in _facts(places, module, seen) if fact.name != "unsloth_import")
+        # when a module's imports run, among the script's, is not known here, nor whether it needs what it imports
+        yield from (fact for fact in _facts(places, module, seen) if fact.name not in _OF_SCRIPTS)
 
 
 def _facts(places: Places, tree: ast.Module, seen: dict[str, None]) -> Iterator[Fact]:

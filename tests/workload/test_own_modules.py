@@ -121,3 +121,11 @@ def test_what_is_thought_of_counts(tmp_path: Path) -> None:
     thought = {str(tmp_path / "model.py"): MODEL.replace("4bit", "8bit").encode()}
     found = read_script(read_source(tmp_path / "train.py"), (), thought)[0]
     assert fact(found, "quantization").value == "int8"
+
+
+def test_what_a_module_imports_is_not_what_the_script_needs(tmp_path: Path) -> None:
+    """It may do so for others, or only where it is there."""
+    train = TRAIN.format(imports="import wandb\nfrom model import load", call="load()")
+    found = read(tmp_path, {"train.py": train, "model.py": f"import mlflow, os\nos.environ['A'] = '1'\n{MODEL}"})
+    assert {one.value for one in found.facts if one.name == "imports"} == {"trl", "wandb", "model"}
+    assert fact(found, "sets_variable").value == "A"
