@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from sftdoctor.logs.own import is_own, own_line
 from sftdoctor.model import Frame, Raised
 
-USER = Frame("/work/proj/train.py", 7, "main", 'text = row["answer"]')
+USER = Frame("/srv/proj/train.py", 7, "main", 'text = row["answer"]')
 LIBRARY = Frame("/e/lib/python3.11/site-packages/trl/trainer/utils.py", 40, "pad", 'row["answer"]')
 LOOK_UP = Frame(
     "/e/lib/python3.11/site-packages/torch/nn/modules/module.py", 1614, "__getattr__", "raise AttributeError("
 )
 ASKS = Frame("C:\\proj\\train.py", 9, "main", "if model.peft_config is None:")
-CALLS = Frame("/work/proj/train.py", 4, "main", "face = Face(size=4)")
-IMPORTS = Frame("/work/proj/train.py", 1, "<module>", "from data.rows import pad")
+CALLS = Frame("/srv/proj/train.py", 4, "main", "face = Face(size=4)")
+IMPORTS = Frame("/srv/proj/train.py", 1, "<module>", "from data.rows import pad")
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,14 @@ def test_what_is_not_told(kind: str, message: str, frames: tuple[Frame, ...]) ->
     ("path", "own"),
     [
         ("train.py", True),
-        ("/work/LLaMA-Factory/src/llamafactory/launcher.py", True),
+        ("/srv/LLaMA-Factory/src/llamafactory/launcher.py", True),
         ("<ipython-input-3-ac15>", True),
         ("/e/lib/python3.11/site-packages/peft/mapping.py", False),
         ("/usr/lib/python3.10/json/decoder.py", False),
         ("C:\\Python310\\lib\\json\\decoder.py", False),
         ("/src/peft/src/peft/mapping.py", False),  # a checkout
         ("/root/.cache/huggingface/modules/transformers_modules/m/tokenization_m.py", False),
-        ("/work/unsloth_compiled_cache/UnslothSFTTrainer.py", False),
+        ("/srv/unsloth_compiled_cache/UnslothSFTTrainer.py", False),
         ("<frozen importlib._bootstrap>", False),
         ("/usr/local/bin/torchrun", False),
     ],
