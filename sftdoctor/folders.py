@@ -41,6 +41,27 @@ def home_folder() -> Path:
         return Path("/nonexistent")
 
 
+ANCESTORS = 4
+"""Folders above a script's own that are looked through for a package of the same project."""
+PROJECT = (".git", "pyproject.toml", "setup.py")
+"""What marks a project's own folder: nothing above it belongs to it."""
+
+
+def is_project(folder: Path) -> bool:
+    """Whether a folder is a project's own."""
+    return any((folder / mark).exists() for mark in PROJECT)
+
+
+def folders_above(folder: Path) -> list[Path]:
+    """The folders above one, nearest first, up to the project's own: never the user's home or what lies above it."""
+    found = [folder.absolute()]
+    for _ in range(ANCESTORS):
+        if is_project(found[-1]) or found[-1].parent in (found[-1], home_folder()):
+            break
+        found.append(found[-1].parent)
+    return found[1:]
+
+
 @lru_cache(maxsize=1)
 def scratch_folder() -> Path:
     """A folder of this process alone, which is gone when it ends: for what the cache cannot take."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
 
 TABLE = "BASE_FILE_REQUIREMENTS"
-MODULES = {"vision": "PIL", "sklearn": "sklearn", "detectron2": "detectron2", "essentia": "essentia"}
+MODULES = {"vision": "PIL"}
 """Backend → the module that it is, where the names differ."""
 MAKERS = ("from_pretrained", "from_config", "from_dict")
 """What a class is asked to make an object by, beside itself."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sftdoctor import nodes
-from sftdoctor.folders import home_folder
+from sftdoctor.folders import folders_above, is_project
 from sftdoctor.link import calls, expressions, lazy
 from sftdoctor.link.locate import Found, Locator
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Raised
@@ -18,12 +18,8 @@ from sftdoctor.link.values import UNKNOWN, Arguments, Class, Function, Instance,
 if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
 
-ANCESTORS = 4
-"""Folders above a script's own that are looked through for a package of the same project."""
 SOURCES = "src"
 """The folder of a project that many keep their packages in; it is installed, or put on the search path."""
-TOP = (".git", "pyproject.toml", "setup.py")
-"""What marks a project's own folder: nothing above it belongs to it."""
 
 
 class Beside(Locator):
@@ -83,16 +79,12 @@ class Beside(Locator):
 
 def _folders(folder: Path) -> list[Path]:
     """A script's folder, then those above it up to the project's own, and the one that this keeps its packages in."""
-    found = [folder]
-    current = folder.absolute()
-    for _ in range(ANCESTORS):
-        if any((current / mark).exists() for mark in TOP) or current.parent in (current, home_folder()):
-            break
-        current = current.parent
-        if not (current / "__init__.py").exists():  # what lies in a package is imported by its full name
-            found.append(current)
-    packages = current / SOURCES
-    if any((current / mark).exists() for mark in TOP) and packages.is_dir() and packages not in found:
+    above = folders_above(folder)
+    # what lies in a package is imported by its full name
+    found = [folder, *(one for one in above if not (one / "__init__.py").exists())]
+    top = above[-1] if above else folder.absolute()
+    packages = top / SOURCES
+    if is_project(top) and packages.is_dir() and packages not in found:
         found.append(packages)
     return found
 

@@ -11,14 +11,10 @@ from pathlib import Path
 from sftdoctor.errors import WorkloadError
 from sftdoctor.flow import Machine, Obj, RaisedError
 from sftdoctor.flow.source import Source, as_source, may_hang, read_source
-from sftdoctor.folders import home_folder
+from sftdoctor.folders import folders_above
 from sftdoctor.workload.places import Places
 
 MAIN = "__main__"
-ANCESTORS = 4
-"""Folders above a script's own that are looked through for a package of the same project."""
-TOP = (".git", "pyproject.toml", "setup.py")
-"""What marks a project's own folder: nothing above it belongs to it."""
 MOST = 64
 """Modules of one script that are followed."""
 INIT = "__init__.py"
@@ -139,22 +135,12 @@ def _module(base: Path, parts: list[str]) -> Path | None:
 
 def _roots(folder: Path) -> Iterator[Path]:
     """Where a script's imports are looked for: its folder, and those above it up to the project's own."""
-    above = list(_above(folder))
+    above = [one for one in folders_above(folder) if not (one / INIT).exists()]
     # part of a package is started with -m, and sees the modules beside it by the package's name
     ordered = [*above, folder] if (folder / INIT).exists() else [folder, *above]
     for one in ordered:
         yield one
         yield one / "src"
-
-
-def _above(folder: Path) -> Iterator[Path]:
-    current = folder.absolute()
-    for _ in range(ANCESTORS):
-        if any((current / mark).exists() for mark in TOP) or current.parent in (current, home_folder()):
-            return
-        current = current.parent
-        if not (current / INIT).exists():
-            yield current
 
 
 def _is_own(root: Path) -> bool:
