@@ -183,7 +183,8 @@ def _speaks_of_quantizing(*texts: str) -> bool:
 
 def _text(file: str) -> str:
     try:
-        return Path(file).read_text("utf-8", errors="replace")
+        # a named pipe would be waited for
+        return Path(file).read_text("utf-8", errors="replace") if Path(file).is_file() else ""
     except OSError:
         return ""
 

@@ -69,6 +69,8 @@ def _text(script: Script, path: str) -> str:
     thought = dict(script.would_hold).get(os.path.realpath(path)) if script.would_hold else None
     if thought is not None:
         return thought.decode("utf-8", errors="replace")
+    if not Path(path).is_file():  # a named pipe would be waited for
+        return ""
     try:
         with Path(path).open(encoding="utf-8", errors="replace") as file:
             return file.read(LONGEST_MODULE)

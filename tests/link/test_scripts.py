@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -230,3 +231,12 @@ def test_fields_of_the_scripts_own_that_a_library_copies_are_told_once(tmp_path:
     assert item.cause and item.cause.name == "cache" and "Nor has it `more`." in item.message
     derived = script.format("Config").replace("import Arguments", "import Config")
     assert told(World({"lib": lib}, derived, script=True).link(tmp_path / "b")) == ()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_module_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    os.mkfifo(tmp_path / "project" / "pipe.py")
+    assert link_files(tmp_path, {"train.py": "from pipe import a\nimport lib\nlib.f(1, y=2)"}, "train.py") == [
+        "API002 y train.py:3"
+    ]
