@@ -70,6 +70,8 @@ def is_rebuilt(callee: Value, imports: Sequence[str]) -> bool:
 
 NOT_GIVEN = ("missing-argument", "too-many-positionals")
 """What breaks of calls that do not name the parameter."""
+NOT_PASSED = ("missing-module", "missing-distribution")
+"""What breaks in a call and is no parameter of it."""
 
 
 def is_override(frame: Frame, callee: Value) -> bool:
@@ -100,7 +102,8 @@ def event(
     """What broke, with both places."""
     caller = here(frame, node) if frame is not None else Site("", "", None, 0)
     found = Event(kind, exception, message, name, caller, doubt, detail=detail, node=node)
-    given = kind not in NOT_GIVEN and not (kind == "missing-module" and isinstance(node, ast.Call))
+    asked = kind in NOT_PASSED and isinstance(node, ast.Call)
+    given = kind not in NOT_GIVEN and not asked
     found.expression = expression(node, name if given else "")
     module = owner_module(callee)
     if module is not None:

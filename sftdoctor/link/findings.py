@@ -15,6 +15,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "missing-name": ("API001", "{caller} imports a name that {callee} does not have"),
     "unexpected-keyword": ("API002", "{caller} passes an argument that {callee} does not take"),
     "missing-module": ("API003", "{caller} imports a module that is not there"),
+    "missing-distribution": ("API014", "{caller} asks for the version of {name}, which is not installed"),
     "missing-attribute": ("API005", "{caller} uses an attribute that {callee} does not have"),
     "import-order": ("API012", "{caller} is imported before what gives {callee} the name that it needs"),
     "abstract-method": ("API011", "{caller} makes an object of a class that lacks a method which {callee} demands"),
@@ -155,6 +156,7 @@ def message(event: Event, caller: Place, callee: Place | None, path: str | None)
         "copied-field": f"{who} hands over an object of a class of the script's own; {target} makes one of its own"
         f"{_beside(callee)} of all its fields, which has no field `{event.name}`.",
         "missing-module": f"{who} does{asked}{where}; " + _absence(event, callee),
+        "missing-distribution": f"{who} calls{asked}{where}; no installed distribution is named {event.name}.",
         "missing-attribute": f"{who} uses{asked}{where}; {target} has no `{event.name}` there.",
         "import-order": f"{who} does{asked}{where}; {target} has no such name by then.",
         "abstract-method": f"{who} does{asked}{where}; {target} declares `{event.name}` abstract there, and the class "

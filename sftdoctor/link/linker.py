@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 from sftdoctor.link import memory
 from sftdoctor.link.index import Library
 from sftdoctor.link.program import BITSANDBYTES, LinkResult, Program, Run, run_of
-from sftdoctor.model import Confidence, Environment, Finding, NotJudged, Script, Severity, Workload
+from sftdoctor.model import Confidence, Environment, Finding, NotJudged, Severity, Workload
 
 
 def link(library: Library, environment: Environment, workload: Workload) -> LinkResult:
@@ -71,7 +69,7 @@ def _recalled(
     folder = library.cache / "links" if library.cache else None
     if folder is None:
         return [result for result, _ in _followed(library, environment, programs, entry_points)[0]]
-    keys = [memory.key_of(library.identity, *_said(program)) for program in programs]
+    keys = [memory.key_of(library.identity, *_said(library, program)) for program in programs]
     known = {key: memory.recall(folder, key, library.stamps) for key in keys}
     missing = [(key, program) for key, program in zip(keys, programs, strict=True) if known[key] is None]
     if missing:
@@ -91,26 +89,11 @@ def _followed(
     return follow(library, environment, programs, entry_points)
 
 
-def _said(program: Program) -> tuple[str, ...]:
+def _said(library: Library, program: Program) -> tuple[str, ...]:
     """All that the result hangs on beside the environment."""
     script = program.script
     if script is None:
         return (program.source,)
     given = (script.arguments, script.places, script.launches, script.would_hold, script.config and script.config.sure)
-    return program.source, script.path, repr(given), _beside(script)
-
-
-def _beside(script: Script) -> str:
-    """The modules and folders beside a script: one that comes may stand before another of its name."""
-    folder = Path(script.path).parent
-    try:
-        return _names_in(folder, folder.stat().st_mtime_ns)
-    except OSError:
-        return ""
-
-
-@lru_cache(maxsize=16)
-def _names_in(folder: Path, changed: int) -> str:
-    """Of a folder as it was at a moment (`changed`, ns): of a folder of scripts each of them asks."""
-    with os.scandir(folder) as entries:
-        return "|".join(sorted(e.name for e in entries if e.name.endswith(".py") or e.is_dir()))
+    # a module that comes beside a script may stand before another of its name
+    return program.source, script.path, repr(given), library.stamps.of(str(Path(script.path).parent))

@@ -91,12 +91,15 @@ class Locator:
         self._records: dict[str, frozenset[str]] = {}
         self._found: dict[str, Found | None] = {}
         self._own: dict[Path, Locator] = {}
+        self.missed: set[str] = set()
+        """Where modules were sought in vain: one that comes there changes the answer."""
 
     def in_folder(self, folder: Path, name: str) -> Found | None:
         """A module of the user's own in a folder that is no import root of the target; it is of no distribution."""
         if folder not in self._own:
             environment = replace(self.environment, paths=(str(folder),), owners={}, distributions={}, modules={})
             self._own[folder] = Locator(environment)
+            self._own[folder].missed = self.missed
         found = self._own[folder].find(name)
         return replace(found, distribution="", own=True) if found else None
 
@@ -180,7 +183,19 @@ class Locator:
             if entries.get(last) and namespace is None:
                 namespace = Found(name, None, True, distribution, root)
         found = namespace or self._recorded_package(parts, distribution) or self._editable(parts, distribution)
+        if found is None:
+            self._miss(parts)
         return found or (self._distutils(parts) if parts[0] == "distutils" else None)
+
+    def _miss(self, parts: list[str]) -> None:
+        """Remember where a module would have been found: below a package its folder, which lacks a good many."""
+        if self.is_stdlib(parts[0]):
+            return
+        if parts[0] in self._roots:
+            self.missed.update(str(Path(root, *parts[:-1])) for root in self._roots[parts[0]])
+        elif not self.environment.distributions:  # the user's own; the names in the target's roots identify it
+            places = [str(Path(root, *parts)) for root in self.environment.paths]
+            self.missed.update(places, (f"{place}.py" for place in places))
 
     def _distutils(self, parts: list[str]) -> Found | None:
         """distutils where Python has none any more: setuptools' copy, which its distutils-precedence.pth puts there.

@@ -41,7 +41,7 @@ STEPS = 6_000_000
 """Nodes that one run may follow."""
 REPEATS, SHARE = 4, 30_000
 """A function is followed this often whatever it costs, and further as long as all its runs took fewer steps."""
-MENDED = ("missing-module", "missing-name", "numpy-binary-interface", "extension-cannot-load")
+MENDED = ("missing-module", "missing-distribution", "missing-name", "numpy-binary-interface", "extension-cannot-load")
 """What a library lacks does not end a script's run: all its other breaks are wanted too."""
 RECURSION = 4
 """How often a function of the user's is followed within itself: dictionaries in dictionaries become objects so."""
@@ -508,8 +508,14 @@ class Machine:
         self.trees.forget()
 
     def files(self) -> list[str]:
-        """The files that were read."""
-        return sorted({*self.read, *(m.path for m in self.modules.values() if isinstance(m, Module) and m.path)})
+        """The files that were read, and those that were sought in vain."""
+        return sorted(
+            {
+                *self.read,
+                *self.locator.missed,
+                *(m.path for m in self.modules.values() if isinstance(m, Module) and m.path),
+            }
+        )
 
     def exports(self, folder: str) -> dict[str, list[str]]:
         """Every name that the model files below a folder export."""

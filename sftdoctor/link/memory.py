@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import asdict
 from functools import lru_cache
@@ -14,15 +15,16 @@ from typing import Any
 from sftdoctor.link.program import LinkResult
 from sftdoctor.model import Cause, Confidence, Environment, Finding, Location, NotJudged, Place, Severity
 
-FORMAT = 5
+FORMAT = 6
 """Raised when what is kept changes its form."""
 MAX_SIZE = 20_000_000
+MODULES = (".py", ".so", ".pyd", ".dylib")
 MAX_FILES = 20_000
 """Results kept in one folder; the oldest go first."""
 
 
 class Stamps:
-    """Size and time of files, each asked of the disk once: a hundred scripts rest on the same thousand modules."""
+    """Size and time of files, and the modules in folders: each asked of the disk once, by a hundred scripts."""
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
@@ -44,7 +46,7 @@ class Stamps:
         return all(self.of(name) == stamp for name, stamp in files.items())
 
     def of(self, path: str) -> str:
-        """What tells whether a file has changed; "-" where there is none."""
+        """What tells whether a file has changed, or the modules in a folder have; "-" where there is none."""
         if path not in self._known:
             self._known[path] = _stamp(path)
         return self._known[path]
@@ -61,6 +63,8 @@ def identity(environment: Environment, stamps: Stamps) -> str:
     for name, distribution in sorted(environment.distributions.items()):
         digest.update(f"|{name}={distribution.version}@{distribution.root}={distribution.numpy}".encode())
         digest.update(stamps.of(f"{distribution.metadata or ''}/RECORD").encode())
+    for root in environment.paths:  # a package that was copied there has no record
+        digest.update(stamps.of(root).encode())
     for part in (
         environment.paths,
         environment.owners,
@@ -92,9 +96,22 @@ def _linker() -> str:
 def _stamp(path: str) -> str:
     try:
         found = os.stat(path)
+        return _modules(path) if stat.S_ISDIR(found.st_mode) else f"{found.st_size}.{found.st_mtime_ns}"
     except OSError:
         return "-"
-    return f"{found.st_size}.{found.st_mtime_ns}"
+
+
+def _modules(folder: str) -> str:
+    """The modules that a folder holds, or may: one that comes there is found, and may stand before another."""
+    with os.scandir(folder) as entries:
+        names = sorted(
+            entry.name
+            for entry in entries
+            if entry.name.endswith(MODULES) or (entry.is_dir() and "." not in entry.name)
+        )
+    return hashlib.sha256(
+        "|".join(name for name in names if name != "__pycache__").encode("utf-8", "surrogateescape")
+    ).hexdigest()
 
 
 def recall(folder: Path, key: str, stamps: Stamps) -> LinkResult | None:

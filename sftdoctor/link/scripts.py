@@ -41,6 +41,7 @@ class Beside(Locator):
         self._folders = _folders(folder)
         self._package = package or (folder / "__init__.py").exists()
         self._own: dict[Path, Locator] = {}
+        self.missed = target.missed
         self._known: dict[str, Found | None] = {}
 
     def distribution_of(self, module: str) -> str:

@@ -24,6 +24,10 @@ _PATTERNS = (
         re.compile(rf"[Cc]annot import name '?({_NAME})'?(?: from (?:partially initialized module )?'({_DOTTED})')?"),
     ),
     ("missing-module", re.compile(rf"No module named '?({_DOTTED})'?")),
+    (
+        "missing-distribution",
+        re.compile(r"^No package metadata was found for ([\w.-]{1,100})$"),
+    ),
     ("unexpected-keyword", re.compile(rf"{_CALLEE} got an unexpected keyword argument '({_NAME})'")),
     (
         "missing-argument",
@@ -45,7 +49,13 @@ _PATTERNS = (
 )
 _IMPORT = re.compile(rf"\s*from ({_DOTTED}) import\b|\s*import ({_DOTTED})")
 _CALL = re.compile(rf"({_DOTTED})\s?\(")
-_FORWARDS = ("torch/nn/", "torch/utils/_contextlib.py", "torch/autograd/", "transformers/utils/deprecation.py")
+_FORWARDS = (
+    "importlib/metadata/",
+    "torch/nn/",
+    "torch/utils/_contextlib.py",
+    "torch/autograd/",
+    "transformers/utils/deprecation.py",
+)
 """Files whose functions hand calls on: who calls is the frame before."""
 _LOOK_UPS = frozenset(("__getattr__", "__getattribute__", "__delattr__"))
 """Functions that look an attribute up for somebody else: who asks for it is the frame before."""
@@ -97,6 +107,8 @@ def _asked(kind: str, found: re.Match[str], raised: Raised) -> Asked:
         return _import(kind, first, module, caller, frame)
     if kind == "missing-module":
         return _import(kind, first, first, caller, frame)
+    if kind == "missing-distribution":
+        return Asked(kind, first, first, first, caller, caller in STACK, frame)
     if kind == "unbound-name":
         return Asked(kind, first, caller, first, caller, caller in STACK, frame)
     if kind == "version-gate":
@@ -192,6 +204,7 @@ def in_words(asked: Asked) -> str:
     said = {
         "missing-name": f"{who}{symbol or 'the module'} has no {asked.name}",
         "missing-module": f"{who}there is no module {asked.name}",
+        "missing-distribution": f"{who}no installed distribution is named {asked.name}",
         "unexpected-keyword": f"{symbol} takes no argument {asked.name}",
         "override-mismatch": f"{symbol} overrides a method, and takes no argument {asked.name} as it does",
         "missing-argument": f"{symbol} needs an argument {asked.name} that is not given",

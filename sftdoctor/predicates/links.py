@@ -12,6 +12,7 @@ KINDS = (
     "missing-name",
     "unexpected-keyword",
     "missing-module",
+    "missing-distribution",
     "missing-attribute",
     "missing-argument",
     "import-order",

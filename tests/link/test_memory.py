@@ -74,6 +74,38 @@ def test_a_module_that_comes_is_seen(again: Again, environment: Environment, tmp
 
 
 @pytest.mark.parametrize(
+    ("script", "comes", "after"),
+    [
+        ("import later\n", "later.py", ()),
+        ("import later\n", "later/__init__.py", ()),
+        ("from lib import below\n", "lib/below.py", ()),
+        ("import lib.below.more\n", "lib/below/more.py", ()),
+        (
+            "try:\n    import later\nexcept ImportError:\n    pass\nelse:\n    later.x\n",
+            "later.py",
+            ("API005 x certain",),
+        ),
+    ],
+)
+def test_a_module_that_is_copied_there_is_seen(
+    again: Again, tmp_path: Path, script: str, comes: str, after: tuple[str, ...]
+) -> None:
+    """What is copied into site-packages has no record, and neither the environment nor a file that was read changes."""
+    before = told(again(script=script)[0])
+    path = tmp_path / "site-packages" / comes
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("")
+    found = told(again(script=script)[0])
+    assert found == ("API001 gone certain", *after) != before
+
+
+def test_what_python_writes_beside_modules_changes_nothing(again: Again, tmp_path: Path) -> None:
+    again()
+    (tmp_path / "site-packages" / "__pycache__").mkdir()
+    assert again()[1] == 0
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"python": "3.12.1"},

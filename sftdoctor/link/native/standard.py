@@ -8,13 +8,10 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from packaging.utils import canonicalize_name
-
 from sftdoctor.link import classes, files, finders, guards, importing, loading, parsers, paths, signatures
 from sftdoctor.link.expressions import ITEMS
-from sftdoctor.link.native import hydra, mappings, versions
+from sftdoctor.link.native import hydra, mappings, metadata, versions
 from sftdoctor.link.native.builtin import make_dict
-from sftdoctor.link.state import Raised
 from sftdoctor.link.values import (
     FALSE,
     NONE,
@@ -65,28 +62,6 @@ def _import_module(machine: Machine, args: Arguments) -> Value:
         base = package.split(".")
         name = ".".join([*base[: len(base) - level + 1], name.lstrip(".")])
     return importing.load(machine, machine.frame, name, None)
-
-
-def _metadata_version(machine: Machine, args: Arguments) -> Value:
-    name = text(args.get(0, "distribution_name"))
-    if name is None:
-        return UNKNOWN
-    version = machine.environment.version(canonicalize_name(name))
-    if version is not None:
-        return Const(version)
-    if not machine.environment.complete:
-        return UNKNOWN
-    raise Raised(machine.exception("PackageNotFoundError"), f"No package metadata was found for {name}")
-
-
-def _packages_distributions(machine: Machine, _args: Arguments) -> Value:
-    found: dict[Any, Value] = {}
-    for distribution in machine.environment.distributions.values():
-        for name in distribution.top_level or (distribution.name.replace("-", "_"),):
-            held = found.setdefault(name, Seq("list"))
-            assert isinstance(held, Seq)
-            held.items.append(Const(distribution.name))
-    return Dict(found)
 
 
 def _partial(_machine: Machine, args: Arguments) -> Value:
@@ -312,8 +287,7 @@ NATIVE_MODULES: dict[str, dict[str, Call]] = {
         "spec_from_file_location": loading.spec_from_file,
         "module_from_spec": loading.module_from_spec,
     },
-    "importlib.metadata": {"version": _metadata_version, "packages_distributions": _packages_distributions},
-    "importlib_metadata": {"version": _metadata_version, "packages_distributions": _packages_distributions},
+    **dict.fromkeys(("importlib.metadata", "importlib_metadata"), metadata.NATIVE),
     "packaging.version": {"parse": versions.version, "Version": versions.version},
     "packaging.specifiers": {"SpecifierSet": versions.specifiers},
     "functools": {"partial": _partial, "wraps": _wraps, "lru_cache": _lru_cache, "cache": _lru_cache},
