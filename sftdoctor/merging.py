@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from sftdoctor.drafts import CONFIDENCES, SEVERITIES, Draft, absorb
-from sftdoctor.model import Cause, Finding, Severity
+from sftdoctor.model import Cause, Finding, Location, Severity
+from sftdoctor.symptoms import compiled
 
 Key = tuple[Any, ...]
 
@@ -26,7 +27,9 @@ def merged(links: Sequence[Finding], drafts: Sequence[Draft]) -> tuple[Finding, 
     decorated = _decorated(links, drafts)
     alone = [own for own in drafts if own.match.link is None]
     missing = frozenset(name for own in alone if _is_core_missing(own) for name in own.values("name"))
-    everything = _unique([*alone, *(own for own in decorated if not _asks_missing(own, missing))])
+    told = _told_by_rules(decorated, alone)
+    decorated = [own for own in decorated if not _asks_missing(own, missing) and id(own) not in told]
+    everything = _unique([*alone, *decorated])
     declared = [own for own in everything if own.is_declared]
     others = _grouped([own for own in everything if not own.is_declared])
     others, declared = _joined(others, [own for own in declared if not missing.intersection(own.values("dependency"))])
@@ -88,6 +91,29 @@ def _asks_missing(own: Draft, missing: frozenset[str]) -> bool:
     """Whether a link breaks for no other reason than that a distribution is not installed that is named already."""
     callee = own.finding.cause.callee if own.finding.cause else None
     return callee is not None and callee.version is None and callee.distribution in missing
+
+
+def _told_by_rules(linked: Sequence[Draft], rules: Sequence[Draft]) -> set[int]:
+    """Ids of drafts for a library's own refusals that a rule tells too, with more of its reason and its remedy."""
+    refusals = [own for own in linked if own.finding.rule == "refused-arguments"]
+    told: set[int] = set()
+    for rule in rules if refusals else ():
+        symptom = rule.rule.symptom.strip() if rule.rule is not None else ""
+        same = [own for own in refusals if symptom and compiled(symptom).search(own.finding.symptom)]
+        same = [own for own in same if _file(own) == _file(rule)]
+        told.update(id(own) for own in same if len(same) == 1 or _spans(own.finding.location, rule.finding.location))
+    return told
+
+
+def _file(own: Draft) -> str | None:
+    return own.finding.location.path if own.finding.location else None
+
+
+def _spans(call: Location | None, place: Location | None) -> bool:
+    """Whether a place lies in a call, counted in lines."""
+    if call is None or place is None or not call.line or not place.line:
+        return False
+    return call.line <= place.line <= (call.end_line or call.line)
 
 
 def _unique(drafts: Iterable[Draft]) -> list[Draft]:

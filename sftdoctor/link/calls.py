@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import classes, containers, expressions, lazy, parsers, signatures
+from sftdoctor.link import classes, containers, enumerations, expressions, lazy, parsers, refusals, signatures
 from sftdoctor.link.keys.values import judge_values
 from sftdoctor.link.native import pydantic
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left
@@ -118,11 +118,11 @@ def invoke(machine: Machine, frame: Frame, callee: Value, args: Arguments, node:
         method, _ = callee.cls.lookup("__call__")
         if isinstance(method, Function):
             return invoke(machine, frame, Bound(method, callee), args, node)
-    _escape(args)
+    _escape(machine, args)
     return UNKNOWN
 
 
-def _escape(args: Arguments) -> None:
+def _escape(machine: Machine, args: Arguments) -> None:
     """What is handed to unknown code may come back changed."""
     for value in [*args.positional, *args.keywords.values()]:
         value = strip(value)
@@ -134,6 +134,8 @@ def _escape(args: Arguments) -> None:
             held.open = True
         elif isinstance(value, Bound) and isinstance(held := strip(value.self), Instance):
             _unsettle(held)
+        elif isinstance(value, Instance) and machine.making is not None:
+            containers.doubt(value)
 
 
 def _unsettle(instance: Instance) -> None:
@@ -164,7 +166,7 @@ def _call_function(machine: Machine, frame: Frame, function: Function, args: Arg
 
 def _follow_function(machine: Machine, function: Function, args: Arguments) -> Value:
     if not machine.enters(function):
-        _escape(args)
+        _escape(machine, args)
         first = strip(args.positional[0]) if args.positional else UNKNOWN
         if isinstance(function.node, ast.AsyncFunctionDef) and isinstance(first, Instance):
             _unsettle(first)  # it runs some time, and what it sets cannot be seen
@@ -279,7 +281,7 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
     if cls.name.endswith("_LazyModule"):
         return lazy.build(machine, args) or UNKNOWN
     if any(base.name in ("Enum", "Flag", "type", "Module" if cls.module is None else "Enum") for base in cls.mro):
-        return UNKNOWN
+        return enumerations.member(machine, frame, cls, args, node)
     if pydantic.is_model(machine, cls):
         return pydantic.make(machine, cls, args)
     if cls.made_otherwise:
@@ -304,11 +306,13 @@ def construct(machine: Machine, frame: Frame, cls: Class, args: Arguments, node:
     before = next((base for base in cls.mro if base.fields is not None and base.dataclass_init), None)
     generated = before is not None and (owner is None or cls.mro.index(before) < cls.mro.index(owner))
     if generated and fields is not None:
-        _fill_fields(machine, frame, instance, fields, args)
+        with refusals.making(machine, frame, cls, node):
+            _fill_fields(machine, frame, instance, fields, args)
     elif isinstance(initializer, Function):
-        _initialize(machine, frame, instance, initializer, args, node)
+        with refusals.making(machine, frame, cls, node):
+            _initialize(machine, frame, instance, initializer, args, node)
     elif cls.module is None:
-        _escape(args)
+        _escape(machine, args)
         instance.attrs["args"] = Seq("tuple", list(args.positional), args.star)
         instance.open = True
     elif args.positional and any(

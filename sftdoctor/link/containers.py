@@ -13,6 +13,7 @@ from sftdoctor.link.values import (
     Arguments,
     Const,
     Dict,
+    Instance,
     Likely,
     MaybeUnbound,
     Native,
@@ -70,6 +71,11 @@ def method(machine: Machine, owner: Const | Seq | Dict, name: str) -> Value:
         if name in TAKERS:
             owner.items.clear()
     return Native(name, lambda m, a: act(m, owner, a), {"__self__": owner}) if act else UNKNOWN
+
+
+def doubt(instance: Instance) -> None:
+    """What is unknown may have set any attribute of an object: what each was is no more than likely."""
+    instance.attrs.update({name: Likely(strip(value)) for name, value in instance.attrs.items()})
 
 
 def forget(owner: Dict) -> None:

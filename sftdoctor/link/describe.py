@@ -70,7 +70,7 @@ def is_rebuilt(callee: Value, imports: Sequence[str]) -> bool:
 
 NOT_GIVEN = ("missing-argument", "too-many-positionals")
 """What breaks of calls that do not name the parameter."""
-NOT_PASSED = ("missing-module", "missing-distribution")
+NOT_PASSED = ("missing-module", "missing-distribution", "refused-arguments")
 """What breaks in a call and is no parameter of it."""
 
 

@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sftdoctor.link import attributes, calls, classes, containers, files, guards, lazy, paths, static
+from sftdoctor.link import attributes, calls, classes, containers, enumerations, files, guards, lazy, paths, static
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Raised
 from sftdoctor.link.values import (
     UNKNOWN,
     Arguments,
+    Class,
     Const,
     Dict,
     Instance,
@@ -40,9 +41,11 @@ ITEMS = "^items"
 OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
     ast.Mod: operator.mod,
     ast.BitOr: operator.or_,
     ast.BitAnd: operator.and_,
+    ast.BitXor: operator.xor,
     ast.FloorDiv: operator.floordiv,
     ast.Div: operator.truediv,
 }
@@ -193,6 +196,8 @@ def binary(op: ast.operator, left: Value, right: Value) -> Value:
     if isinstance(left, Const) and isinstance(right, Const) and type(op) in OPERATORS:
         if isinstance(op, ast.Mod) and isinstance(left.value, str | bytes) and may_swell(left.value):
             return UNKNOWN
+        if isinstance(op, ast.Mult) and not all(isinstance(one.value, int | float) for one in (left, right)):
+            return UNKNOWN
         try:
             result = OPERATORS[type(op)](left.value, right.value)
         except Exception:
@@ -210,11 +215,13 @@ def binary(op: ast.operator, left: Value, right: Value) -> Value:
 
 
 def _binary(machine: Machine, frame: Frame, node: ast.BinOp) -> Value:
-    left = strip(evaluate(machine, frame, node.left))
-    right = strip(evaluate(machine, frame, node.right))
+    operands = evaluate(machine, frame, node.left), evaluate(machine, frame, node.right)
+    left, right = map(strip, operands)
     if isinstance(left, Instance) and isinstance(node.op, ast.Div) and left.cls.name == "Path":
         return paths.divide(machine, left, right)
-    return binary(node.op, left, right)
+    found = binary(node.op, left, right)
+    doubtful = isinstance(found, Const) and any(isinstance(one, Likely | MaybeUnbound) for one in operands)
+    return Likely(found) if doubtful else found
 
 
 def _sequence(machine: Machine, frame: Frame, node: ast.List | ast.Tuple | ast.Set) -> Value:
@@ -402,6 +409,8 @@ def iterate(machine: Machine, value: Value) -> list[Value] | None:
         return [value.key(key) for key in value.items]
     if isinstance(value, Const) and isinstance(value.value, str | tuple | frozenset | range):
         return [Const(item) for item in value.value] if len(value.value) < MAX_ITEMS else None
+    if isinstance(value, Class) and (known := enumerations.members(value)) is not None:
+        return list[Value](known)
     return None
 
 

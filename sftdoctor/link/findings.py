@@ -31,6 +31,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "missing-argument": ("API006", "{caller} leaves out an argument that {callee} requires"),
     "too-many-positionals": ("API007", "{caller} passes more arguments than {callee} takes"),
     "override-mismatch": ("API008", "{caller} calls a method in a way that its override in {callee} does not take"),
+    "refused-arguments": ("API015", "{name} refuses what {caller} gives it"),
     "version-gate": ("API009", "{caller} refuses to work with what is installed"),
     "unbound-name": ("API010", "{caller} uses a name that was never bound"),
     "numpy-binary-interface": ("ENV010", "a compiled module was built for another numpy"),
@@ -179,6 +180,7 @@ def message(event: Event, caller: Place, callee: Place | None, path: str | None)
         "missing-argument": f"{who} calls{asked}{where}; {target} requires the argument `{event.name}`.",
         "too-many-positionals": f"{who} calls{asked}{where} with more positional arguments than {target} takes.",
         "override-mismatch": f"{who} calls{asked}{where}; the override in {target} does not take `{event.name}`.",
+        "refused-arguments": f"{who} calls{asked}; {target} raises there{_raising(callee)}: {event.message}",
         "version-gate": f"{who} stops{where}: {event.message}",
         "unbound-name": f"{who} uses `{event.name}`{where}, which nothing has bound.",
         "numpy-binary-interface": f"{who} loads a compiled module{where} that does not fit the installed numpy.",
@@ -195,6 +197,10 @@ def _beside(callee: Place | None) -> str:
         return ""
     name = (callee.symbol or "").rpartition(".")[2]
     return f" ({name}, {callee.path}:{callee.line})" if callee.line else f" ({callee.path})"
+
+
+def _raising(callee: Place | None) -> str:
+    return f" ({callee.path}:{callee.line})" if callee else ""
 
 
 def _absence(event: Event, callee: Place | None) -> str:

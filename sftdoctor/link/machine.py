@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import binaries, describe, guards, lazy, parsers, statements
+from sftdoctor.link import binaries, describe, guards, lazy, parsers, refusals, statements
 from sftdoctor.link.keys.tell import tell
 from sftdoctor.link.locate import Found, Locator
 from sftdoctor.link.native import builtin, standard
@@ -100,6 +100,8 @@ class Machine:
         self._main: Module | None = None
         self.hedged = False
         """Whether what is called or read may be something else: a branch that is not known may have bound it anew."""
+        self.making: refusals.Making | None = None
+        """The config of the user's whose constructor is followed."""
         self._asked = False
         """Whether it is an operand's answer that is looked for."""
         self.shims: list[Value] = []
@@ -698,9 +700,12 @@ class Machine:
         refuses = cls is not None and any(base.name == "ImportError" for base in cls.mro)
         if not describe.is_gate(frame, node) and (self.running or not refuses):
             return None
-        return describe.event(
+        event = describe.event(
             "version-gate", name, message, describe.gate_name(frame, node, message), frame, node, self.doubt
         )
+        if self.making is not None and self.making.node is not None:
+            event.handed = self.making.frame.module.name, self.making.node
+        return event
 
     def note(self, raised: Raised) -> None:
         """Keep what broke, once."""

@@ -9,6 +9,8 @@ from sftdoctor.model import Finding, NotJudged, Script, Workload
 
 DRIVER = "__main__"
 BITSANDBYTES = "bitsandbytes"
+QUANTIZATIONS = ("nf4", "fp4", "int8")
+"""Those that are bitsandbytes' own."""
 QUANTIZED_OPTIMIZERS = ("8bit", "paged", "bnb")
 """Parts of the names of optimizers that are bitsandbytes' own."""
 
@@ -97,9 +99,10 @@ def _quantizes(workload: Workload) -> bool | None:
     said = {fact.value for script in workload.scripts for fact in script.facts if fact.name == "quantization"}
     if workload.model is not None:
         said |= {fact.value for fact in workload.model.facts if fact.name == "model_quantization"} - {"none"}
-    if said == {"none"} and of_scenario not in (None, "none"):
-        return False
-    quantized = bool(said - {"none", "unknown"}) or of_scenario in (None, "none")
+    by_itself = of_scenario in (None, "none")
+    if said and said.isdisjoint((*QUANTIZATIONS, "unknown")) and not by_itself:
+        return False  # or by another library: what that needs is not in the scenario
+    quantized = not said.isdisjoint(QUANTIZATIONS) or by_itself
     return True if quantized or not any(_is_code(script) for script in workload.scripts) else None
 
 
@@ -126,7 +129,7 @@ def _reached(workload: Workload, scripts: Sequence[LinkResult], tops: Sequence[s
 def _needs_bitsandbytes(name: str, value: object) -> bool:
     if name == "optim":
         return any(part in str(value) for part in QUANTIZED_OPTIMIZERS)
-    return name in ("quantization", "model_quantization") and value in ("nf4", "fp4", "int8")
+    return name in ("quantization", "model_quantization") and value in QUANTIZATIONS
 
 
 def driver(entry_points: Collection[str]) -> str:

@@ -84,7 +84,8 @@ class Event:
     value: str = ""
     """What should stand there, as source, where that is known."""
     handed: tuple[str, ast.AST] | None = None
-    """The user's module and its call that a library was following when it found an object without an attribute."""
+    """The user's module and its call that a library was following when it found an object without an attribute, or
+    refused to go on."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sftdoctor import nodes
-from sftdoctor.link import classes, expressions, importing, paths, scripts
+from sftdoctor.link import classes, expressions, importing, paths, refusals, scripts
 from sftdoctor.link.guards import condition
 from sftdoctor.link.native import versions
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Noted, Raised, Try
@@ -264,8 +264,9 @@ def fork(
 
 
 def _refuses(machine: Machine, frame: Frame, leave: Raised | Left) -> bool:
-    """Whether the user's own program gives up there: a run that goes on was given what it asks for."""
-    return isinstance(leave, Left) and leave.refused and machine.is_script(frame.module)
+    """Whether the user's own program, or a config of its, gives up there: a run that goes on gave what it asks for."""
+    refused = isinstance(leave, Left) and leave.refused
+    return refused and (machine.is_script(frame.module) or machine.making is not None)
 
 
 def _settle(broken: list[list[Noted]], branches: int, doubt: int) -> None:
@@ -406,6 +407,8 @@ def _while_loop(machine: Machine, frame: Frame, node: ast.While) -> None:
         except Left as leave:
             if leave.how == "return":
                 raise
+        if machine.making is not None:
+            machine.doubt = max(machine.doubt, LIKELY)  # there may be more rounds
     else:
         _unknown_loop(machine, frame, node, lambda: None)
 
@@ -423,8 +426,13 @@ def _unknown_loop(
             if leave.how == "return":
                 raise
 
-    # a run has data, so that its loops are entered; what an import loops over may well be empty
-    fork(machine, frame, [once, lambda: None], LIKELY if machine.running else POSSIBLE)
+    # a run has data, so that its loops are entered; what an import or a check loops over may well be empty
+    entered = machine.running and machine.making is None
+    fork(machine, frame, [once, lambda: None], LIKELY if entered else POSSIBLE)
+    if machine.making is not None and any(
+        isinstance(one, ast.Return) for item in node.body for one in nodes.walk(item)
+    ):
+        machine.doubt = max(machine.doubt, LIKELY)  # it may have ended there
     for name in _counted(node.body):
         if name in frame.scope:
             frame.scope[name] = UNKNOWN
@@ -559,6 +567,7 @@ def _raise(machine: Machine, frame: Frame, node: ast.Raise) -> None:
         if machine.branches and machine.is_script(frame.module):
             raise Left("return", refused=True)
         if raised.event is None:
+            refusals.tell(machine, frame, cls, node)
             return  # the run is assumed to be given what it asks for; this branch was followed too coarsely
     raise raised
 

@@ -28,6 +28,7 @@ KINDS = (
     "repeated-key",
     "too-many-positionals",
     "override-mismatch",
+    "refused-arguments",
     "version-gate",
     "unbound-name",
     "numpy-binary-interface",

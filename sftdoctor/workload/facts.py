@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from sftdoctor.flow import UNKNOWN, ClassValue, Machine, Obj, Value
 from sftdoctor.model import Fact, Location
@@ -84,10 +84,35 @@ class FactReader:
             yield Fact("model_path", model, where)
             yield from self._init_kwargs(machine, trainer, where)
             return
-        if not models.is_model(model):
+        if not models.is_model(model) or not isinstance(machine.heap.get(model, "core"), Obj):
             yield Fact("model_loaded_by", "unknown", where)
             yield Fact("quantization", "unknown", where)
             return
+        yield from self._loading(machine, model)
+        heap = machine.heap
+        wrapped = heap.get(model, "wrapped")
+        yield Fact("model_passed", {True: "wrapped", False: "plain"}.get(wrapped, "unknown"), where)
+        yield from self._steps(heap.get(heap.get(model, "core"), "steps"), trainer)
+
+    def untrained_facts(self, machine: Machine, made: Sequence[Obj]) -> Iterator[Fact]:
+        """What a script says that trains nothing: how it loads a model, and the config of its adapter.
+
+        Args:
+            machine: The machine, at the end of the script.
+            made: The models that it loads; of several the first that is quantised counts.
+        """
+        heap = machine.heap
+        made = [model for model in made if isinstance(heap.get(model, "core"), Obj)]
+        if not made:
+            return
+        asked = [said(heap.get(heap.get(model, "core"), "quantization")) for model in made]
+        first = next((value for value in asked if value not in ("none", "unknown")), None)
+        model = made[asked.index(first or ("unknown" if "unknown" in asked else asked[-1]))]
+        yield from self._loading(machine, model)
+        yield from adapter_facts(self.places, machine, heap.get(heap.get(model, "core"), "adapter_config", None))
+
+    def _loading(self, machine: Machine, model: Value) -> Iterator[Fact]:
+        """How a model is loaded."""
         heap = machine.heap
         core = heap.get(model, "core")
         loaded = self.location(core.node)
@@ -102,9 +127,6 @@ class FactReader:
         for name in models.LOAD_ARGUMENTS:
             yield Fact(f"model_{name}", said(heap.get(core, name)), self.location(keyword_node(core.node, name)))
         yield Fact("embeddings_resized", said(heap.get(core, "resized")), loaded)
-        wrapped = heap.get(model, "wrapped")
-        yield Fact("model_passed", {True: "wrapped", False: "plain"}.get(wrapped, "unknown"), where)
-        yield from self._steps(heap.get(core, "steps"), trainer)
 
     def _init_kwargs(self, machine: Machine, trainer: Obj | None, where: Location | None) -> Iterator[Fact]:
         """What a model that the trainer loads itself is loaded with: model_init_kwargs, and its own argument."""

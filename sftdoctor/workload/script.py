@@ -114,4 +114,4 @@ class _Reading:
         if self.world.models and self.world.backward:
             own = (Fact("trainer_class", "none"), Fact("trainer_args_class", "none"))
             return (*own, *self.reader.model_facts(self.machine, self.world.models[-1], None))
-        return ()
+        return tuple(self.reader.untrained_facts(self.machine, self.world.models)) if self.world.models else ()

@@ -44,7 +44,7 @@ def found(folder: Path, text: str, *facts: Fact) -> dict[str, Finding]:
     return {finding.cause.name: finding for finding in findings if finding.cause}
 
 
-NF4, NONE, UNREADABLE = (Fact("quantization", value) for value in ("nf4", "none", "unknown"))
+NF4, NONE, UNREADABLE, GPTQ = (Fact("quantization", value) for value in ("nf4", "none", "unknown", "gptq"))
 PLAIN = "from transformers import Trainer\n"
 WITH_WORDS = "import sys\nfrom transformers import Trainer\nif len(sys.argv) > 1: kwargs = {'load_in_4bit': True}\n"
 
@@ -58,7 +58,10 @@ WITH_WORDS = "import sys\nfrom transformers import Trainer\nif len(sys.argv) > 1
         (PLAIN, [NONE, Fact("optim", "paged_adamw_8bit")], {"gone"}, set()),
         (PLAIN, [NONE, Fact("optim", "adamw_torch")], set(), set()),
         (PLAIN + "import bitsandbytes\n", [NONE], {"gone"}, set()),
+        (PLAIN, [GPTQ], set(), set()),
+        (PLAIN, [GPTQ, NF4], {"gone", "of_bits", "of_all"}, set()),
         (PLAIN, [UNREADABLE], {"of_all"}, set()),
+        (WITH_WORDS, [UNREADABLE, GPTQ], {"of_all"}, {"gone", "of_bits"}),
         (PLAIN, [], {"of_all"}, set()),
         (WITH_WORDS, [UNREADABLE], {"of_all"}, {"gone", "of_bits"}),
         ("import subprocess", [NF4], {"of_trl", "gone", "of_bits", "of_all"}, set()),

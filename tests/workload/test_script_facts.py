@@ -318,6 +318,29 @@ def test_either_of_two_texts_is_none_of_both(source: str, strategy: str) -> None
     assert said(f"{LOAD}\n{args}\n{TRAIN}")["eval_strategy"] == strategy
 
 
+NF4 = "BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type='nf4')"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (LOAD, {"quantization": "none", "model_path": "m"}),
+        (f"{LOAD[:-1]}, quantization_config={NF4})", {"quantization": "nf4"}),
+        (f"{LOAD[:-1]}, quantization_config={NF4})\n{LOAD}", {"quantization": "nf4"}),
+        (f"{LOAD[:-1]}, **elsewhere)\n{LOAD}", {"quantization": "unknown"}),
+        (f"{LOAD}\n{LOAD}", {"quantization": "none"}),
+        (
+            f"{LOAD}\nmodel = get_peft_model(model, LoraConfig(r=8))",
+            {"adapter_config_class": "LoraConfig", "lora_r": 8},
+        ),
+    ],
+)
+def test_a_script_that_trains_nothing(text: str, wanted: dict[str, object]) -> None:
+    facts = said(text)
+    assert facts | wanted == facts
+    assert not {"trainer_class", "wraps_model", "model_passed"} & set(facts)
+
+
 def test_what_we_stumble_over_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     def stumble(*_: object) -> None:
         raise TypeError("a bug")

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import attributes, classes, expressions, files, guards, importing, paths
+from sftdoctor.link import attributes, classes, containers, expressions, files, guards, importing, paths
 from sftdoctor.link.native.versions import TorchRelease
 from sftdoctor.link.state import POSSIBLE
 from sftdoctor.link.values import (
@@ -107,6 +107,8 @@ def _setattr(machine: Machine, args: Arguments) -> Value:
     if name is None:
         if isinstance(owner, Module | Class | Instance):
             owner.open = True
+        if isinstance(owner, Instance) and machine.making is not None:
+            containers.doubt(owner)
     else:
         machine.set_attribute(owner, name, args.positional[2])
         if isinstance(owner, Instance):
@@ -162,9 +164,9 @@ def _isinstance(machine: Machine, args: Arguments) -> Value:
         answer = True if True in answers else None if None in answers or (value.open and value.cls.open) else False
     elif (name := _class_name(value)) is not None:
         names = {name, "int"} if name == "bool" else {name}
-        builtin = all(cls.module is None for cls in wanted)
+        others = all(cls.module is None or not (cls.open or cls.abstract) for cls in wanted)
         answer = (
-            True if any(cls.name in names and cls.module is None for cls in wanted) else (False if builtin else None)
+            True if any(cls.name in names and cls.module is None for cls in wanted) else (False if others else None)
         )
     elif isinstance(value, Class | Function | Module | Bound | Partial):
         kinds = {cls.name for cls in wanted if cls.module is None}
