@@ -24,7 +24,7 @@ from sftdoctor.model import (
 from sftdoctor.predicates import Context, Match, Outcome, evaluate
 from sftdoctor.predicates.keywords import is_written
 from sftdoctor.rulefile import FINDING, PLACEHOLDER
-from sftdoctor.symptoms import readable
+from sftdoctor.symptoms import compiled, readable
 
 KEYWORD_EDITS = frozenset({"rename_keyword", "translate_keyword", "remove_keyword", "set_keyword"})
 """Edits of one keyword of a call."""
@@ -53,6 +53,11 @@ class Draft:
     def is_declared(self) -> bool:
         """Whether it says that a declared requirement is not met."""
         return self.rule is not None and self.rule.fails["probe"] == "requirement"
+
+    def speaks_of(self, error: str) -> bool:
+        """Whether its rule's symptom stands in what an error says."""
+        symptom = self.rule.symptom.strip() if self.rule is not None else ""
+        return bool(symptom) and compiled(symptom).search(error) is not None
 
     def values(self, name: str) -> tuple[str, ...]:
         """What a placeholder stands for, as a tuple."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from sftdoctor.drafts import CONFIDENCES, SEVERITIES, Draft, absorb
 from sftdoctor.model import Cause, Finding, Location, Severity
-from sftdoctor.symptoms import compiled
 
 Key = tuple[Any, ...]
 
@@ -98,9 +97,7 @@ def _told_by_rules(linked: Sequence[Draft], rules: Sequence[Draft]) -> set[int]:
     refusals = [own for own in linked if own.finding.rule == "refused-arguments"]
     told: set[int] = set()
     for rule in rules if refusals else ():
-        symptom = rule.rule.symptom.strip() if rule.rule is not None else ""
-        same = [own for own in refusals if symptom and compiled(symptom).search(own.finding.symptom)]
-        same = [own for own in same if _file(own) == _file(rule)]
+        same = [own for own in refusals if rule.speaks_of(own.finding.symptom) and _file(own) == _file(rule)]
         told.update(id(own) for own in same if len(same) == 1 or _spans(own.finding.location, rule.finding.location))
     return told
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import calls, containers, importing, unseen
+from sftdoctor.link import calls, containers, enumerations, importing, unseen
 from sftdoctor.link.native import pydantic
 from sftdoctor.link.state import Frame, Raised
 from sftdoctor.link.values import (
@@ -114,7 +114,7 @@ def _of_class(machine: Machine, frame: Frame, cls: Class, name: str, node: ast.e
         return maker
     found, _ = cls.lookup(name)
     if found is not None:
-        return _bind(machine, found, cls, cls)
+        return enumerations.of_class(cls, _bind(machine, found, cls, cls))
     if name == "__name__":
         return Const(cls.name)
     if name == "__mro__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sftdoctor.link import expressions, finders, guards, paths
+from sftdoctor.link import enumerations, expressions, finders, guards, paths
 from sftdoctor.link.state import POSSIBLE
 from sftdoctor.link.values import (
     NONE,
@@ -103,6 +103,10 @@ def _of_constant(owner: Const, name: str) -> Value:
     value = owner.value
     if name in VERSION and type(value).__name__ in ("Version", "version_info", "TorchRelease"):
         return wrap(getattr(value, name))
+    if isinstance(value, enumerations.Member):
+        if name == "value":
+            return Const(str(value))
+        value = str(value)
     pure = PURE.get(type(value))
     if pure is None or name not in pure:
         return UNKNOWN

@@ -13,6 +13,34 @@ if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
 
 
+class Member(str):
+    """A member of an enumeration of texts: it equals its text, and is of another type.
+
+    Attributes:
+        cls: The enumeration.
+    """
+
+    __slots__ = ("cls",)
+    cls: Class
+
+
+def of_class(cls: Class, value: Value) -> Value:
+    """What `Strategy.STEPS` gives: the member, where the class is an enumeration of texts."""
+    held = strip(value)
+    if not isinstance(held, Const) or type(held.value) is not str or members(cls) is None:
+        return value
+    found = Member(held.value)
+    found.cls = cls
+    return Const(found)
+
+
+def is_member(value: Value, wanted: list[Class]) -> bool | None:
+    """Whether a text is a member of one of several enumerations of texts; None where one of them is none such."""
+    if not isinstance(value, Const) or any(members(cls) is None for cls in wanted):
+        return None
+    return isinstance(value.value, Member) and any(cls in value.value.cls.mro for cls in wanted)
+
+
 def members(cls: Class) -> list[Const] | None:
     """The members of an enumeration of texts, each as its text; None for any other class, or where one is not known."""
     names = [base.name for base in cls.mro]
@@ -46,7 +74,8 @@ def member(machine: Machine, frame: Frame, cls: Class, args: Arguments, node: as
         return UNKNOWN
     found = next((one for one in known if one.value == asked.value), None)
     if found is not None:
-        return Likely(found) if isinstance(wanted, Likely) else found
+        made = of_class(cls, found)
+        return Likely(made) if isinstance(wanted, Likely) else made
     replacement, _ = cls.lookup("_missing_")
     if isinstance(wanted, Likely):
         return UNKNOWN

@@ -546,7 +546,10 @@ def _handle(machine: Machine, frame: Frame, node: ast.Try, raised: Raised) -> No
 
 def _raise(machine: Machine, frame: Frame, node: ast.Raise) -> None:
     if node.exc is None:
-        raise frame.handling[-1] if frame.handling else Raised(None, "")
+        again = frame.handling[-1] if frame.handling else Raised(None, "")
+        if again.event is None and frame.handling:
+            refusals.refuse(machine, frame, again.cls, again.message, node)
+        raise again
     value = strip(expressions.evaluate(machine, frame, node.exc))
     cls = value.cls if isinstance(value, Instance) else value if isinstance(value, Class) else None
     message = ""

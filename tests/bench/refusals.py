@@ -57,11 +57,13 @@ RUN = """
 import json, sys, warnings, logging, os
 warnings.simplefilter("ignore")
 logging.disable(logging.ERROR)
-from peft import *; from transformers import *; from trl import *
-said = []
+import importlib
+said, home = [], json.loads(sys.argv[1])
 for line in json.loads(sys.stdin.read()):
+    name = line.partition("(")[0]
+    cls = getattr(importlib.import_module(home[name]), name)
     try:
-        eval(line)
+        eval(line, {name: cls})
         said.append("")
     except BaseException as error:
         said.append(f"{type(error).__name__}: {error}")
@@ -123,8 +125,8 @@ def _value(chosen: random.Random, field: list[Any]) -> str:
 
 
 def _compared(python: str, calls: list[str]) -> Counter[str]:
-    said = json.loads(_ran([python, "-c", RUN], json.dumps(calls)).splitlines()[-1])
     home = {name: package for package, names in CLASSES.items() for name in names}
+    said = json.loads(_ran([python, "-c", RUN, json.dumps(home)], json.dumps(calls)).splitlines()[-1])
     with tempfile.TemporaryDirectory() as folder:
         for number, call in enumerate(calls):
             name = call.partition("(")[0]

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import attributes, classes, containers, expressions, files, guards, importing, paths
+from sftdoctor.link import attributes, classes, containers, enumerations, expressions, files, guards, importing, paths
 from sftdoctor.link.native.versions import TorchRelease
 from sftdoctor.link.state import POSSIBLE
 from sftdoctor.link.values import (
@@ -129,6 +129,8 @@ def _classes(value: Value) -> list[Class] | None:
 def _class_name(value: Value) -> str | None:
     """Name of the builtin type that a value is of, or None."""
     if isinstance(value, Const):
+        if isinstance(value.value, enumerations.Member):
+            return "str"
         return None if isinstance(value.value, TorchRelease) else type(value.value).__name__
     if isinstance(value, Seq):
         return value.kind
@@ -158,7 +160,9 @@ def _isinstance(machine: Machine, args: Arguments) -> Value:
     if wanted is None:
         answer = _is_partial(value, args.positional[1])
         return UNKNOWN if answer is None else Likely(Const(answer)) if doubtful else Const(answer)
-    answer = None
+    answer = enumerations.is_member(value, wanted)
+    if answer is not None:
+        return Likely(Const(answer)) if doubtful else Const(answer)
     if isinstance(value, Instance):
         answers = [classes.is_subclass(value.cls, cls) for cls in wanted]
         answer = True if True in answers else None if None in answers or (value.open and value.cls.open) else False
