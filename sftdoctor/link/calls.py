@@ -122,8 +122,8 @@ def invoke(machine: Machine, frame: Frame, callee: Value, args: Arguments, node:
     return UNKNOWN
 
 
-def _escape(machine: Machine, args: Arguments) -> None:
-    """What is handed to unknown code may come back changed."""
+def _escape(machine: Machine, args: Arguments, function: Function | None = None) -> None:
+    """What is handed to unknown code, or to a function that is not followed, may come back changed."""
     for value in [*args.positional, *args.keywords.values()]:
         value = strip(value)
         if isinstance(value, Dict):
@@ -135,7 +135,7 @@ def _escape(machine: Machine, args: Arguments) -> None:
         elif isinstance(value, Bound) and isinstance(held := strip(value.self), Instance):
             _unsettle(held)
         elif isinstance(value, Instance) and machine.making is not None:
-            containers.doubt(value)
+            containers.doubt(value, None if function is None else refusals.attributes_set(machine, function))
 
 
 def _unsettle(instance: Instance) -> None:
@@ -166,7 +166,7 @@ def _call_function(machine: Machine, frame: Frame, function: Function, args: Arg
 
 def _follow_function(machine: Machine, function: Function, args: Arguments) -> Value:
     if not machine.enters(function):
-        _escape(machine, args)
+        _escape(machine, args, function)
         first = strip(args.positional[0]) if args.positional else UNKNOWN
         if isinstance(function.node, ast.AsyncFunctionDef) and isinstance(first, Instance):
             _unsettle(first)  # it runs some time, and what it sets cannot be seen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from sftdoctor.link import enumerations, expressions, finders, guards, paths
@@ -73,9 +73,15 @@ def method(machine: Machine, owner: Const | Seq | Dict, name: str) -> Value:
     return Native(name, lambda m, a: act(m, owner, a), {"__self__": owner}) if act else UNKNOWN
 
 
-def doubt(instance: Instance) -> None:
-    """What is unknown may have set any attribute of an object: what each was is no more than likely."""
-    instance.attrs.update({name: Likely(strip(value)) for name, value in instance.attrs.items()})
+def doubt(instance: Instance, names: Collection[str] | None = None) -> None:
+    """What is unknown may have set attributes of an object: what each was is no more than likely.
+
+    Args:
+        instance: The object.
+        names: Those that may be set; None for all.
+    """
+    held = instance.attrs
+    held.update({name: Likely(strip(value)) for name, value in held.items() if names is None or name in names})
 
 
 def forget(owner: Dict) -> None:

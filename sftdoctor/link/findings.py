@@ -169,7 +169,9 @@ def message(event: Event, caller: Place, callee: Place | None, path: str | None)
         "unknown-key": f"{who} sets `{event.expression}`, which {target} does not have{_beside(callee)}.",
         "ignored-key": f"{who} sets `{event.expression}`, which {target} does not read{_beside(callee)}: it has no "
         "effect.",
-        "wrong-value": f"{who} sets `{event.expression}` to what {target} does not take{_beside(callee)}.",
+        "wrong-value": f"{who} reads a command line that gives `--{event.name}` what {target} does not take there."
+        if "(" in event.expression
+        else f"{who} sets `{event.expression}` to what {target} does not take{_beside(callee)}.",
         "number-as-text": f"{who} gives {event.message}; {target} takes it as it is{_beside(callee)} and computes "
         "with it later.",
         "truth-as-text": f"{who} gives {event.message}; {target} takes it as it is{_beside(callee)}.",
@@ -180,7 +182,8 @@ def message(event: Event, caller: Place, callee: Place | None, path: str | None)
         "missing-argument": f"{who} calls{asked}{where}; {target} requires the argument `{event.name}`.",
         "too-many-positionals": f"{who} calls{asked}{where} with more positional arguments than {target} takes.",
         "override-mismatch": f"{who} calls{asked}{where}; the override in {target} does not take `{event.name}`.",
-        "refused-arguments": f"{who} calls{asked}; {target} raises there{_raising(callee)}: {event.message}",
+        "refused-arguments": f"{who} {'calls' if '(' in event.expression else 'sets'}{asked}; {target} raises "
+        f"{event.exception}{_raising(callee)}: {event.message}",
         "version-gate": f"{who} stops{where}: {event.message}",
         "unbound-name": f"{who} uses `{event.name}`{where}, which nothing has bound.",
         "numpy-binary-interface": f"{who} loads a compiled module{where} that does not fit the installed numpy.",

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sftdoctor.link.values import UNKNOWN, Const, Dict, Field, Seq, Value, constant
+from sftdoctor.link.values import Field, constant
 from sftdoctor.model import ANY_WORDS, OPEN_WORD
-
-WORDS: Mapping[str, object] = {"true": True, "false": False, "none": None, "yes": True, "no": False}
 
 
 class Options:
@@ -91,25 +89,3 @@ def _meant(name: str, spellings: Mapping[str, str]) -> str | None:
         return spellings[name]
     begun = {field for spelling, field in spellings.items() if spelling.startswith(name)}
     return begun.pop() if len(begun) == 1 else None
-
-
-def value_of(given: object) -> Value:
-    if isinstance(given, str) and OPEN_WORD in given:
-        return UNKNOWN
-    if isinstance(given, list):
-        return Seq("list", [value_of(item) for item in given])
-    if isinstance(given, dict):
-        return Dict({key: value_of(item) for key, item in given.items()})
-    return Const(plain(given)) if isinstance(given, str) else Const(given)
-
-
-def plain(word: str) -> object:
-    """A word as the value that it spells: true, 3, 0.1, or itself."""
-    if word.lower() in WORDS:
-        return WORDS[word.lower()]
-    for kind in (int, float):
-        try:
-            return kind(word)
-        except ValueError:
-            continue
-    return word

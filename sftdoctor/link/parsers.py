@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from sftdoctor.link import calls, describe, expressions, signatures
 from sftdoctor.link.files import config_text, is_name, settings_of
-from sftdoctor.link.keys.reader import REFUSES, Reader, judge_keys
+from sftdoctor.link.keys.reader import REFUSES, Reader, declaring, judge_keys, refusal
 from sftdoctor.link.keys.tell import tell, tell_repeated
 from sftdoctor.link.near import former, nearest
-from sftdoctor.link.options import Options, read_options, spellings_of, value_of
+from sftdoctor.link.options import Options, read_options, spellings_of
 from sftdoctor.link.state import LIKELY, Frame, Parsed, Raised
 from sftdoctor.link.values import (
     FALSE,
@@ -35,6 +35,7 @@ from sftdoctor.link.values import (
     strip,
     text,
 )
+from sftdoctor.link.words import argued, raw, typed
 from sftdoctor.model import ANY_WORDS, OPEN_WORD, Setting
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _parse_file(machine: Machine, frame: Frame, classes: list[Class], args: Argu
         judge_keys(machine, config.path, settings, reader, doubt=machine.doubt)
     else:
         _tell_dropped(machine, config.path, settings, classes)
-    values: dict[Any, Value] = {one.name: _plain_value(one.value) for one in settings if not one.repeated}
+    values: dict[Any, Value] = {one.name: raw(one.value) for one in settings if not one.repeated}
     places = {one.name: one for one in settings if not one.repeated}
     return Seq("tuple", [_instance(machine, frame, cls, values, node, known=True, places=places) for cls in classes])
 
@@ -111,11 +112,6 @@ def _tell_dropped(machine: Machine, path: str, settings: list[Setting], classes:
     every = frozenset().union(*former().values())
     dropped = [one for one in settings if one.name in every and one.name not in machine.own_fields]
     judge_keys(machine, path, dropped, Reader(classes, refuses=False, converts=False), doubt=max(machine.doubt, LIKELY))
-
-
-def _plain_value(value: object) -> Value:
-    """A value of a file as it is: nothing makes numbers of its texts."""
-    return Const(value) if isinstance(value, str) else value_of(value)
 
 
 def _add_to_dataclass_parser(machine: Machine, frame: Frame, owner: ast.expr, args: Arguments) -> Value | None:
@@ -212,13 +208,16 @@ def _parse(
         options, given_config = read_options(words, spellings, config=config)
         read = config_text(machine, given_config) if given_config else None
         settings = settings_of(read) if read is not None else []
-        values = {one.name: value_of(one.value) for one in settings if one.name in fields and not one.repeated} | {
-            key: value_of(item) for key, item in options.known.items()
+        said = {one.name: one.value for one in settings if one.name in fields and not one.repeated} | options.known
+        values = {
+            key: typed(item, fields[key].annotation) if key in fields else argued(item, more.types.get(key))
+            for key, item in said.items()
         }
         if read is not None:
             _judge_config(machine, read.path, settings, parser.cls, classes, args)
         if not open_ended and not lenient:
             _refuse_unknown(machine, frame, classes, node, options, spellings)
+        _refuse_words(machine, frame, Reader(classes), options, node)
     known = words is not None and not options.open
     made: list[Value] = [_instance(machine, frame, cls, values, node, known=known) for cls in classes]
     if more.fields:
@@ -293,6 +292,16 @@ def _refuse_unknown(
         machine.broken("unknown-option", "ValueError", message, name, frame, node, callee=owner, detail=detail)
 
 
+def _refuse_words(machine: Machine, frame: Frame, reader: Reader, options: Options, node: ast.Call) -> None:
+    """Say which words cannot become what their fields hold: the parser stops at them."""
+    for name, word in options.known.items():
+        refused = refusal(name, word, reader.fields[name].annotation) if name in reader.fields else None
+        if refused is not None:
+            message, detail = refused
+            owner = declaring(reader, name)
+            machine.broken("wrong-value", "error", message, name, frame, node, callee=owner, detail=detail)
+
+
 def _refuse_keys(machine: Machine, frame: Frame, classes: list[Class], node: ast.Call, values: Dict) -> None:
     """Say which keys of a dictionary no dataclass has."""
     message = "Some keys are not used by the HfArgumentParser: ['{key}']"
@@ -338,11 +347,13 @@ class Declared:
 
     Attributes:
         fields: Name → default.
+        types: Name → what makes a value of its word.
         spellings: As read_options wants them.
     """
 
     def __init__(self) -> None:
         self.fields: dict[str, Value] = {}
+        self.types: dict[str, Value | None] = {}
         self.spellings: dict[str, str] = {}
 
     def __call__(self, _machine: Machine, args: Arguments) -> Value:
@@ -359,6 +370,7 @@ class Declared:
             return
         action = text(args.keywords.get("action"))
         switch = {"store_true": FALSE, "store_false": Const(True)}.get(action or "", NONE)
+        self.types[name] = args.keywords.get("type")
         self.fields[name] = args.keywords.get("default", switch if long.startswith("-") else UNKNOWN)
         for flag in flags:
             if flag.startswith("--"):
@@ -388,7 +400,7 @@ def argument_parser(machine: Machine, _args: Arguments) -> Value:
     def namespace(inner: Machine, args: Arguments) -> Instance:
         words = _words(inner, args)
         options, _ = read_options(words or (), declared.spellings, config=False)
-        values = {name: value_of(value) for name, value in options.known.items()}
+        values = {name: argued(value, declared.types.get(name)) for name, value in options.known.items()}
         known = words is not None and not options.open
         return Instance(inner.anything("Namespace"), declared.given(values, known), True)
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sftdoctor.link import describe, expressions
+from sftdoctor import nodes
+from sftdoctor.link import calls, describe, expressions, signatures
+from sftdoctor.link.keys import tell as keys
 from sftdoctor.link.state import CERTAIN, Frame, Raised
-from sftdoctor.link.values import Class, Value, text
+from sftdoctor.link.values import UNKNOWN, Arguments, Class, Function, Module, Value, text
+from sftdoctor.link.words import typed
 
 if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
+    from sftdoctor.model import Setting
 
 CONFIGS = ("Config", "Arguments")
 """How the names of classes end whose objects are values alone, which their constructors check."""
@@ -27,11 +32,15 @@ class Making:
         frame: The user's.
         node: The call.
         name: The config's class.
+        settings: Of one whose values stand in a config file: these, by their names.
+        doubt: How much doubt there is that they count.
     """
 
     frame: Frame
     node: ast.AST | None
     name: str
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    doubt: int = CERTAIN
 
 
 @contextlib.contextmanager
@@ -52,6 +61,45 @@ def making(machine: Machine, frame: Frame, cls: Class, node: ast.AST | None) -> 
         yield
     finally:
         machine.making = outer
+
+
+def attributes_set(machine: Machine, function: Function) -> frozenset[str] | None:
+    """The attributes that a function's own body may set, of whatever object; None where it may set any."""
+    found = set()
+    for one in nodes.walk(machine.complete(function)):
+        if isinstance(one, ast.Attribute) and one.attr == "__dict__":
+            return None
+        if isinstance(one, ast.Call) and getattr(one.func, "id", "") in ("setattr", "vars", "exec"):
+            return None
+        if isinstance(one, ast.Attribute) and not isinstance(one.ctx, ast.Load):
+            found.add(one.attr)
+    return frozenset(found)
+
+
+def judge_config(
+    machine: Machine, path: str, settings: Sequence[Setting], classes: Sequence[Class], doubt: int
+) -> None:
+    """What the dataclasses that a config file is read into refuse of it.
+
+    Args:
+        machine: A machine that has followed their modules.
+        path: The file.
+        settings: What it says, at any depth.
+        classes: The dataclasses.
+        doubt: How much doubt there is, since a command line may say otherwise.
+    """
+    frame = Frame(Module(f"__{path}__", {}), {}, "module")
+    top = {one.keys[0]: one for one in settings if len(one.keys) == 1 and not one.repeated}
+    machine.running, machine.doubt, outer = True, CERTAIN, machine.making
+    for cls in classes:
+        fields = [one for one in signatures.dataclass_fields(cls) or [] if one.init]
+        types = {one.name: one.annotation for one in fields}
+        own = {name: top[name] for name in types if name in top}
+        given: dict[str, Value] = {one.name: UNKNOWN for one in fields if not one.has_default}
+        given |= {name: typed(one.value, types[name]) for name, one in own.items()}
+        machine.making = Making(frame, None, cls.name, own, doubt) if own else None
+        calls.construct(machine, frame, cls, Arguments([], given), None)
+    machine.making = outer
 
 
 def tell(machine: Machine, frame: Frame, cls: Class | None, node: ast.Raise) -> None:
@@ -95,9 +143,24 @@ def _note(machine: Machine, frame: Frame, cls: Class | None, message: str, line:
     made = machine.making
     assert made is not None
     kind, exception, words = "refused-arguments", cls.name if cls else "Exception", " ".join(message.split())
+    if made.settings:
+        setting = _meant(list(made.settings.values()), words)
+        event = keys.tell(
+            machine, kind, setting, exception=exception, message=words, callee=frame.function, doubt=made.doubt
+        )
+        event.name = made.name
+        event.callee = describe.site(frame.module, line)
+        return
     event = describe.event(kind, exception, words, made.name, made.frame, made.node, machine.doubt, frame.function)
     event.callee = describe.site(frame.module, line)
     machine.note(Raised(cls, words, event))
+
+
+def _meant(settings: Sequence[Setting], words: str) -> Setting:
+    """The key that an exception speaks of: by its name, or its value; else the last."""
+    named = [one for one in settings if re.search(rf"\b{re.escape(one.name)}\b", words)]
+    valued = [one for one in settings if words.startswith(f"{one.value} ") or f"'{one.value}'" in words]
+    return [*settings, *reversed(valued), *reversed(named)][-1]
 
 
 def _wording(machine: Machine, frame: Frame, node: ast.expr | None) -> str:

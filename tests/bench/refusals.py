@@ -1,10 +1,11 @@
 """Does `check` say what configs refuse? Random arguments, given to the installed classes for real and to `check`.
 
-    python -m tests.bench.refusals --python ENV/bin/python [--seed N] [--rounds N] [--only CLASS]
+    python -m tests.bench.refusals --python ENV/bin/python [--seed N] [--rounds N] [--only CLASS] [--words]
 
 Every call is a script of its own; what it raises is compared with the errors that `check` finds on its line. One that
 runs and has an error is a false alarm; one that raises and has none is missed. What a class takes, and which fields its
-constructors look at, is read in the environment.
+constructors look at, is read in the environment. With --words they are the words of a command line, which
+HfArgumentParser reads.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -54,16 +56,16 @@ print(json.dumps(found))
 """
 """Prints the fields of each class: name, type, choices, and whether its code reads them."""
 RUN = """
-import json, sys, warnings, logging, os
+import json, re, sys, warnings, logging, os
 warnings.simplefilter("ignore")
 logging.disable(logging.ERROR)
 import importlib
 said, home = [], json.loads(sys.argv[1])
 for line in json.loads(sys.stdin.read()):
-    name = line.partition("(")[0]
+    name = re.search(r"(\\w+)[()]", line.removeprefix("HfArgumentParser("))[1]
     cls = getattr(importlib.import_module(home[name]), name)
     try:
-        eval(line, {name: cls})
+        eval(line, {name: cls, "HfArgumentParser": importlib.import_module("transformers").HfArgumentParser})
         said.append("")
     except BaseException as error:
         said.append(f"{type(error).__name__}: {error}")
@@ -80,13 +82,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--lines", type=int, default=120)
     parser.add_argument("--only")
+    parser.add_argument("--words", action="store_true")
     given = parser.parse_args()
     fields = json.loads(_ran([given.python, "-c", ASK, json.dumps(CLASSES)], "").splitlines()[-1])
     chosen = random.Random(given.seed)
     count: Counter[str] = Counter()
     for _ in range(given.rounds):
         names = [name for name in fields if not given.only or name == given.only]
-        calls = [_call(chosen, *_picked(chosen, names, fields)) for _ in range(given.lines)]
+        form = _as_words if given.words else _call
+        calls = [form(*_given(chosen, *_picked(chosen, names, fields))) for _ in range(given.lines)]
         count.update(_compared(given.python, calls))
     print(dict(count))
 
@@ -96,17 +100,26 @@ def _picked(chosen: random.Random, names: list[str], fields: dict[str, Any]) -> 
     return name, fields[name]
 
 
-def _call(chosen: random.Random, name: str, fields: list[Any]) -> str:
+def _given(chosen: random.Random, name: str, fields: list[Any]) -> tuple[str, dict[str, Any]]:
     looked_at = [field for field in fields if field[3]] or fields
     some = chosen.sample(looked_at, min(len(looked_at), chosen.randint(1, 4)))
     given = {field[0]: _value(chosen, field) for field in some}
     by_name = {field[0] for field in fields}
     if "use_cpu" in by_name:
-        given.update(output_dir="'o'", use_cpu="True", report_to="'none'")
-    return f"{name}({', '.join(f'{key}={value}' for key, value in given.items())})"
+        given.update(output_dir="o", use_cpu=True, report_to="none")
+    return name, given
 
 
-def _value(chosen: random.Random, field: list[Any]) -> str:
+def _call(name: str, given: dict[str, Any]) -> str:
+    return f"{name}({', '.join(f'{key}={value!r}' for key, value in given.items())})"
+
+
+def _as_words(name: str, given: dict[str, Any]) -> str:
+    words = [word for key, value in given.items() for word in (f"--{key}", str(value))]
+    return f"HfArgumentParser({name}).parse_args_into_dataclasses(args={words!r})"
+
+
+def _value(chosen: random.Random, field: list[Any]) -> Any:
     _, type_, choices, _ = field
     pool: list[Any] = list(choices)
     lowered = type_.lower()
@@ -121,7 +134,7 @@ def _value(chosen: random.Random, field: list[Any]) -> str:
     ):
         if word in lowered:
             pool += [chosen.choice(values)]
-    return repr(chosen.choice(pool or [None, True, 1, "a"]))
+    return chosen.choice(pool or [None, True, 1, "a"])
 
 
 def _compared(python: str, calls: list[str]) -> Counter[str]:
@@ -129,8 +142,9 @@ def _compared(python: str, calls: list[str]) -> Counter[str]:
     said = json.loads(_ran([python, "-c", RUN, json.dumps(home)], json.dumps(calls)).splitlines()[-1])
     with tempfile.TemporaryDirectory() as folder:
         for number, call in enumerate(calls):
-            name = call.partition("(")[0]
-            Path(folder, f"c{number:03}.py").write_text(f"from {home[name]} import {name}\n{call}\n")
+            name = next(name for name in home if re.search(rf"\b{name}\b", call))
+            top = "from transformers import HfArgumentParser; " if call.startswith("HfA") else ""
+            Path(folder, f"c{number:03}.py").write_text(f"{top}from {home[name]} import {name}\n{call}\n")
         command = [sys.executable, "-m", "sftdoctor", "check", folder, "--python", python, "--format", "json"]
         report = json.loads(_ran(command, ""))
     found: dict[str, list[Any]] = {}

@@ -16,7 +16,11 @@ NOTHING = Scenario("a run", "a run", ())
 TRANSFORMERS = """
     import dataclasses
     from argparse import ArgumentParser
+    from enum import Enum
     from typing import Optional
+    class IntervalStrategy(str, Enum):
+        NO = "no"
+        STEPS = "steps"
     @dataclasses.dataclass
     class TrainingArguments:
         output_dir: str = None
@@ -26,6 +30,11 @@ TRANSFORMERS = """
         warmup_steps: Optional[float] = None
         bf16: bool = False
         eval_strategy: str = "no"
+        load_best_model_at_end: bool = False
+        def __post_init__(self):
+            self.eval_strategy = IntervalStrategy(self.eval_strategy)
+            if self.load_best_model_at_end and self.eval_strategy == IntervalStrategy.NO:
+                raise ValueError(f"--load_best_model_at_end with {self.eval_strategy}")
     class HfArgumentParser(ArgumentParser):
         def __init__(self, dataclass_types=None, **kwargs):
             super().__init__(**kwargs)
@@ -173,6 +182,10 @@ CASES: dict[str, tuple[World, str, tuple[str, ...]]] = {
     "no truth value": (STRICT, HEAD.replace("true", "maybe"), ("CFG101 bf16 likely",)),
     "a truth value": (STRICT, HEAD.replace("true", "'yes'"), ()),
     "nothing": (STRICT, HEAD + "max_steps: null\n", ()),
+    "a refusal": (STRICT, HEAD + "load_best_model_at_end: true\n", ("API015 SFTConfig likely",)),
+    "a text that is wanted": (STRICT, HEAD + "eval_strategy: steps\nload_best_model_at_end: true\n", ()),
+    "YAML's no is no text": (STRICT, HEAD + "eval_strategy: no\n", ("API015 SFTConfig likely",)),
+    "a quoted no is one": (STRICT, HEAD + "eval_strategy: 'no'\n", ()),
     "twice": (STRICT, HEAD + "bf16: false\n", ("CFG102 bf16 certain",)),
     "no trl": (BARE, HEAD + "evaluation_strategy: no\n", ("API071 evaluation_strategy possible",)),
     "a cluster": (STRICT, CLUSTER + "fp16: true\nfsdp_config: {fsdp_version: 2}\n", ()),

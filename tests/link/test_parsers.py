@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sftdoctor.link.index import Library
 from sftdoctor.link.linker import link
-from sftdoctor.link.options import plain, read_options
+from sftdoctor.link.options import read_options
 from sftdoctor.model import Scenario, Script, Workload
 from tests.link.worlds import World, told
 
@@ -286,8 +286,3 @@ def test_options_are_read_as_argparse_reads_them(pairs: list[tuple[str, str]]) -
         assert any(name == "l" for name, _ in pairs)
         return
     assert options.known == {name: value for name, value in vars(known).items() if value is not None}
-
-
-@pytest.mark.parametrize(("word", "value"), [("True", True), ("no", False), ("3", 3), ("1e-4", 1e-4), ("x", "x")])
-def test_words_as_values(word: str, value: object) -> None:
-    assert plain(word) == value

@@ -12,7 +12,7 @@ from sftdoctor.link.near import former, nearest
 from sftdoctor.link.signatures import dataclass_fields
 from sftdoctor.link.state import CERTAIN, LIKELY, POSSIBLE
 from sftdoctor.link.values import Class, Field
-from sftdoctor.model import NotJudged
+from sftdoctor.model import OPEN_WORD, NotJudged
 
 if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
@@ -23,7 +23,7 @@ REFUSES = re.compile(r"Unknown arguments from config file|not used by the TrlPar
 _OPTIONAL = re.compile(
     r"(?:typing\.)?Optional\[(.*)\]|(.*?)\s*\|\s*None|None\s*\|\s*(.*)|Union\[(.*),\s*(?:None|NoneType)\]"
 )
-_TRUTHS = frozenset({"yes", "true", "t", "y", "1", "no", "false", "f", "n", "0"})
+TRUTHS = frozenset({"yes", "true", "t", "y", "1", "no", "false", "f", "n", "0"})
 """What HfArgumentParser's string_to_bool takes."""
 
 
@@ -134,27 +134,34 @@ def _tell_unknown(machine: Machine, setting: Setting, reader: Reader, doubt: int
 
 def _tell_value(machine: Machine, setting: Setting, reader: Reader, doubt: int) -> None:
     """A text where argparse wants a number or a truth value."""
-    wanted = plain_type(reader.fields[setting.name].annotation)
-    if not isinstance(setting.value, str) or wanted is None or _takes(wanted, setting.value):
-        return
-    value = setting.value if len(setting.value) < 40 else setting.value[:39] + "…"
-    says = f"Truthy value expected: got {value}" if wanted == "bool" else f"invalid {wanted} value: {value!r}"
-    tell(
-        machine,
-        "wrong-value",
-        setting,
-        exception="error",
-        message=f"argument --{setting.name}: {says}",
-        callee=_declaring(reader, setting.name),
-        detail=f"`{value}` is no {_KINDS[wanted]}.",
-        doubt=doubt,
-    )
+    owner = declaring(reader, setting.name)
+    refused = refusal(setting.name, setting.value, reader.fields[setting.name].annotation)
+    if refused is not None:
+        message, detail = refused
+        said = {"exception": "error", "message": message, "detail": detail}
+        tell(machine, "wrong-value", setting, callee=owner, doubt=doubt, **said)
+
+
+def refusal(name: str, value: object, annotation: str) -> tuple[str, str] | None:
+    """What argparse says of a text that cannot become what a field holds, and why; None where it can, or may.
+
+    Args:
+        name: The field.
+        value: What it is given.
+        annotation: Its type, as it is written.
+    """
+    wanted = plain_type(annotation)
+    if not isinstance(value, str) or OPEN_WORD in value or wanted is None or _takes(wanted, value):
+        return None
+    short = value if len(value) < 40 else value[:39] + "…"
+    says = f"Truthy value expected: got {short}" if wanted == "bool" else f"invalid {wanted} value: {short!r}"
+    return f"argument --{name}: {says}", f"`{short}` is no {_KINDS[wanted]}."
 
 
 _KINDS = {"int": "whole number", "float": "number", "bool": "truth value"}
 
 
-def _declaring(reader: Reader, name: str) -> Class:
+def declaring(reader: Reader, name: str) -> Class:
     """The class that a field is written in."""
     for cls in reader.classes:
         for base in cls.mro:
@@ -173,7 +180,7 @@ def plain_type(annotation: str) -> str | None:
 
 def _takes(wanted: str, value: str) -> bool:
     if wanted == "bool":
-        return value.lower() in _TRUTHS
+        return value.lower() in TRUTHS
     kind: Any = int if wanted == "int" else float
     try:
         kind(value)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sftdoctor.link import refusals
 from sftdoctor.link.keys.reader import REFUSES, Reader, judge_keys
 from sftdoctor.link.keys.tell import tell
 from sftdoctor.link.locate import parse, read_source
@@ -44,6 +45,8 @@ def judge(machine: Machine, path: str, config: Config) -> None:
     least = CERTAIN if command else POSSIBLE
     judge_keys(machine, path, config.settings, reader, doubt=CERTAIN if config.sure else None, least=least)
     _judge_mixture(machine, config, reader)
+    if command:
+        refusals.judge_config(machine, path, config.settings, reader.classes, CERTAIN if config.sure else LIKELY)
     env = config.at("env")
     if command and env is not None and env.value is not None and not isinstance(env.value, dict):
         message = "`env` field should be a dict in the YAML file."
