@@ -153,6 +153,9 @@ def _doubtful(machine: Machine) -> bool:
 
 def _get(machine: Machine, owner: Dict, args: Arguments) -> Value:
     key = _key(args)
+    asked = args.positional[0] if args.positional else UNKNOWN
+    if key is None and not isinstance(strip(asked), Const):
+        return UNKNOWN
     if owner is machine.sys_modules and key in machine.modules:
         return machine.modules[key]
     try:
@@ -161,10 +164,9 @@ def _get(machine: Machine, owner: Dict, args: Arguments) -> Value:
         return UNKNOWN
     if isinstance(found, MaybeUnbound):
         return UNKNOWN
-    if found is not None:
-        return found
-    default = args.get(1, "default") or NONE
-    return Likely(default) if owner.open else default
+    value = found if found is not None else args.get(1, "default") or NONE
+    doubtful = isinstance(asked, Likely | MaybeUnbound) or (found is None and owner.open)
+    return Likely(strip(value)) if doubtful else value
 
 
 def _pop(machine: Machine, owner: Dict, args: Arguments) -> Value:

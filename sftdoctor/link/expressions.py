@@ -123,15 +123,18 @@ def _bool(machine: Machine, frame: Frame, node: ast.BoolOp) -> Value:
     """`a or b` is a where a is true; the last operand otherwise. Behind an unknown one its truth may be known."""
     deciding = isinstance(node.op, ast.Or)
     value: Value = UNKNOWN
-    doubtful = False
+    doubtful = likely = False
     for operand in node.values:
         with machine.doubting(doubtful):
             value = evaluate(machine, frame, operand)
-        answer, _ = truth(value)
+        answer, sure = truth(value)
         if answer is deciding:
-            return Unknown(deciding) if doubtful else value
+            break
         doubtful |= answer is None
-    return UNKNOWN if doubtful else value
+        likely |= not sure
+    if doubtful:
+        return Unknown(deciding) if answer is deciding else UNKNOWN
+    return Likely(value) if likely and isinstance(value, Const) else value
 
 
 def _not(machine: Machine, frame: Frame, node: ast.UnaryOp) -> Value:
@@ -368,7 +371,7 @@ def _rounds(
     known = True
     for item in items:
         machine.assign(frame, first.target, item)
-        answers = [guards.condition(machine, frame, test)[0] for test in first.ifs]
+        answers = [guards.decided(machine, frame, test)[0] for test in first.ifs]
         if any(answer is False for answer in answers):
             continue
         if None in answers:

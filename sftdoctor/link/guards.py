@@ -23,7 +23,6 @@ from sftdoctor.link.values import (
     Seq,
     Unknown,
     Value,
-    equal_constants,
     strip,
     truth,
 )
@@ -72,6 +71,12 @@ def condition(machine: Machine, frame: Frame, node: ast.expr) -> Answer:
     return truth(expressions.evaluate(machine, frame, node))
 
 
+def decided(machine: Machine, frame: Frame, node: ast.expr) -> Answer:
+    """The same for what is done or not: in a check of a config, what is no more than likely is not known."""
+    answer, sure = condition(machine, frame, node)
+    return (answer, sure) if sure or machine.making is None else (None, False)
+
+
 def is_question(node: FunctionNode) -> bool:
     """Whether a function is short and changes nothing, as `is_torch_version(">=", "2.5")` is: following it where it may
     not be reached does no harm, and its answer counts."""
@@ -96,7 +101,7 @@ def _connective(machine: Machine, frame: Frame, node: ast.BoolOp) -> Answer:
         with machine.doubting(answer is None):  # what is not known may have settled it
             found, sure = condition(machine, frame, operand)
         if found is deciding:
-            return deciding, sure or answer is None
+            return deciding, sure or (answer is None and machine.making is None)
         if found is None:
             answer = None
         all_sure &= sure
@@ -174,7 +179,7 @@ def _contains(item: Value, container: Value) -> bool | None:
         return None
     if isinstance(container, Seq):
         known = [strip(i) for i in container.items]
-        if any(equal_constants(i, item) for i in known):
+        if any(isinstance(i, Const) and i.value == item.value for i in known):
             return True
         closed = not container.open and all(isinstance(i, Const | Class | Function | Module) for i in known)
         return False if closed else None

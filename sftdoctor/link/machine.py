@@ -251,6 +251,8 @@ class Machine:
                 except TypeError:
                     return None
                 parts.append((name, type(value.value), value.value))
+            elif isinstance(value, Instance) and self.making is not None:
+                return None  # what it answers hangs on attributes that the constructor sets one after the other
             elif isinstance(value, Instance | Class | Function | Module):
                 self._kept[id(value)] = value
                 parts.append((name, id(value)))

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sftdoctor.link.machine import Machine
     from sftdoctor.model import Setting
 
-CONFIGS = ("Config", "Arguments")
-"""How the names of classes end whose objects are values alone, which their constructors check."""
+CONFIGS = ("Config", "Arguments", "Trainer")
+"""How the names of classes end whose constructors check what they are given."""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ class Frame:
     future_annotations: bool = False
     exits: list[dict[str, Value]] = field(default_factory=list)
     """The names at each break or continue that an unknown branch of the innermost loop may take."""
+    may_have_left: bool = False
+    """Whether it may have ended in a branch of an unknown branch, so that what follows both may not be come to."""
 
 
 @dataclass(eq=False, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sftdoctor import nodes
 from sftdoctor.link import classes, expressions, importing, paths, refusals, scripts
-from sftdoctor.link.guards import condition
+from sftdoctor.link.guards import condition, decided
 from sftdoctor.link.native import versions
 from sftdoctor.link.state import LIKELY, POSSIBLE, Frame, Left, Noted, Raised, Try
 from sftdoctor.link.values import (
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 REPLACED = (Function, Class, Dict, Seq)
 """What a branch binds anew because the old one would not do."""
+SEEN = frozenset({"ImportError", "ModuleNotFoundError", "PackageNotFoundError"})
+"""Exceptions that are seen wherever they are raised."""
 MAX_ROUNDS = 4_000
 """Rounds of one loop that are followed one by one."""
 
@@ -258,7 +260,10 @@ def fork(
     joined = ends[0] if len(ends) == 1 else join(before, ends)
     frame.scope.clear()
     frame.scope.update({**dict.fromkeys(unbound, UNKNOWN), **joined})
-    if outer < LIKELY and not all(_refuses(machine, frame, leave) for leave in left):
+    if not all(_refuses(machine, frame, leave) for leave in left):
+        frame.may_have_left = machine.making is not None
+        machine.doubt = max(outer, LIKELY)
+    elif frame.may_have_left and outer < LIKELY:
         machine.doubt = LIKELY
     left.clear()
 
@@ -299,7 +304,8 @@ def join(before: dict[str, Value], ends: list[dict[str, Value]]) -> dict[str, Va
         if len(bound) < len(values):
             joined[name] = MaybeUnbound(same or UNKNOWN)
         elif same is not None:
-            joined[name] = same
+            doubtful = isinstance(same, Const) and any(isinstance(value, Likely | MaybeUnbound) for value in bound)
+            joined[name] = Likely(same) if doubtful else same
         elif (kept := strip(before.get(name, UNKNOWN))) and any(strip(value) is kept for value in bound):
             joined[name] = UNKNOWN if isinstance(kept, REPLACED) else Likely(kept)
         else:
@@ -308,7 +314,7 @@ def join(before: dict[str, Value], ends: list[dict[str, Value]]) -> dict[str, Va
 
 
 def _if(machine: Machine, frame: Frame, node: ast.If) -> None:
-    answer, sure = condition(machine, frame, node.test)
+    answer, sure = decided(machine, frame, node.test)
     if answer is None:
         if machine.running and node.orelse and machine.doubt < POSSIBLE:
             _share(machine, node)
@@ -398,7 +404,7 @@ def _while(machine: Machine, frame: Frame, node: ast.While) -> None:
 
 
 def _while_loop(machine: Machine, frame: Frame, node: ast.While) -> None:
-    answer, _ = condition(machine, frame, node.test)
+    answer, _ = decided(machine, frame, node.test)
     if answer is False:
         execute(machine, frame, node.orelse)
     elif isinstance(node.test, ast.Constant) and answer:
@@ -433,6 +439,8 @@ def _unknown_loop(
         isinstance(one, ast.Return) for item in node.body for one in nodes.walk(item)
     ):
         machine.doubt = max(machine.doubt, LIKELY)  # it may have ended there
+    if machine.making is not None and node.orelse:
+        fork(machine, frame, [lambda: execute(machine, frame, node.orelse), lambda: None])
     for name in _counted(node.body):
         if name in frame.scope:
             frame.scope[name] = UNKNOWN
@@ -488,7 +496,7 @@ def _try(machine: Machine, frame: Frame, node: ast.Try) -> None:
         if handled is not None:
             _handle(machine, frame, node, handled)
         elif pending is None:
-            execute(machine, frame, node.orelse)
+            _go_on(machine, frame, node)
     except (Raised, Left) as leave:
         pending = leave
     try:
@@ -497,6 +505,17 @@ def _try(machine: Machine, frame: Frame, node: ast.Try) -> None:
             raise pending
     finally:
         del pending, handled  # a frame that holds what it raises is held by it
+
+
+def _go_on(machine: Machine, frame: Frame, node: ast.Try) -> None:
+    """After a try whose body raised nothing that is seen; in a config's check Python itself may have raised there."""
+    caught = {handler: _caught(machine, frame, handler) for handler in node.handlers if machine.making is not None}
+    others = [one for one, names in caught.items() if names is None or not SEEN.issuperset(names or ("Exception",))]
+    if not others:
+        execute(machine, frame, node.orelse)
+        return
+    bodies = [node.orelse, *(handler.body for handler in others)]
+    fork(machine, frame, [lambda body=body: execute(machine, frame, body) for body in bodies], bodies=bodies)  # type: ignore[misc]
 
 
 def _caught(machine: Machine, frame: Frame, handler: ast.ExceptHandler) -> tuple[str, ...] | None:
@@ -564,7 +583,7 @@ def _raise(machine: Machine, frame: Frame, node: ast.Raise) -> None:
     if frame.kind == "function" and machine.doubt >= LIKELY:
         # behind branches that are not known, most often the end of a search that really succeeds
         frame.returned.append(UNKNOWN)
-        raise Left("return", refused=True)
+        raise Left("return", refused=not machine.catches(Raised(cls, message)))
     raised = Raised(cls, message, machine.raised_event(frame, cls, message, node))
     if machine.running and not machine.catches(raised):
         if machine.branches and machine.is_script(frame.module):
