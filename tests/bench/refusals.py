@@ -65,13 +65,39 @@ for line in json.loads(sys.stdin.read()):
     name = re.search(r"(\\w+)[()]", line.removeprefix("HfArgumentParser("))[1]
     cls = getattr(importlib.import_module(home[name]), name)
     try:
-        eval(line, {name: cls, "HfArgumentParser": importlib.import_module("transformers").HfArgumentParser})
+        others = {other: getattr(importlib.import_module(module), other, None)
+                  for module, names in json.loads(sys.argv[2]).items() for other in names if other in line}
+        eval(line, {name: cls, **others})
         said.append("")
     except BaseException as error:
         said.append(f"{type(error).__name__}: {error}")
 print("\\n" + json.dumps(said))
 """
+ENUMERATIONS = {
+    "task_type": "TaskType.CAUSAL_LM",
+    "peft_type": "PeftType.LORA",
+    "eval_strategy": "IntervalStrategy.STEPS",
+    "logging_strategy": "IntervalStrategy.EPOCH",
+    "save_strategy": "SaveStrategy.EPOCH",
+    "lr_scheduler_type": "SchedulerType.COSINE",
+    "optim": "OptimizerNames.ADAMW_TORCH",
+    "hub_strategy": "HubStrategy.END",
+}
+"""Field → a member that people write for it."""
+HOMES = {
+    "peft": ["TaskType", "PeftType"],
+    "transformers.trainer_utils": ["IntervalStrategy", "SaveStrategy", "SchedulerType", "HubStrategy"],
+    "transformers.training_args": ["OptimizerNames"],
+    "transformers": ["HfArgumentParser"],
+}
 TEXTS = ["steps", "no", "epoch", "all-linear", "q_proj", "auto", "eva", "CAUSAL_LM", "nf4", "gaussian", "float16"]
+
+
+class Member(str):
+    """Source of a member of an enumeration."""
+
+    def __repr__(self) -> str:
+        return str.__str__(self)
 
 
 def main() -> None:
@@ -120,7 +146,9 @@ def _as_words(name: str, given: dict[str, Any]) -> str:
 
 
 def _value(chosen: random.Random, field: list[Any]) -> Any:
-    _, type_, choices, _ = field
+    name, type_, choices, _ = field
+    if name in ENUMERATIONS and chosen.random() < 0.3:
+        return Member(ENUMERATIONS[name])
     pool: list[Any] = list(choices)
     lowered = type_.lower()
     for word, values in (
@@ -139,12 +167,15 @@ def _value(chosen: random.Random, field: list[Any]) -> Any:
 
 def _compared(python: str, calls: list[str]) -> Counter[str]:
     home = {name: package for package, names in CLASSES.items() for name in names}
-    said = json.loads(_ran([python, "-c", RUN, json.dumps(home)], json.dumps(calls)).splitlines()[-1])
+    said = json.loads(
+        _ran([python, "-c", RUN, json.dumps(home), json.dumps(HOMES)], json.dumps(calls)).splitlines()[-1]
+    )
     with tempfile.TemporaryDirectory() as folder:
         for number, call in enumerate(calls):
             name = next(name for name in home if re.search(rf"\b{name}\b", call))
-            top = "from transformers import HfArgumentParser; " if call.startswith("HfA") else ""
-            Path(folder, f"c{number:03}.py").write_text(f"{top}from {home[name]} import {name}\n{call}\n")
+            others = [(module, one) for module, several in HOMES.items() for one in several if one in call]
+            imports = "; ".join(f"from {module} import {one}" for module, one in [*others, (home[name], name)])
+            Path(folder, f"c{number:03}.py").write_text(f"{imports}\n{call}\n")
         command = [sys.executable, "-m", "sftdoctor", "check", folder, "--python", python, "--format", "json"]
         report = json.loads(_ran(command, ""))
     found: dict[str, list[Any]] = {}
