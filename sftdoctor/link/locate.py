@@ -338,7 +338,7 @@ def parse(source: str, path: str) -> ast.Module:
             warnings.simplefilter("ignore")
             return ast.parse(source, path)
     except SyntaxError as error:
-        raise ValueError(f"line {error.lineno}: {error.msg}") from error
+        raise ValueError(f"line {error.lineno}: {error.msg}" if error.lineno else error.msg) from error
     except (RecursionError, MemoryError) as error:
         raise ValueError("nested too deeply to be read") from error
 

@@ -40,8 +40,7 @@ def python_path_problems(
         if other and other[1] != version:
             yield Problem("python-path", folder, folder, f"It belongs to Python {other[1]}; this is {version}.")
         elif taken:
-            shown = ", ".join(taken[:5]) + (f" and {len(taken) - 5} more" if len(taken) > 5 else "")
-            yield Problem("python-path", folder, folder, f"{shown} are taken from there.")
+            yield Problem("python-path", folder, folder, _taken(taken))
 
 
 def user_site_problems(
@@ -61,8 +60,12 @@ def user_site_problems(
         return
     taken = sorted(name for name, one in distributions.items() if one.root and _below(one.root, user_site))
     if taken:
-        shown = ", ".join(taken[:5]) + (f" and {len(taken) - 5} more" if len(taken) > 5 else "")
-        yield Problem("user-site", "user site", user_site, f"{shown} are taken from there.")
+        yield Problem("user-site", "user site", user_site, _taken(taken))
+
+
+def _taken(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"{shown} {'are' if len(names) > 1 else 'is'} taken from there."
 
 
 def library_path_problems(variables: Mapping[str, str], distributions: Mapping[str, Distribution]) -> Iterator[Problem]:
