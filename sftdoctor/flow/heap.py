@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,14 +30,17 @@ class Record:
 
 
 class Heap:
-    """Records by object."""
+    """Records by object. What forks have in common they share, until one of them touches it."""
 
     def __init__(self, records: dict[Obj, Record] | None = None) -> None:
         self._records: dict[Obj, Record] = records if records is not None else {}
+        self._own: set[Obj] = set()
+        """Objects whose records no other heap has."""
 
     def add(self, obj: Obj, slots: dict[Any, Value] | None = None, *, open: bool = False) -> Obj:
         """Put a new object on the heap and give it back."""
         self._records[obj] = Record(dict(slots or {}), open)
+        self._own.add(obj)
         return obj
 
     def holds(self, obj: Obj) -> bool:
@@ -45,26 +48,28 @@ class Heap:
         return obj in self._records
 
     def record(self, obj: Obj) -> Record:
-        """What an object holds; an object that is not on the heap holds nothing that is known."""
-        found = self._records.get(obj)
-        if found is None:
-            found = self._records[obj] = Record(open=True)
-        return found
+        """What an object holds, to read or change at once; one that is not on the heap holds nothing that is known."""
+        if obj not in self._own:
+            shared = self._records.get(obj)
+            self._records[obj] = Record(open=True) if shared is None else Record(dict(shared.slots), shared.open)
+            self._own.add(obj)
+        return self._records[obj]
 
     def get(self, obj: Obj, name: Hashable, default: Value = UNKNOWN) -> Value:
         """The value of a slot; UNKNOWN where it is there on some paths alone."""
-        found = self.record(obj).slots.get(name, MISSING)
+        found = self._slots(obj).get(name, MISSING)
         if found is MISSING:
             return default
         return UNKNOWN if isinstance(found, Possibly) else found
 
     def has(self, obj: Obj, name: Hashable) -> bool | None:
         """Whether a slot is there; None where it is on some paths alone, or where the object is open."""
-        record = self.record(obj)
-        found = record.slots.get(name, MISSING)
+        found = self._slots(obj).get(name, MISSING)
         if isinstance(found, Possibly):
             return None
-        return True if found is not MISSING else (None if record.open else False)
+        if found is not MISSING:
+            return True
+        return None if obj not in self._records or self._records[obj].open else False
 
     def set(self, obj: Obj, name: Hashable, value: Value) -> None:
         """Fill a slot."""
@@ -78,9 +83,14 @@ class Heap:
         """The slots that are there on every path."""
         return ((key, value) for key, value in self.record(obj).slots.items() if not isinstance(value, Possibly))
 
+    def _slots(self, obj: Obj) -> Mapping[Hashable, Value]:
+        found = self._records.get(obj)
+        return {} if found is None else found.slots
+
     def fork(self) -> Heap:
         """An independent copy."""
-        return Heap({obj: Record(dict(record.slots), record.open) for obj, record in self._records.items()})
+        self._own.clear()
+        return Heap(dict(self._records))
 
     def join(self, other: Heap) -> Heap:
         """The heap after two branches of which either may have been taken."""
@@ -98,7 +108,9 @@ class _Join:
     def run(self) -> Heap:
         for obj in (*self.left, *(obj for obj in self.right if obj not in self.left)):
             a, b = self.left.get(obj), self.right.get(obj)
-            if a is None or b is None:
+            if a is b and a is not None:
+                self.result[obj] = a  # neither branch touched it
+            elif a is None or b is None:
                 only = a or b or Record()
                 self.result[obj] = Record(dict(only.slots), only.open)
             else:
