@@ -1,4 +1,4 @@
-"""What a config's own constructor refuses of the values that the user's code gives it."""
+"""What the constructors of configs and trainers refuse of what the user's code gives them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ CONFIGS = ("Config", "Arguments", "Trainer")
 
 @dataclass(frozen=True)
 class Making:
-    """A config that the user's code makes.
+    """A config or trainer that the user's code makes.
 
     Attributes:
         frame: The user's.
         node: The call.
-        name: The config's class.
+        name: Its class.
         settings: Of one whose values stand in a config file: these, by their names.
         doubt: How much doubt there is that they count.
     """
