@@ -81,7 +81,7 @@ class Heap:
 
     def items(self, obj: Obj) -> Iterator[tuple[Hashable, Value]]:
         """The slots that are there on every path."""
-        return ((key, value) for key, value in self.record(obj).slots.items() if not isinstance(value, Possibly))
+        return ((key, value) for key, value in self._slots(obj).items() if not isinstance(value, Possibly))
 
     def _slots(self, obj: Obj) -> Mapping[Hashable, Value]:
         found = self._records.get(obj)
