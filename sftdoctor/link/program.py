@@ -10,7 +10,7 @@ from sftdoctor.model import Finding, NotJudged, Script, Workload
 DRIVER = "__main__"
 BITSANDBYTES = "bitsandbytes"
 QUANTIZATIONS = ("nf4", "fp4", "int8")
-"""Those that are bitsandbytes' own."""
+"""What bitsandbytes does; values of the fact `quantization`."""
 QUANTIZED_OPTIMIZERS = ("8bit", "paged", "bnb")
 """Parts of the names of optimizers that are bitsandbytes' own."""
 

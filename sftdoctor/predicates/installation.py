@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sftdoctor.link.program import QUANTIZATIONS
 from sftdoctor.model import Cause, Place
 from sftdoctor.predicates.core import (
     HOLDS,
@@ -21,8 +22,6 @@ from sftdoctor.predicates.core import (
     unknown,
 )
 
-QUANTIZATIONS = ("nf4", "fp4", "int8")
-"""What bitsandbytes does; values of the fact `quantization`."""
 _IMPORT = re.compile(r"^\s*(?:import|from)\s+(\w+)", re.MULTILINE)
 PROBLEMS = (
     *("leftover", "duplicate", "unreadable", "python-path", "user-site", "library-path"),
