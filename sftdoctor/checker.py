@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sftdoctor.baseline import read_baseline
@@ -126,7 +127,7 @@ class _Links:
 
     findings: tuple[Finding, ...]
     not_judged: tuple[NotJudged, ...]
-    modules: tuple[str, ...] = ()
+    modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     crashed: bool = False
 
 

@@ -74,6 +74,49 @@ def scratch_folder() -> Path:
     return folder
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of the cache whole or not at all; a full disk or a forbidden folder only costs time."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
+    except (OSError, ValueError):
+        return
+
+
+def prune(folder: Path, most: int) -> None:
+    """Let go of the oldest of what a folder of the cache keeps.
+
+    Args:
+        folder: The folder.
+        most: How many files it may keep.
+    """
+    try:
+        kept = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    except OSError:
+        return
+    for path in kept[:-most]:
+        path.unlink(missing_ok=True)
+
+
+@lru_cache(maxsize=4)
+def code_stamp(*parts: str) -> str:
+    """What identifies our own code: another one may find something else.
+
+    Args:
+        parts: Modules and folders of the package, "link" or "nodes.py".
+
+    Returns:
+        Names, sizes and times of their files.
+    """
+    package = Path(__file__).parent
+    found = [package / part for part in parts]
+    files = [file for one in found for file in (sorted(one.rglob("*.py")) if one.is_dir() else [one])]
+    stats = [(file.name, file.stat()) for file in files]
+    return "|".join(f"{name}{state.st_size}.{state.st_mtime_ns}" for name, state in stats)
+
+
 def is_writable(folder: Path) -> bool:
     """Whether a folder can be written, or made; by its permissions, so that nothing has to be tried."""
     for one in (folder, *folder.parents):

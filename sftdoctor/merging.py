@@ -37,9 +37,14 @@ def merged(links: Sequence[Finding], drafts: Sequence[Draft]) -> tuple[Finding, 
 
 def _absorbed(drafts: Sequence[Draft], links: Sequence[Finding]) -> list[Draft]:
     """Rules that judged for themselves what the linker found too take its finding over."""
+    by_name: dict[str, list[Finding]] = {}
+    for link in links:
+        if link.cause is not None:
+            by_name.setdefault(link.cause.name, []).append(link)
     result: list[Draft] = []
     for own in drafts:
-        same = [link for link in links if own.match.link is None and _same(own, link)]
+        cause = own.finding.cause if own.match.link is None else None
+        same = [link for link in by_name.get(cause.name, ()) if _same(own, link)] if cause else []
         result.extend(absorb(own, link) for link in same)
         if not same:
             result.append(own)
@@ -52,8 +57,7 @@ def _same(own: Draft, link: Finding) -> bool:
         return False
     caller = its.caller.distribution if its.caller else ""
     return (
-        mine.name == its.name
-        and mine.callee.distribution == its.callee.distribution
+        mine.callee.distribution == its.callee.distribution
         and _last(mine.callee.symbol) == _last(its.callee.symbol)
         and caller in own.rule.applies
         and caller != mine.callee.distribution

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import warnings
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
 
 LEAVES = frozenset(
     {"ctx", "op", "ops"}
@@ -36,3 +39,50 @@ def walk(root: ast.AST) -> list[ast.AST]:
             elif below is not None:
                 found.append(below)
     return [node for node in found if node is not None]
+
+
+class Syntax:
+    """A text's syntax tree, and what is asked of it again and again. Nobody changes the tree.
+
+    Args:
+        tree: The tree.
+    """
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.tree = tree
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node, as walk gives them."""
+        return walk(self.tree)
+
+    @cached_property
+    def parents(self) -> Mapping[ast.AST, ast.AST]:
+        """Of each node the one that it stands in."""
+        return {child: parent for parent in self.nodes for child in ast.iter_child_nodes(parent)}
+
+
+@lru_cache(maxsize=32)
+def parsed(text: str) -> Syntax:
+    """Parse a text, once for all that ask for it.
+
+    Args:
+        text: Python source.
+
+    Returns:
+        Its syntax.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError, MemoryError: As `ast.parse` raises them.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Syntax(ast.parse(text))
+
+
+def syntax_of(text: str) -> Syntax | None:
+    """As parsed; None where the text is no Python."""
+    try:
+        return parsed(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None

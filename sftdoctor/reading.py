@@ -169,7 +169,14 @@ def read_work(settings: Settings) -> Workload:
 
     paths = [Path(path) for path in settings.paths]
     model = Path(settings.model) if settings.model else None
-    return read_workload(paths, model=model, scenario=scenario, arguments=settings.arguments, beside=len(paths) == 1)
+    return read_workload(
+        paths,
+        model=model,
+        scenario=scenario,
+        arguments=settings.arguments,
+        beside=len(paths) == 1,
+        cache=cache_of(settings),
+    )
 
 
 def script_arguments(settings: Settings) -> tuple[str, ...]:

@@ -7,13 +7,12 @@ import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sftdoctor import finished
+from sftdoctor import finished, looks
 
 RUN = """
 import json, sys
@@ -23,7 +22,7 @@ try:
 finally:
     print("\\n" + json.dumps("sftdoctor.cli" in sys.modules))
 """
-pytestmark = pytest.mark.skipif(not finished.CAN_WATCH, reason="nothing is kept with this Python")
+pytestmark = pytest.mark.skipif(not looks.CAN_WATCH, reason="nothing is kept with this Python")
 
 
 class Project:
@@ -179,82 +178,3 @@ def test_only_so_many_are_kept(project: Project) -> None:
     project.check()
     assert len(list((project.folder / "cache/finished").iterdir())) == finished.MOST
     assert not project.check()[2]
-
-
-def _rewritten(path: Path) -> None:
-    path.write_text("other")
-
-
-def _replaced(path: Path) -> None:
-    beside = path.with_name("beside")
-    beside.write_text(path.read_text())
-    os.utime(beside, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
-    beside.replace(path)
-
-
-def _gone(path: Path) -> None:
-    path.unlink()
-
-
-def _now_a_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-@pytest.mark.parametrize("change", [_rewritten, _replaced, _gone, _now_a_folder])
-@pytest.mark.parametrize("kind", ["stat", "lstat"])
-def test_a_look_at_a_file(tmp_path: Path, kind: str, change: Callable[[Path], None]) -> None:
-    path = tmp_path / "file"
-    path.write_text("one")
-    before = finished.look(kind, str(path))
-    assert finished.look(kind, str(path)) == before
-    change(path)
-    assert finished.look(kind, str(path)) != before
-
-
-def test_a_look_at_what_is_not_there_a_folder_and_a_link(tmp_path: Path) -> None:
-    path, link = tmp_path / "new", tmp_path / "link"
-    link.symlink_to("new")
-    listed, missing, linked = (
-        finished.look(*at) for at in (("list", str(tmp_path)), ("stat", str(path)), ("lstat", str(link)))
-    )
-    time.sleep(0.01)  # folders take the time of the kernel's clock, which ticks every 4 ms
-    path.write_text("")
-    assert finished.look("list", str(tmp_path)) != listed
-    assert finished.look("stat", str(path)) != missing
-    assert finished.look("lstat", str(link)) == linked == "@new"
-    assert finished.look("access1", str(path)) == "False"
-
-
-def test_facts_of_the_system_are_compared_by_what_they_say() -> None:
-    kernel = "/proc/sys/kernel/ostype"
-    if not Path(kernel).exists():
-        pytest.skip("no /proc")
-    assert "Linux" in finished.look("stat", kernel)
-    assert finished.look("list", "/proc/sys/kernel") == finished.look("list", "/proc/sys/kernel")
-
-
-@pytest.mark.parametrize("event", ["os.fork", "subprocess.Popen", "socket.connect", "ctypes.dlopen"])
-def test_a_watch_hears_what_asks_elsewhere(event: str) -> None:
-    watch = finished.Watch("/cache", "key")
-    watch._heard(event, ())
-    assert watch.elsewhere == event
-
-
-def test_a_watch_hears_what_is_read_and_not_what_is_written(tmp_path: Path) -> None:
-    watch = finished.Watch(str(tmp_path / "cache"), "key")
-    for path, mode, flags in ((tmp_path / "a", "r", os.O_RDONLY), (tmp_path / "b", "w", os.O_WRONLY | os.O_CREAT)):
-        watch._heard("open", (str(path), mode, flags))
-    watch._heard("open", (str(tmp_path / "cache/c"), "r", os.O_RDONLY))
-    watch._heard("os.listdir", (str(tmp_path),))
-    assert set(watch.seen) == {("stat", str(tmp_path / "a")), ("list", str(tmp_path))}
-
-
-def sources() -> Iterator[Path]:
-    package = Path(finished.__file__).parent
-    return (path for path in package.rglob("*.py") if path.relative_to(package).parts[0] not in ("repair", "proof"))
-
-
-def test_every_look_can_be_noticed() -> None:
-    """What os.scandir gives looks at files by itself (DirEntry.stat); nothing that a check does may use that."""
-    assert not [path for path in sources() if re.search(r"\bentry\.(stat|is_symlink|inode)\(", path.read_text("utf-8"))]

@@ -9,6 +9,7 @@ import re
 import tokenize
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sftdoctor.errors import WorkloadError
@@ -30,9 +31,17 @@ class Source:
 
     path: Path
     text: str
-    tree: ast.Module
     cells: tuple[tuple[int, int], ...] = ()
     """Of a notebook: (index of the cell, its first line in the text)."""
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Its syntax tree.
+
+        Raises:
+            WorkloadError: It is no Python; the message names the file and line.
+        """
+        return parse(self.text, self.path)
 
 
 def read_source(path: Path) -> Source:
@@ -50,6 +59,11 @@ def read_source(path: Path) -> Source:
     return as_source(path, _bytes(path))
 
 
+def read_text(path: Path) -> Source:
+    """As read_source, and not parsed yet: whether it is Python shows where its tree is asked for."""
+    return _unparsed(path, _bytes(path))
+
+
 def as_source(path: Path, raw: bytes) -> Source:
     """As read_source, of what a file holds or would hold.
 
@@ -63,11 +77,15 @@ def as_source(path: Path, raw: bytes) -> Source:
     Raises:
         WorkloadError: It is no Python; the message names the file and line.
     """
+    source = _unparsed(path, raw)
+    source.tree  # noqa: B018  (parsed, or refused)
+    return source
+
+
+def _unparsed(path: Path, raw: bytes) -> Source:
     if path.suffix == ".ipynb":
-        text, cells = notebook_text(path, raw)
-    else:
-        text, cells = _decode(path, raw), ()
-    return Source(path, text, parse(text, path), cells)
+        return Source(path, *notebook_text(path, raw))
+    return Source(path, _decode(path, raw))
 
 
 def may_hang(path: Path) -> bool:

@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from sftdoctor.link import memory
+from sftdoctor import folders
 from sftdoctor.link.memory import Stamps
 from sftdoctor.link.signatures import Parameter, Signature
+
+MOST = 5_000
+"""Answers that are kept; the oldest go first."""
 
 
 class Answers:
@@ -29,6 +32,7 @@ class Answers:
         self.stamps = stamps
         self._files: dict[str, str] = {}
         self._known: dict[str, Any] = {}
+        self._more: list[Callable[[], Iterable[str]]] = []
         self._new = False
         if path is not None:
             self._load(path)
@@ -56,6 +60,18 @@ class Answers:
         rows = self._answer(f"signature {question}", as_rows)
         return None if rows is None else Signature(tuple(Parameter(*row) for row in rows))
 
+    def other(self, question: str, ask: Callable[[], Any], files: Callable[[], Iterable[str]]) -> Any:
+        """Any other answer that JSON can hold, asked once.
+
+        Args:
+            question: It, with all that the answer hangs on beside the files.
+            ask: Gives the answer.
+            files: Says on which files it rests, once it was given.
+        """
+        if question not in self._known:
+            self._more.append(files)
+        return self._answer(f"other {question}", ask)
+
     def _answer(self, question: str, ask: Callable[[], Any]) -> Any:
         if question not in self._known:
             self._known[question] = ask()
@@ -71,5 +87,7 @@ class Answers:
         if self.path is None or not self._new:
             return
         self._new = False
-        stamped = {**self._files, **{file: self.stamps.of(file) for file in files()}}
-        memory.write(self.path, json.dumps({"files": stamped, "answers": self._known}))
+        read = {file for said in (files, *self._more) for file in said()}
+        stamped = {**self._files, **{file: self.stamps.of(file) for file in read}}
+        known = dict(list(self._known.items())[-MOST:])
+        folders.write_whole(self.path, json.dumps({"files": stamped, "answers": known}))

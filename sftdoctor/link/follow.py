@@ -171,9 +171,11 @@ def _follow(machine: Machine, environment: Environment, program: Program) -> Fol
     found = tuple(finding(event, environment, own) for event in select(machine.events, DRIVER, own))
     unread = (*machine.not_judged.values(), *not_judged)
     imports = tuple(sorted(set(machine.imports)))
-    modules = tuple(sorted({file for file in own.values() if file != path})) if program.script else ()
-    speaks = program.script is not None and _speaks_of_quantizing(program.source, *map(_text, modules))
-    return LinkResult(found, unread, imports, modules, speaks), machine.files()
+    if program.script is None:
+        return LinkResult(found, unread, imports), machine.files()
+    modules = tuple(sorted({file for file in own.values() if file != path}))
+    speaks = _speaks_of_quantizing(program.source, *map(_text, modules))
+    return LinkResult(found, unread, imports, {program.script.path: modules}, speaks), machine.files()
 
 
 def _speaks_of_quantizing(*texts: str) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sftdoctor.link.locate import Locator
 from sftdoctor.link.memory import Stamps, identity, key_of
@@ -151,6 +152,19 @@ class Library:
             None where that cannot be known (no such module, a star import, a module `__getattr__`, compiled code).
         """
         return self.answers.offers(f"{module}:{name}", lambda: self._offers(module, name))
+
+    def known(self, question: str, ask: Callable[[], Any], files: Callable[[], Iterable[str]]) -> Any:
+        """Any other answer about these modules, from memory where it was given before.
+
+        Args:
+            question: It, with all that the answer hangs on beside the environment and the files.
+            ask: Gives the answer, as JSON has it.
+            files: Says on which files it rests, those that were sought in vain among them.
+
+        Returns:
+            The answer.
+        """
+        return self.answers.other(question, ask, files)
 
     def _offers(self, module: str, name: str) -> bool | None:
         from sftdoctor.link import static

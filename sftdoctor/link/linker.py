@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sftdoctor import folders
 from sftdoctor.link import memory
 from sftdoctor.link.index import Library
 from sftdoctor.link.program import BITSANDBYTES, LinkResult, Program, Run, run_of
@@ -33,8 +34,11 @@ def link(library: Library, environment: Environment, workload: Workload) -> Link
         for item in result.findings:
             findings.setdefault((item.id, item.cause, item.location, item.message), item)
         not_judged.update(dict.fromkeys(result.not_judged))
-    modules = dict.fromkeys(file for result in followed for file in result.modules)
-    return LinkResult(tuple(findings.values()), tuple(not_judged), modules=tuple(modules))
+    modules: dict[str, tuple[str, ...]] = {}
+    for result in followed:
+        for path, files in result.modules.items():
+            modules[path] = tuple(dict.fromkeys((*modules.get(path, ()), *files)))
+    return LinkResult(tuple(findings.values()), tuple(not_judged), modules=modules)
 
 
 def _run(library: Library, environment: Environment, run: Run, entry_points: Sequence[str]) -> Iterator[LinkResult]:
@@ -74,10 +78,10 @@ def _recalled(
     missing = [(key, program) for key, program in zip(keys, programs, strict=True) if known[key] is None]
     if missing:
         followed, shared = _followed(library, environment, [program for _, program in missing], entry_points)
-        for (key, _), (result, files) in zip(missing, followed, strict=True):
+        for (key, program), (result, files) in zip(missing, followed, strict=True):
             known[key] = result
-            memory.keep(folder, key, result, files, shared)
-        memory.prune(folder)
+            memory.keep(folder, key, result, files, shared, beside=_beside(program))
+        folders.prune(folder, memory.MAX_FILES)
     return [known[key] or LinkResult() for key in keys]
 
 
@@ -96,4 +100,9 @@ def _said(library: Library, program: Program) -> tuple[str, ...]:
         return (program.source,)
     given = (script.arguments, script.places, script.launches, script.would_hold, script.config and script.config.sure)
     # a module that comes beside a script may stand before another of its name
-    return program.source, script.path, repr(given), library.stamps.of(str(Path(script.path).parent))
+    return program.source, script.path, str(Path.cwd()), repr(given), library.stamps.of(_beside(program))
+
+
+def _beside(program: Program) -> str:
+    """The folder of a script, whose modules its result hangs on in any case; empty where there is none."""
+    return str(Path(program.script.path).parent) if program.script else ""

@@ -8,16 +8,18 @@ import os
 import stat
 from collections.abc import Iterable
 from dataclasses import asdict
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from sftdoctor import folders
 from sftdoctor.link.program import LinkResult
 from sftdoctor.model import Cause, Confidence, Environment, Finding, Location, NotJudged, Place, Severity
 
-FORMAT = 6
+FORMAT = 7
 """Raised when what is kept changes its form."""
 MAX_SIZE = 20_000_000
+CODE = ("link", "configs", "nodes.py")
+"""What finds what is kept."""
 MODULES = (".py", ".so", ".pyd", ".dylib")
 MAX_FILES = 20_000
 """Results kept in one folder; the oldest go first."""
@@ -59,7 +61,8 @@ def identity(environment: Environment, stamps: Stamps) -> str:
         environment: The target's facts.
         stamps: Asked about the records of what is installed.
     """
-    digest = hashlib.sha256(f"{FORMAT}|{_linker()}|{environment.python}|{environment.complete}".encode())
+    said = (FORMAT, folders.code_stamp(*CODE), environment.python, environment.complete)
+    digest = hashlib.sha256(repr(said).encode())
     for name, distribution in sorted(environment.distributions.items()):
         digest.update(f"|{name}={distribution.version}@{distribution.root}={distribution.numpy}".encode())
         digest.update(stamps.of(f"{distribution.metadata or ''}/RECORD").encode())
@@ -84,13 +87,6 @@ def key_of(environment: str, *texts: str) -> str:
         texts: Everything else that the result hangs on: the program, its path, its command line.
     """
     return hashlib.sha256(f"{environment}|{texts!r}".encode("utf-8", "surrogatepass")).hexdigest()
-
-
-@lru_cache(maxsize=1)
-def _linker() -> str:
-    """What identifies the linker itself: another one may find something else."""
-    folder = Path(__file__).parent
-    return "|".join(f"{path.name}{_stamp(str(path))}" for path in sorted(folder.rglob("*.py")))
 
 
 def _stamp(path: str) -> str:
@@ -134,7 +130,7 @@ def plain(result: LinkResult) -> dict[str, Any]:
         "findings": [_plain(asdict(item)) for item in result.findings],
         "not_judged": [asdict(item) for item in result.not_judged],
         "imports": list(result.imports),
-        "modules": list(result.modules),
+        "modules": {path: list(files) for path, files in result.modules.items()},
         "speaks_of_quantizing": result.speaks_of_quantizing,
     }
 
@@ -147,12 +143,13 @@ def read(data: dict[str, Any]) -> LinkResult:
     """
     findings = tuple(_finding(item) for item in data["findings"])
     not_judged = tuple(NotJudged(**item) for item in data["not_judged"])
-    return LinkResult(
-        findings, not_judged, tuple(data["imports"]), tuple(data["modules"]), data["speaks_of_quantizing"]
-    )
+    modules = {path: tuple(files) for path, files in data["modules"].items()}
+    return LinkResult(findings, not_judged, tuple(data["imports"]), modules, data["speaks_of_quantizing"])
 
 
-def keep(folder: Path, key: str, result: LinkResult, files: Iterable[str], shared: Iterable[str] = ()) -> None:
+def keep(
+    folder: Path, key: str, result: LinkResult, files: Iterable[str], shared: Iterable[str] = (), beside: str = ""
+) -> None:
     """Keep what was found.
 
     Args:
@@ -161,39 +158,20 @@ def keep(folder: Path, key: str, result: LinkResult, files: Iterable[str], share
         result: What was found.
         files: The files that this rests on.
         shared: Those of them that other results rest on too: their list is kept once.
+        beside: A folder whose modules stand in the key: what it lacks need not be told once more.
     """
     common = {name: _stamp(name) for name in sorted(shared)}
+    stamps = {file: _stamp(file) for file in files if file not in common}
     text = json.dumps(common)
     name = f"files-{hashlib.sha256(text.encode()).hexdigest()[:40]}.json" if common else ""
     data = {
         **plain(result),
-        "files": {file: _stamp(file) for file in files if file not in common},
+        "files": {file: stamp for file, stamp in stamps.items() if stamp != "-" or os.path.dirname(file) != beside},
         "shared": name,
     }
     if name and not (folder / name).exists():
-        write(folder / name, text)
-    write(folder / f"{key}.json", json.dumps(data))
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all; a full disk or a forbidden folder only costs time."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, "utf-8")
-        temporary.replace(path)
-    except (OSError, ValueError):
-        return
-
-
-def prune(folder: Path) -> None:
-    """Let go of the oldest results where there are too many."""
-    try:
-        kept = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
-    except OSError:
-        return
-    for path in kept[:-MAX_FILES]:
-        path.unlink(missing_ok=True)
+        folders.write_whole(folder / name, text)
+    folders.write_whole(folder / f"{key}.json", json.dumps(data))
 
 
 def _plain(value: Any) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sftdoctor.model import Finding, NotJudged, Script, Workload
 
@@ -23,14 +23,14 @@ class LinkResult:
         findings: What breaks, one finding a root.
         not_judged: What could not be followed, with the reason.
         imports: The packages that the user's own code imports.
-        modules: The files of the user's own modules that the script imports.
+        modules: The files of the user's own modules that each script imports, by the script's path.
         speaks_of_quantizing: Whether that code has words of a quantised model.
     """
 
     findings: tuple[Finding, ...] = ()
     not_judged: tuple[NotJudged, ...] = ()
     imports: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()
+    modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     speaks_of_quantizing: bool = False
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Literal
 
@@ -182,7 +182,7 @@ class _NoLinks:
 
     findings: tuple[Finding, ...] = ()
     not_judged: tuple[NotJudged, ...] = ()
-    modules: tuple[str, ...] = ()
+    modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class _NoLibrary:
@@ -190,6 +190,9 @@ class _NoLibrary:
 
     def path(self, module: str) -> None:
         return None
+
+    def known(self, question: str, ask: Callable[[], Any], files: object) -> Any:
+        return ask()
 
     def offers(self, module: str, name: str) -> bool | None:
         return None

@@ -20,7 +20,7 @@ from sftdoctor.predicates.core import (
     predicate,
     unknown,
 )
-from sftdoctor.predicates.scripts import own_texts, tree_of
+from sftdoctor.predicates.scripts import own_texts
 
 _CALLBACKS = "transformers.trainer_callback"
 _POSITIONAL = ("args", "state", "control")
@@ -144,8 +144,8 @@ def _mentions(node: ast.AST, name: str) -> bool:
 @lru_cache(maxsize=4)
 def _events(text: str) -> Mapping[str, tuple[str, ...]]:
     """Each event with the keywords that a callback's method gets, in the order in which CallbackHandler passes them."""
-    tree = tree_of(text)
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)] if tree else []
+    syntax = nodes.syntax_of(text)
+    classes = [node for node in syntax.tree.body if isinstance(node, ast.ClassDef)] if syntax else []
     handler = next((node for node in classes if node.name == "CallbackHandler"), None)
     if handler is None:
         return {}
@@ -175,9 +175,9 @@ def _is_getattr(node: ast.expr) -> bool:
 
 def _methods(text: str, events: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, FunctionNode]]:
     """The methods for events of the callbacks that a text defines and uses."""
-    tree = tree_of(text)
+    syntax = nodes.syntax_of(text)
     callbacks: set[str] = set()
-    for node in nodes.walk(tree) if tree else ():
+    for node in syntax.nodes if syntax else ():
         if not isinstance(node, ast.ClassDef) or not any(_is_callback(base, callbacks) for base in node.bases):
             continue
         callbacks.add(node.name)

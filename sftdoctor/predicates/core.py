@@ -43,6 +43,9 @@ class Library(Protocol):
     def path(self, module: str) -> Path | None:
         """Where the source of a module lies."""
 
+    def known(self, question: str, ask: Callable[[], Any], files: Callable[[], Iterable[str]]) -> Any:
+        """Any other answer about them that JSON can hold, from memory where that rests on the same files."""
+
 
 class Links(Protocol):
     """What the linker found."""
@@ -56,8 +59,8 @@ class Links(Protocol):
         """Links that could not be judged."""
 
     @property
-    def modules(self) -> tuple[str, ...]:
-        """The files of the user's own modules that the scripts import."""
+    def modules(self) -> Mapping[str, tuple[str, ...]]:
+        """The files of the user's own modules that each script imports, by the script's path."""
 
 
 class Outcome(str, Enum):

@@ -33,13 +33,16 @@ def facts(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     """Every line of `where` is true of one script (of the scenario where no script was given) and the model folder."""
     match = Match()
     open_question = ""
+    known = context.facts
     for name, wanted in arguments["where"].items():
-        said = context.facts.get(name, ())
+        said = known.get(name)
+        if said is None:
+            if _fits_unset(wanted):
+                continue
+            return HOLDS
         fitting = [fact for fact in said if _fits(wanted, fact.value)]
         if fitting:
             match = match.merge(_match(fitting[0]))
-        elif not said and _fits_unset(wanted):
-            continue
         elif any(fact.value == UNREADABLE for fact in said):
             open_question = open_question or _open_question(said, context)
         else:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from sftdoctor import nodes
 from sftdoctor.model import Location
-from sftdoctor.predicates.scripts import tree_of
+from sftdoctor.nodes import Syntax, syntax_of
 
 
 def is_written(source: str, location: Location, name: str, *, adds: bool = False) -> bool:
@@ -22,37 +21,37 @@ def is_written(source: str, location: Location, name: str, *, adds: bool = False
         Whether the call gives it by itself, or unpacks a dictionary that is written out and has it; True as well where
         there is no such call, so that it is another edit's matter.
     """
-    tree = tree_of(source)
-    calls = _calls_at(tree, location) if tree is not None else []
-    return not calls or any(_gives(tree, call, name, adds) for call in calls if tree is not None)
+    syntax = syntax_of(source)
+    calls = _calls_at(syntax, location) if syntax is not None else []
+    return not calls or any(_gives(syntax, call, name, adds) for call in calls if syntax is not None)
 
 
-def _gives(tree: ast.Module, call: ast.Call, name: str, adds: bool) -> bool:
+def _gives(syntax: Syntax, call: ast.Call, name: str, adds: bool) -> bool:
     unpacked = [keyword.value for keyword in call.keywords if keyword.arg is None]
     if any(keyword.arg == name for keyword in call.keywords) or (adds and not unpacked):
         return True
-    return any(_has(_bound(tree, value), name) for value in unpacked)
+    return any(_has(_bound(syntax, value), name) for value in unpacked)
 
 
-def _calls_at(tree: ast.Module, location: Location) -> list[ast.Call]:
+def _calls_at(syntax: Syntax, location: Location) -> list[ast.Call]:
     """The calls that stand there: of `f(…).g()` two begin at one place."""
     end = (location.end_line, location.end_column)
     return [
         node
-        for node in nodes.walk(tree)
+        for node in syntax.nodes
         if isinstance(node, ast.Call)
         and (node.lineno, node.col_offset + 1) == (location.line, location.column)
         and (None in end or (node.end_lineno, (node.end_col_offset or 0) + 1) == end)
     ]
 
 
-def _bound(tree: ast.Module, value: ast.expr) -> ast.expr:
+def _bound(syntax: Syntax, value: ast.expr) -> ast.expr:
     """What a name is bound to, where a single statement of the script binds it."""
     if not isinstance(value, ast.Name):
         return value
     found = [
         node.value
-        for node in nodes.walk(tree)
+        for node in syntax.nodes
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == value.id for t in node.targets)
     ]
     return found[0] if len(found) == 1 else value

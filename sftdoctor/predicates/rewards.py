@@ -21,7 +21,6 @@ from sftdoctor.predicates.core import (
     unknown,
 )
 from sftdoctor.predicates.facts import UNREADABLE
-from sftdoctor.predicates.scripts import tree_of
 
 _MODULES: Mapping[str, str] = {
     "GRPOTrainer": "trl.trainer.grpo_trainer",
@@ -86,10 +85,10 @@ _SYMPTOMS = {
 @lru_cache(maxsize=4)
 def _passed(text: str) -> _Passed | None:
     """The keywords of `reward_func(prompts=…, …)`, and what is put into its `**reward_kwargs` by name."""
-    tree = tree_of(text)
+    syntax = nodes.syntax_of(text)
     always: list[str] = []
     maybe: set[str] = set()
-    for function in nodes.walk(tree) if tree else ():
+    for function in syntax.nodes if syntax else ():
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         parts = list(nodes.walk(function))

@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sftdoctor import nodes
 from sftdoctor.model import Cause, Location, Script
+from sftdoctor.nodes import syntax_of
 from sftdoctor.predicates.core import (
     HOLDS,
     Argument,
@@ -43,24 +43,29 @@ def passes(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     where the linker cannot follow `**kwargs`."""
     if context.script is None:
         return HOLDS
-    known = {
-        (finding.location.path, finding.location.line, finding.cause.name)
-        for finding in context.links.findings
-        if finding.location is not None and finding.cause is not None
-    }
+    found = [(path, *call) for path, source in own_texts(context) for call in _passing(source, arguments)]
+    known = _known(context) if found else frozenset()
     return fails_each(
         _match(context, arguments, node, name, path, keyword)
-        for path, source in own_texts(context)
-        for node, name, keyword in _passing(source, arguments)
+        for path, node, name, keyword in found
         if (path, node.lineno, keyword) not in known
     )
 
 
+def _known(context: Context) -> frozenset[tuple[str, int | None, str]]:
+    """What the linker has found by itself: path, line and name."""
+    return frozenset(
+        (finding.location.path, finding.location.line, finding.cause.name)
+        for finding in context.links.findings
+        if finding.location is not None and finding.cause is not None
+    )
+
+
 def own_texts(context: Context) -> Iterator[tuple[str, str]]:
-    """The script that is judged and the modules of the user's that scripts import: paths and texts."""
+    """The script that is judged and the modules of the user's that it imports: paths and texts."""
     if context.script is not None:
         yield context.script.path, context.script.source
-        for path in context.links.modules:
+        for path in context.links.modules.get(context.script.path, ()):
             yield path, _text(context.script, path)
 
 
@@ -83,8 +88,8 @@ def _passing(source: str, arguments: Mapping[str, Any]) -> Iterator[tuple[ast.Ca
     keywords = as_texts(arguments["keyword"])
     if arguments["method"] not in source or not any(word in source for word in keywords):
         return
-    tree, imported = tree_of(source), _imported(source)
-    for node in nodes.walk(tree) if tree else ():
+    syntax, imported = syntax_of(source), _imported(source)
+    for node in syntax.nodes if syntax else ():
         name = _class(imported, node, arguments) if isinstance(node, ast.Call) else ""
         if name and isinstance(node, ast.Call):
             yield from ((node, name, keyword.arg) for keyword in node.keywords if keyword.arg in keywords)
@@ -122,9 +127,9 @@ def _fits(name: str, arguments: Mapping[str, Any]) -> bool:
 @lru_cache(maxsize=8)
 def _imported(source: str) -> Mapping[str, tuple[str, str]]:
     """Names that imports bind: (module, name in it), with an empty name for the module itself."""
-    tree = tree_of(source)
+    syntax = syntax_of(source)
     found: dict[str, tuple[str, str]] = {}
-    for node in nodes.walk(tree) if tree else ():
+    for node in syntax.nodes if syntax else ():
         if not isinstance(node, ast.Import | ast.ImportFrom):
             continue
         for alias in node.names:
@@ -139,22 +144,13 @@ def _imported(source: str) -> Mapping[str, tuple[str, str]]:
 def unused(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     """The script imports the name and never uses it."""
     source = context.script.source if context.script else ""
-    tree = tree_of(source) if str(arguments["name"]) in source else None
-    if tree is None:
+    syntax = syntax_of(source) if str(arguments["name"]) in source else None
+    if syntax is None:
         return HOLDS
     bound = {local for local, (_, name) in _imported(source).items() if name == arguments["name"]}
-    for node in nodes.walk(tree):
+    for node in syntax.nodes:
         if isinstance(node, ast.Name) and node.id in bound:
             return HOLDS
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in bound:
             return HOLDS  # __all__, getattr, a forward reference
     return fails() if bound else HOLDS
-
-
-@lru_cache(maxsize=8)
-def tree_of(source: str) -> ast.Module | None:
-    """A text's syntax tree; None where it is no Python."""
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None

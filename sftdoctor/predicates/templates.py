@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sftdoctor import nodes
 from sftdoctor.model import Location
 from sftdoctor.predicates.core import HOLDS, Argument, Context, Judgement, Match, fails_each, predicate
-from sftdoctor.predicates.scripts import own_texts, tree_of
+from sftdoctor.predicates.scripts import own_texts
 
 METHOD = "apply_chat_template"
 _TOKENIZER = re.compile(r"(?:.*_)?(?:tokenizer|tok)(?:_.*)?|.*Tokenizer")
@@ -79,26 +80,29 @@ def _match(path: str, call: ast.Call, use: Use) -> Match:
 
 def _found(source: str, wanted: str) -> Iterator[tuple[ast.Call, Use]]:
     """The calls that are used in the wanted way, each with its first such use."""
-    tree = tree_of(source) if METHOD in source else None
-    if tree is None:
-        return
-    parents = {child: parent for parent in nodes.walk(tree) for child in ast.iter_child_nodes(parent)}
-    processors = set(_bound_to_others(tree))
-    for node in nodes.walk(tree):
-        if not isinstance(node, ast.Call) or not _gives_default(node) or _receiver(node) in processors:
-            continue
-        uses = list(_uses(node, parents))
+    for call, uses in _calls(source) if METHOD in source else ():
         if any(use.how == UNCLEAR or (use.how == MAPPING and wanted != MAPPING) for use in uses):
             continue  # the script knows, or asks
         first = next((use for use in uses if use.how == wanted), None)
         raises = wanted == SILENT and any(use.how == RAISES for use in uses)
         if first is not None and not raises:
-            yield node, first
+            yield call, first
 
 
-def _bound_to_others(tree: ast.Module) -> Iterator[str]:
+@lru_cache(maxsize=32)
+def _calls(source: str) -> tuple[tuple[ast.Call, tuple[Use, ...]], ...]:
+    """A tokenizer's calls whose result has the form of the default, and what becomes of each; two rules ask."""
+    syntax = nodes.syntax_of(source)
+    if syntax is None:
+        return ()
+    calls = [node for node in syntax.nodes if isinstance(node, ast.Call) and _gives_default(node)]
+    processors = set(_bound_to_others(syntax.nodes)) if calls else set()
+    return tuple((call, tuple(_uses(call, syntax.parents))) for call in calls if _receiver(call) not in processors)
+
+
+def _bound_to_others(found: Sequence[ast.AST]) -> Iterator[str]:
     """Names that are bound to what something else than a tokenizer class loads: processors, unsloth's pairs."""
-    for node in nodes.walk(tree):
+    for node in found:
         if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
             continue
         func = node.value.func

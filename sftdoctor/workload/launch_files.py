@@ -13,12 +13,11 @@ from typing import Any
 from sftdoctor import shell
 from sftdoctor.configs import SUFFIXES
 from sftdoctor.errors import WorkloadError
-from sftdoctor.flow.source import read_source
 from sftdoctor.model import COMMAND_LINE, OPEN_WORD, SHELL, Config, Fact, Launch, Location, NotJudged, Script
 from sftdoctor.workload.config_files import read_config_file
 from sftdoctor.workload.launched import launched_facts, option
 from sftdoctor.workload.mismatches import deepspeed_file
-from sftdoctor.workload.script import read_script
+from sftdoctor.workload.reader import Reader
 
 MOST_FILES = 20
 """Shell scripts of a folder that are read to find the one which starts a script."""
@@ -39,11 +38,12 @@ class Started:
     not_judged: tuple[NotJudged, ...]
 
 
-def read_launch_file(path: Path) -> Started:
+def read_launch_file(path: Path, reader: Reader) -> Started:
     """Read a launch script that was named.
 
     Args:
         path: The shell script.
+        reader: Reads the scripts that it starts.
 
     Returns:
         It, and what it starts.
@@ -58,11 +58,19 @@ def read_launch_file(path: Path) -> Started:
         raise WorkloadError(f"{path} cannot be read: {error.strerror or error}", "Name a shell script.") from error
     if len(raw) > shell.LIMIT:
         raise WorkloadError(f"{path} is larger than {shell.LIMIT // 1000} kB", "This is no launch script.")
-    return parse_launch_file(path, raw)
+    return parse_launch_file(path, raw, reader)
 
 
-def parse_launch_file(path: Path, raw: bytes) -> Started:
+def parse_launch_file(path: Path, raw: bytes, reader: Reader | None = None) -> Started:
     """The same for what a launch script holds, or would hold.
+
+    Args:
+        path: The shell script.
+        raw: Its contents.
+        reader: Reads the scripts that it starts; one without memory where none is given.
+
+    Returns:
+        It, and what it starts.
 
     Raises:
         WorkloadError: It cannot be read as a shell script.
@@ -74,15 +82,16 @@ def parse_launch_file(path: Path, raw: bytes) -> Started:
         raise WorkloadError(f"{path} cannot be decoded: it is not UTF-8", "Save it as UTF-8.") from error
     except shell.ShellError as error:
         raise WorkloadError(f"{path}:{error.line}: {error.message}", "Correct it.") from error
-    return _Reader(path, text).read(launches)
+    return _Launches(path, text, reader or Reader()).read(launches)
 
 
-def read_launch_line(words: Sequence[str], script: Path) -> Started | None:
+def read_launch_line(words: Sequence[str], script: Path, reader: Reader) -> Started | None:
     """Read a whole launch command that was said for a script.
 
     Args:
         words: The command.
         script: The script that it is said for.
+        reader: Reads it.
 
     Returns:
         What it starts; None where the words are no launch command.
@@ -91,7 +100,7 @@ def read_launch_line(words: Sequence[str], script: Path) -> Started | None:
         WorkloadError: It starts another script.
     """
     launch = launch_of(words, script)
-    return None if launch is None else _LineReader(script, shlex.join(words)).read([launch])
+    return None if launch is None else _Line(script, shlex.join(words), reader).read([launch])
 
 
 def launch_of(words: Sequence[str], script: Path) -> shell.Launch | None:
@@ -119,11 +128,12 @@ def launch_of(words: Sequence[str], script: Path) -> shell.Launch | None:
     return launches[0]
 
 
-def launches_beside(script: Path) -> Iterator[Started]:
+def launches_beside(script: Path, reader: Reader) -> Iterator[Started]:
     """The launch scripts in a script's folder, in the one above and in the `scripts` of both, that start it.
 
     Args:
         script: The script.
+        reader: Reads it.
 
     Yields:
         Each with what it starts, without other scripts that it starts too.
@@ -134,7 +144,7 @@ def launches_beside(script: Path) -> Iterator[Started]:
         near = folder if script.is_absolute() else Path(os.path.relpath(folder))
         for file in _shell_files(near):
             try:
-                started = read_launch_file(file)
+                started = read_launch_file(file, reader)
             except WorkloadError:
                 continue
             others = [one for one in started.scripts if one.path.endswith(".py") and os.path.realpath(one.path) != real]
@@ -156,8 +166,9 @@ def _shell_files(folder: Path) -> list[Path]:
     return sorted(found)[:MOST_FILES]
 
 
-class _Reader:
-    def __init__(self, path: Path, text: str) -> None:
+class _Launches:
+    def __init__(self, path: Path, text: str, reader: Reader) -> None:
+        self.reader = reader
         self.path = path
         self.text = text
         self.found: list[Script] = []
@@ -192,7 +203,7 @@ class _Reader:
             return
         try:
             words = tuple(word.text for word in launch.words)
-            script, left_open = read_script(read_source(path), words)
+            script, left_open = self.reader.script(self.reader.source(path, words), words)
         except WorkloadError as error:
             self.not_judged.append(NotJudged(str(path), error.message))
             return
@@ -254,7 +265,7 @@ class _Reader:
         return Location(str(self.path), line, column, line, column + word.end - word.start)
 
 
-class _LineReader(_Reader):
+class _Line(_Launches):
     """A launch command without a file: its words have no places but that of the script."""
 
     def _place(self, word: shell.Word) -> Location:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from sftdoctor import configs, shell
 from sftdoctor.errors import WorkloadError
-from sftdoctor.flow.source import Source, may_hang, read_source
+from sftdoctor.flow.source import Source, may_hang
 from sftdoctor.model import SHELL, NotJudged, Script
 from sftdoctor.workload.config_files import find_config, read_config_file
 from sftdoctor.workload.launch_files import Started, read_launch_file
+from sftdoctor.workload.reader import Reader
 
 FOLDER_LIMIT = 10_000
 """At most so many files of a folder are read."""
@@ -33,11 +34,12 @@ class SourceFiles:
     not_judged: tuple[NotJudged, ...]
 
 
-def read_sources(paths: Sequence[Path]) -> SourceFiles:
+def read_sources(paths: Sequence[Path], reader: Reader) -> SourceFiles:
     """Read scripts, notebooks, config files, launch scripts and folders of them.
 
     Args:
         paths: Files and folders; folders are walked (hidden ones, environments and caches are left out).
+        reader: Reads the scripts.
 
     Returns:
         Everything that could be read. What could not be read inside a folder is listed as not judged, and so is a
@@ -57,14 +59,14 @@ def read_sources(paths: Sequence[Path]) -> SourceFiles:
             scripts, files = _walk(path, not_judged)
             for file in scripts:
                 try:
-                    sources.append(read_source(file))
+                    sources.append(reader.source(file))
                 except WorkloadError as error:
                     not_judged.append(NotJudged(str(file), error.message))
             for file in files:
                 if may_hang(file):
                     continue
                 if file.suffix in SHELL:
-                    _start(_launched(file), found, not_judged)
+                    _start(_launched(file, reader), found, not_judged)
                 else:
                     _sort(_found(file), found, not_judged)
         elif path.suffix in DATA:
@@ -72,14 +74,14 @@ def read_sources(paths: Sequence[Path]) -> SourceFiles:
         elif path.suffix in configs.SUFFIXES and not may_hang(path):
             _sort(read_config_file(path), found, not_judged)
         elif path.suffix in SHELL and not may_hang(path):
-            _start(read_launch_file(path), found, not_judged)
+            _start(read_launch_file(path, reader), found, not_judged)
         else:
-            sources.append(read_source(path))
+            sources.append(reader.source(path))
         if path.is_dir() and before == len(sources) + len(found) + len(not_judged):
             not_judged.append(NotJudged(str(path), "it holds no script, notebook, config or launch script"))
-    empty = [source for source in sources if not source.tree.body]
-    not_judged.extend(NotJudged(str(source.path), "nothing in it runs") for source in empty if source.path in paths)
-    sources = [source for source in sources if source.tree.body or source.path not in paths]
+    empty = [source for source in sources if source.path in paths and reader.is_empty(source)]
+    not_judged.extend(NotJudged(str(source.path), "nothing in it runs") for source in empty)
+    sources = [source for source in sources if source not in empty]
     return SourceFiles(tuple(sources), tuple(found), tuple(not_judged))
 
 
@@ -96,10 +98,10 @@ def _start(started: Started | None, found: list[Script], not_judged: list[NotJud
         not_judged.extend(started.not_judged)
 
 
-def _launched(file: Path) -> Started | None:
+def _launched(file: Path, reader: Reader) -> Started | None:
     """A launch script of a folder; None for a shell script that starts no training which is there."""
     try:
-        started = read_launch_file(file) if file.stat().st_size <= shell.LIMIT else None
+        started = read_launch_file(file, reader) if file.stat().st_size <= shell.LIMIT else None
     except (OSError, WorkloadError):
         return None
     return started if started is not None and len(started.scripts) > 1 else None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sftdoctor import folders
 from sftdoctor.link import memory
 from sftdoctor.link.index import Library
 from sftdoctor.link.linker import link
@@ -140,12 +141,11 @@ def test_a_cache_that_takes_nothing(environment: Environment, tmp_path: Path) ->
     assert told(result) == ("API001 gone certain",)
 
 
-def test_the_folder_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "MAX_FILES", 3)
+def test_the_folder_is_bounded(tmp_path: Path) -> None:
     for number in range(6):
         memory.keep(tmp_path, f"key{number}", LinkResult(), ())
         os.utime(tmp_path / f"key{number}.json", ns=(number, number))
-    memory.prune(tmp_path)
+    folders.prune(tmp_path, 3)
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["key3", "key4", "key5"]
     assert memory.recall(tmp_path, "key5", Stamps()) == LinkResult()
     assert memory.recall(tmp_path, "key0", Stamps()) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +61,9 @@ class KnownLibrary:
     def path(self, module: str) -> None:
         return None
 
+    def known(self, question: str, ask: Callable[[], Any], files: object) -> Any:
+        return ask()
+
     def offers(self, module: str, name: str) -> bool | None:
         return name in self.names[module] if module in self.names else None
 
@@ -71,7 +74,7 @@ class Found:
 
     findings: tuple[Finding, ...] = ()
     not_judged: tuple[NotJudged, ...] = ()
-    modules: tuple[str, ...] = ()
+    modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def distribution(name: str, version: str, *requires: str, extras: Sequence[str] = (), **more: Any) -> Distribution:

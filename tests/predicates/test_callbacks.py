@@ -25,7 +25,7 @@ OLD, NEW = HANDLER.format(rest="", handed=""), HANDLER.format(rest=", **kwargs",
 
 def given(source: str, handler: str = NEW, path: str = "t.py", modules: tuple[str, ...] = ()) -> Context:
     made = context(texts={"transformers.trainer_callback": handler})
-    return replace(made, judged=script_of({}, path, source), links=Found(modules=modules))
+    return replace(made, judged=script_of({}, path, source), links=Found(modules={path: modules}))
 
 
 def judged(flaw: str, method: str, base: str = "TrainerCallback", handler: str = NEW) -> tuple[Outcome, str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sftdoctor.flow.source import Source, parse
+from sftdoctor.flow.source import Source
 from sftdoctor.model import Accelerator, Distribution, Environment, Fact, Target, TargetKind
 from sftdoctor.workload.script import read_script
 
@@ -71,4 +71,4 @@ def row_script(row: Mapping[str, Any]) -> str:
 def facts_of(text: str, arguments: Sequence[str] = ()) -> tuple[Fact, ...]:
     """The facts of a script given as text."""
     path = Path("train.py")
-    return read_script(Source(path, text, parse(text, path)), arguments)[0].facts
+    return read_script(Source(path, text), arguments)[0].facts

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sftdoctor.flow.source import Source
 from sftdoctor.workload.datafiles import FIRST_BYTES, MOST_ROWS, read_sample
+from sftdoctor.workload.reader import Reader
 from sftdoctor.workload.script import read_script
 from sftdoctor.workload.sources import read_sources
 
@@ -127,7 +128,7 @@ def facts_of(folder: Path, data: str, args: str = "", arguments: tuple[str, ...]
         f"options = parser.parse_args()\ndata = {data}\nargs = SFTConfig({args})\n"
         'SFTTrainer(model="m", args=args, train_dataset=data).train()\n'
     )
-    (source,) = read_sources([script]).sources
+    (source,) = read_sources([script], Reader()).sources
     assert isinstance(source, Source)
     return {fact.name: fact.value for fact in read_script(source, arguments)[0].facts}
 

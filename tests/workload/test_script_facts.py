@@ -348,6 +348,6 @@ def test_what_we_stumble_over_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(ScriptWorld, "call", stumble)
     monkeypatch.delenv("SFTDOCTOR_DEBUG", raising=False)
     text = "import os\nos.getcwd()\n"
-    script, (left,) = read_script(Source(Path("train.py"), text, ast.parse(text)), ())
+    script, (left,) = read_script(Source(Path("train.py"), text), ())
     assert left.what == "train.py" and "a bug in sftdoctor" in left.reason
     assert [fact.value for fact in script.facts if fact.name == "imports"] == ["os"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sftdoctor.flow import UNKNOWN, Value
 from sftdoctor.predicates.gradient import model as models
@@ -22,8 +21,6 @@ class Training:
     asked for; "" where nothing is wrong."""
     detail: str = ""
     """Who froze the adapter; the error; why it is unknown."""
-    state: Mapping[str, Any] = None  # type: ignore[assignment]
-    """The model when training starts, for tests and messages."""
 
 
 def outcome(state: Mapping[str, Value]) -> Training:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+from collections.abc import Sequence
 
-from sftdoctor.model import Environment, Fact, ModelFolder
+from sftdoctor import folders
+from sftdoctor.model import Fact
 from sftdoctor.predicates.core import Context
 from sftdoctor.predicates.gradient.outcome import Training
 from sftdoctor.predicates.gradient.remote import remote_model
+from sftdoctor.predicates.gradient.sources import sources_of
 from sftdoctor.predicates.gradient.training import READ, replay
 
-_KEPT = 32
-_kept: dict[tuple[int, tuple[tuple[str, Any], ...], int], tuple[Environment, ModelFolder | None, Training]] = {}
+CODE = ("predicates/gradient", "flow", "nodes.py")
+"""What replays."""
 
 
 def replayed(context: Context) -> Training:
-    """The training of a context, replayed once for all rules.
+    """The training of a context, replayed once for all rules, and for all scripts that come to the same.
 
     Args:
         context: What is judged.
@@ -23,17 +26,9 @@ def replayed(context: Context) -> Training:
     Returns:
         What becomes of it.
     """
-    facts = tuple(fact for name, group in context.facts.items() if name in READ for fact in group)
     # where a script says so does not matter: many scripts come to the same few trainings
-    key = (id(context.environment), tuple((fact.name, fact.value) for fact in facts), id(context.workload.model))
-    kept = _kept.get(key)
-    if kept is None or kept[0] is not context.environment or kept[1] is not context.workload.model:
-        result = replay(context.environment, facts, remote_model(context.workload.model))
-        if len(_kept) >= _KEPT:
-            _kept.clear()
-        # The objects are kept beside the result, so that their ids stay theirs.
-        kept = _kept[key] = (context.environment, context.workload.model, result)
-    return kept[2]
+    facts = tuple(fact for name, group in context.facts.items() if name in READ for fact in group)
+    return _known(context, facts)
 
 
 def enabled_alone(context: Context) -> Training:
@@ -51,4 +46,23 @@ def enabled_alone(context: Context) -> Training:
             "unknown" if said[0].value == "unknown" else "trains", detail="whether it is checkpointed is not known"
         )
     steps = (Fact("step", ("load", "from_pretrained")), Fact("step", ("gc_enable", "unset", False)))
-    return replay(context.environment, steps, remote_model(context.workload.model))
+    return _known(context, steps)
+
+
+def _known(context: Context, facts: Sequence[Fact]) -> Training:
+    """What becomes of a training, which the library remembers."""
+    environment, model = context.environment, context.workload.model
+    code = model.code if model is not None else ()
+
+    def ask() -> list[str]:
+        found = replay(environment, facts, remote_model(model))
+        return [found.outcome, found.cause, found.detail]
+
+    said = (
+        *(folders.code_stamp(*CODE), environment.accelerators == ()),
+        *(code, model.config.get("auto_map") if model is not None and code else None),
+        *((fact.name, fact.value) for fact in facts),
+    )
+    question = hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()
+    answer = context.library.known(f"training {question}", ask, lambda: [*sources_of(environment).files(), *code])
+    return Training(*answer)

@@ -174,18 +174,30 @@ class Sources:
         return self._modules[name]
 
     def _read(self, name: str) -> Module | None:
+        for path, package in self._places(name):
+            try:
+                if path.is_file() and path.stat().st_size <= FILE_LIMIT:
+                    return Module(name, path.read_text(encoding="utf-8", errors="replace"), package, path)
+            except OSError:
+                continue
+        return None
+
+    def _places(self, name: str) -> Iterator[tuple[Path, bool]]:
+        """Where a module may lie, and whether as a package."""
         below = Path(*name.split("."))
         for root in self.roots:
-            for path, package in (
-                (Path(root, below, "__init__.py"), True),
-                (Path(root, below).with_suffix(".py"), False),
-            ):
-                try:
-                    if path.is_file() and path.stat().st_size <= FILE_LIMIT:
-                        return Module(name, path.read_text(encoding="utf-8", errors="replace"), package, path)
-                except OSError:
-                    continue
-        return None
+            yield Path(root, below, "__init__.py"), True
+            yield Path(root, below).with_suffix(".py"), False
+
+    def files(self) -> list[str]:
+        """The files that were read, and those that were looked for before them or in vain."""
+        found: list[str] = []
+        for name, module in self._modules.items():
+            for path, _ in self._places(name):
+                found.append(str(path))
+                if module is not None and path == module.path:
+                    break
+        return found
 
     def locate(self, dotted: str) -> tuple[Module, str] | None:
         """The module that defines what a dotted name stands for, through re-exports.

@@ -331,7 +331,7 @@ class _Replay:
         found = outcome(state)
         if found.outcome == "trains" and self._asked() and state["checkpointing"] is False:
             found = replace(found, cause="no-recompute")
-        return replace(found, state=state)
+        return found
 
     def _asked(self) -> bool:
         """Whether checkpointing was asked for, by the script or by the trainer's arguments."""
