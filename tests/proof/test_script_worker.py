@@ -42,6 +42,36 @@ def test_kind_of(part: Any, name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("LoraConfig(target_modules=['c_proj', 'c_attn', 'q_attn'])", "gpt_bigcode"),
+        ('target_modules = ["c_attn"]', "gpt2"),
+        ('target_modules = ["query_key_value"]', "gpt_neox"),
+        ('MODULES = {"llama": ["q_proj"], "gpt2": ["c_attn"]}', "llama"),
+        ("c_attn = 1", "llama"),
+        ("", "llama"),
+    ],
+)
+def test_a_model_that_stands_in_has_the_modules_that_are_named(part: Any, source: str, kind: str) -> None:
+    assert part("kinds")._by_modules(source) == kind
+
+
+@pytest.mark.parametrize(
+    ("error", "is_of_architecture"),
+    [
+        (ValueError("Target modules {'W_pack'} not found in the base model. Please check it."), True),
+        (AttributeError("'LlamaForCausalLM' object has no attribute 'transformer'"), True),
+        (AttributeError("'LlamaConfig' object has no attribute 'n_positions'"), True),
+        (AttributeError("'SFTConfig' object has no attribute 'max_seq_length'"), False),
+        (AttributeError("'Dataset' object has no attribute 'x'"), False),
+        (ValueError("no batch"), False),
+    ],
+)
+def test_what_only_another_architecture_lacks(part: Any, error: Exception, is_of_architecture: bool) -> None:
+    assert part("madeup").is_of_architecture(error, "llama") == is_of_architecture
+
+
+@pytest.mark.parametrize(
     ("name", "source", "columns"),
     [
         ("trl-lib/Capybara", "", ("messages",)),
@@ -324,7 +354,7 @@ def test_a_script_that_asks_for_the_accelerator_wants_a_gpu(part: Any, tmp_path:
         script.write_text(f"def {name}():\n    return None\nkind = {name}().type\n")
         with pytest.raises(AttributeError) as caught:
             runpy.run_path(str(script))
-        found[name] = part("job")._reason(caught.value, SimpleNamespace(cuda=False))
+        found[name] = part("job")._reason(caught.value, SimpleNamespace(cuda=False, stands_in=""))
     assert "it asks torch for its accelerator" in found["current_accelerator"]
     assert found["another"] == ""
 

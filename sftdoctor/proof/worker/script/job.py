@@ -143,6 +143,11 @@ def _reason(error, world):
             return str(cause)
         if type(cause).__name__ in OFFLINE:
             return f"it wants something from the Hub that is not here: {str(cause).splitlines()[0][:300]}"
+        if world.stands_in and madeup.is_of_architecture(cause, world.stands_in):
+            return (
+                f"the tiny model that stands for the script's is of another architecture ({world.stands_in}), and the "
+                f"script wants its own: {short(cause)}"
+            )
         if not world.cuda and WANTS_GPU.search(str(cause)):
             return f"it wants a GPU, and torch sees none here: {str(cause).splitlines()[0][:300]}"
         if not world.cuda and _asks_for_accelerator(cause):

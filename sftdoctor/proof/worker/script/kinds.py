@@ -10,6 +10,16 @@ GENERIC = "llama"
 """Architecture of a model of which nothing tells anything."""
 SEEING = "llava"
 """The same of one that sees."""
+BY_MODULES = {
+    "q_attn": "gpt_bigcode",
+    "c_attn": "gpt2",
+    "query_key_value": "gpt_neox",
+    "Wqkv": "mpt",
+    "qkv_proj": "phi3",
+    "gate_up_proj": "phi3",
+    "fc_in": "gptj",
+}
+"""A module that a script names as text, as target_modules do → an architecture that has it (transformers 5.23)."""
 CLASS = re.compile(r"\b([A-Z]\w+For(?:ConditionalGeneration|CausalLM))\b")
 
 
@@ -37,8 +47,15 @@ def kind_for(name, cls, world):
     if named in known:
         return named, f"of the architecture that the script names ({named})"
     kind = wanted[0] if wanted and SEEING not in wanted else SEEING if wanted or LOOKS.search(name) else GENERIC
-    kind = kind if kind in known else GENERIC
+    kind = _by_modules(world.source) if kind == GENERIC else kind
+    kind = world.stands_in = kind if kind in known else GENERIC
     return kind, f"of another architecture ({kind})"
+
+
+def _by_modules(source):
+    """The architecture whose modules a script names; the generic one where it names that one's, or none."""
+    named = [name for name in ("q_proj", *BY_MODULES) if re.search(rf"""["']{name}["']""", source)]
+    return BY_MODULES.get(named[0], GENERIC) if named else GENERIC
 
 
 def kind_of(name, kinds):

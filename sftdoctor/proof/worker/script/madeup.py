@@ -48,6 +48,19 @@ def is_of_made_up(error, world):
     return any(_is_row(value, world.made) for value in frame.f_locals.values())
 
 
+def is_of_architecture(error, kind):
+    """Whether an error says that a model lacks modules or attributes, as one of another architecture may.
+
+    Args:
+        error: What was raised.
+        kind: The model type of the model: its classes' names begin with it, without underscores (GPTNeoXConfig).
+    """
+    message = str(error)
+    if isinstance(error, AttributeError):
+        return message.lower().startswith("'" + kind.replace("_", "")) and "object has no attribute" in message
+    return "Target modules" in message and "not found in the base model" in message
+
+
 def _lies_in(frame, folder):
     return os.path.realpath(frame.f_code.co_filename).startswith(os.path.realpath(folder) + os.sep)
 

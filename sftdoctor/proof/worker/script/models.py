@@ -8,10 +8,10 @@ import re
 import shutil
 from pathlib import Path
 
-from .. import sharding
+from .. import meaning, sharding
 from ..errors import NotPossibleError
 from ..ranks import world_size
-from ..shrink import shrink
+from ..shrink import LONGEST, shrink
 from ..tokenizer import chat_template
 from . import pictures
 from .kinds import kind_for
@@ -209,7 +209,10 @@ class Models:
             return own, own().to_dict(), f"of the same class ({own.model_type})"
         kind, how = kind_for(name, cls, self.world)
         config = CONFIG_MAPPING[kind]()
-        return type(config), config.to_dict(), f"{how}, since nothing of it is here"
+        data = config.to_dict()
+        if kind == self.world.stands_in:  # how many positions the real one has is not known: no error may come of it
+            data |= {key: LONGEST for key in data if meaning.POSITIONS.search(key)}
+        return type(config), data, f"{how}, since nothing of it is here"
 
     def _give_weights(self, folder, cls, kwargs):
         """Saves weights for the class that will load them, once each folder."""

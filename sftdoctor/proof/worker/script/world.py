@@ -34,6 +34,8 @@ class World:
         self._told = set()
         self.made = []
         """Columns of every data set that was made up."""
+        self.stands_in = ""
+        """Model type of a tiny model that is of another architecture than the one it stands for."""
         self.spread = False
         """Whether a model of several processes is, by the script's device_map, to lie on several GPUs in each."""
 
