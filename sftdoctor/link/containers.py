@@ -111,8 +111,8 @@ def _of_constant(owner: Const, name: str) -> Value:
         return wrap(getattr(value, name))
     if isinstance(value, enumerations.Member):
         if name == "value":
-            return Const(str(value))
-        value = str(value)
+            return Const(str.__str__(value))
+        value = str.__str__(value)
     pure = PURE.get(type(value))
     if pure is None or name not in pure:
         return UNKNOWN

@@ -18,10 +18,15 @@ class Member(str):
 
     Attributes:
         cls: The enumeration.
+        shown: What `str()` makes of it, and from Python 3.11 on an f-string too: "Strategy.STEPS".
     """
 
-    __slots__ = ("cls",)
+    __slots__ = ("cls", "shown")
     cls: Class
+    shown: str
+
+    def __str__(self) -> str:
+        return self.shown
 
 
 def of_class(cls: Class, value: Value) -> Value:
@@ -31,7 +36,15 @@ def of_class(cls: Class, value: Value) -> Value:
         return value
     found = Member(held.value)
     found.cls = cls
+    found.shown = _shown(cls, held.value)
     return Const(found)
+
+
+def _shown(cls: Class, value: str) -> str:
+    if any(base.name == "StrEnum" or "__str__" in base.ns for base in cls.mro if base.name not in ("str", "Enum")):
+        return value
+    names = (name for name, held in cls.ns.items() if getattr(strip(held), "value", None) == value)
+    return f"{cls.name}.{next(names, value)}"
 
 
 def is_member(value: Value, wanted: list[Class]) -> bool | None:

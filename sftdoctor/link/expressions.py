@@ -276,7 +276,8 @@ def _joined(machine: Machine, frame: Frame, node: ast.JoinedStr) -> Value:
         if isinstance(part, ast.FormattedValue):
             value = strip(evaluate(machine, frame, part.value))
             if isinstance(value, Const) and part.format_spec is None and part.conversion == -1:
-                parts.append(str(value.value))
+                bare = isinstance(value.value, enumerations.Member) and machine.locator.python < (3, 11)
+                parts.append(str.__str__(value.value) if bare else str(value.value))
                 continue
         return UNKNOWN
     joined = "".join(parts)
