@@ -343,7 +343,13 @@ def _fill_fields(machine: Machine, frame: Frame, instance: Instance, fields: lis
     given = {**dict(zip(order, args.positional, strict=False)), **args.keywords}
     handed: list[Value] = []
     for field in fields:
-        value = given.get(field.name, UNKNOWN if args.double_star else field.default)
+        if field.name in given:
+            value = given[field.name]
+        elif args.double_star:
+            value = UNKNOWN
+        else:
+            made = field.factory
+            value = field.default if made is None else expressions.evaluate(machine, frame, made)
         if field.init_only:
             handed.append(value)
         else:

@@ -240,7 +240,7 @@ def _is_true(node: ast.expr | None) -> bool:
 
 def _field(cls: Class, item: ast.AnnAssign, kw_only: bool, annotation: str) -> Field:
     assert isinstance(item.target, ast.Name)
-    name, init = item.target.id, True
+    name, init, factory = item.target.id, True, None
     has_default, default = item.value is not None, UNKNOWN if item.value is None else cls.ns.get(name, UNKNOWN)
     if isinstance(item.value, ast.Call) and decorator_name(item.value) in ("field", "auto_docstring_field"):
         options = {k.arg: k.value for k in item.value.keywords}
@@ -252,7 +252,21 @@ def _field(cls: Class, item: ast.AnnAssign, kw_only: bool, annotation: str) -> F
             default = UNKNOWN
             if decorator_name(item.value) == "field":
                 cls.ns.pop(name, None)  # no class attribute: `SomeConfig.name` is an AttributeError
-    return Field(name, has_default, default, init, kw_only, item.lineno, "InitVar" in annotation, annotation)
+        factory = _made_by(options.get("default_factory"))
+    return Field(name, has_default, default, init, kw_only, item.lineno, "InitVar" in annotation, annotation, factory)
+
+
+def _made_by(factory: ast.expr | None) -> ast.expr | None:
+    """What a default_factory makes: the literal that a lambda gives, an empty list or dictionary; None for all else."""
+    if isinstance(factory, ast.Name) and factory.id in ("list", "dict"):
+        return ast.List([], ast.Load()) if factory.id == "list" else ast.Dict([], [])
+    if not isinstance(factory, ast.Lambda):
+        return None
+    try:
+        ast.literal_eval(factory.body)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return factory.body
 
 
 def linearize(cls: Class) -> None:

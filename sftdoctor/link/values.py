@@ -206,6 +206,8 @@ class Field:
     """An InitVar: handed to __post_init__ alone."""
     annotation: str = ""
     """Its type as it is written."""
+    factory: ast.expr | None = None
+    """What a default_factory makes each time, where that is written out: `["sigmoid"]` of a lambda, `[]` of list."""
 
 
 @dataclass(eq=False, slots=True)
