@@ -61,14 +61,14 @@ def make_plan(
 
     Raises:
         RepairError: The resolver does not work.
-        OfflineError: The index cannot be reached although it is allowed and needed.
+        OfflineError: The index cannot be reached although it is allowed and needed, and nothing can be done without.
     """
     mender = Mender(report, oracle, unsafe, on_event, compatible)
     mender.mend()
     rest = [one for one in mender.now.findings if compare.matters(one)]
     asked = [one for one in rest if goals.by_versions(one, unsafe)]
     mending = _Mending(mender, oracle)
-    options = _Options(mending, keep or {}, unsafe, offline, cache, timeout, on_event, alternatives)
+    options = _Options(mending, keep or {}, unsafe, offline, cache, timeout, on_event, alternatives, bool(mender.steps))
     packages, left, after = _packages(mender.now, asked, options)
     mender = mending.behind(after) or mender
     there = compare.count(after.findings)
@@ -141,6 +141,8 @@ class _Options:
     timeout: float
     on_event: Listener
     alternatives: bool
+    edits: bool
+    """Whether there is something to do that needs no package."""
     others: list[Alternative] = field(default_factory=list)
     """What the search considered and did not take."""
 
@@ -175,9 +177,11 @@ def _searched(report: Report, findings: list[Finding], options: _Options) -> tup
     try:
         search = solver.search(tuple(findings))
     except OfflineError as error:
-        if not options.offline:
+        if not options.offline and not options.edits:
             raise
-        return [], [_not_found(one, f"{error.message}; leave --offline out") for one in findings], report
+        said = error.message.partition("\n")[0]  # what can be done by edits alone is not held up by a network
+        why = f"{said}; leave --offline out" if options.offline else said
+        return [], [_not_found(one, why) for one in findings], report
     options.others.extend(search.others(report, findings))
     chosen = search.chosen
     if chosen is None or chosen.report is None:

@@ -12,7 +12,7 @@ import pytest
 from packaging.version import Version
 
 from sftdoctor.engine import judge
-from sftdoctor.errors import RepairError
+from sftdoctor.errors import OfflineError, RepairError
 from sftdoctor.link.index import Library
 from sftdoctor.link.linker import link
 from sftdoctor.model import (
@@ -398,6 +398,34 @@ def test_edits_of_one_script_follow_one_another(tmp_path: Path) -> None:
         text = edit_source(text, action.edit)
     assert text.decode() == SCRIPT.replace("max_seq_length", "max_length")
     assert script.read_text() == SCRIPT
+
+
+@pytest.mark.parametrize("edits", [True, False])
+def test_without_a_network_what_edits_can_do_is_done(
+    edits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(*_: object) -> None:
+        raise OfflineError("the package index cannot be reached: no address\nand more")
+
+    monkeypatch.setattr("sftdoctor.repair.solve.Solver.search", search)
+    script = tmp_path / "train.py"
+    script.write_text("f(max_seq_length=3)\n" if edits else "f()\n")
+    lacking = replace(finding("ENV003", "lacking"), fixes=(Fix("package", Safety.SAFE, "add it", ("lib",)),))
+
+    class Oracle(ScriptOracle):
+        def script(self, path: str, source: str) -> Report:
+            report = super().script(path, source)
+            return replace(report, findings=(*report.findings, lacking))
+
+    oracle = Oracle(Environment(report_target(), "3.11"))
+    report = oracle.script(str(script), script.read_text())
+    if not edits:
+        with pytest.raises(OfflineError):
+            make_plan(report, oracle=oracle)
+        return
+    plan = make_plan(report, oracle=oracle)
+    assert [one.kind for one in plan.actions] == ["edit"]
+    assert [one.reason for one in plan.left_out] == ["the package index cannot be reached: no address"]
 
 
 def test_an_edit_that_brings_something_new_is_left_out(tmp_path: Path) -> None:
