@@ -47,6 +47,7 @@ compare        left*, is*, right*, left_default, right_default
                                                         different, not-among
 modules        fact*, unmatched* (all|some)             names of an adapter config match no module of the model
 passes         module*, class*, method*, keyword*       the script gives that keyword to a method of an imported class
+loads-file     name*, unless                            the script makes the path of such a file, and reads files
 template-use   as* (raises|silent|mapping)              the script uses what apply_chat_template gives in that way
 callback       flaw* (refuses|lacks|asks)               a callback of the script and what the Trainer passes it differ
 reward         flaw* (refuses|lacks)                    a reward function and what trl passes it differ

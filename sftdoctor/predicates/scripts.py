@@ -1,4 +1,4 @@
-"""What the script itself says that neither the linker nor a fact shows: `passes`, and whether an import is `unused`."""
+"""What the script itself says that neither the linker nor a fact shows: `passes`, `loads-file`, `unused`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ from sftdoctor.predicates.core import (
     predicate,
 )
 
+_LOADER = "torch.load("
+_OTHERS = frozenset({"save", "save_file", "remove", "unlink", "hf_hub_download", "cached_file", "print", "warn"})
+"""What is called with a file's name, and does not read the file that a training of this stack leaves."""
 LONGEST_MODULE = 1_000_000
 """Characters of a module that are looked at."""
 
@@ -138,6 +141,57 @@ def _imported(source: str) -> Mapping[str, tuple[str, str]]:
             elif alias.asname or "." not in alias.name:
                 found[alias.asname or alias.name] = alias.name, ""
     return found
+
+
+@predicate(
+    "loads-file",
+    {
+        "name": Argument("text", "name of the file", required=True),
+        "unless": Argument("texts", "words of a script that knows another name, or has the file made"),
+    },
+)
+def loads_file(context: Context, arguments: Mapping[str, Any]) -> Judgement:
+    """The script, or a module of the user's that it imports, makes the path of a file of that name and reads files with
+    torch.load; one match a text."""
+    words = as_texts(arguments.get("unless"))
+    name = str(arguments["name"])
+    return fails_each(
+        Match(
+            location=Location(path, node.lineno, node.col_offset + 1),
+            symptom=f"FileNotFoundError: [Errno 2] No such file or directory: '…/{name}', or a run that begins anew",
+        )
+        for path, source in own_texts(context)
+        if name in source and _LOADER in source and not any(word in source for word in words)
+        for node in _naming(source, name)
+    )
+
+
+def _naming(source: str, name: str) -> Iterator[ast.Constant]:
+    """The first place that makes a path of a file's name; none where the script saves such a file itself."""
+    syntax = syntax_of(source)
+    if syntax is None:
+        return
+    named = [node for node in syntax.nodes if isinstance(node, ast.Constant) and _is_path_of(node.value, name)]
+    called = [_called_with(node, syntax.parents) for node in named]
+    if not any(calls & {"save", "save_file"} for calls in called):
+        own = (node for node, calls in zip(named, called, strict=True) if isinstance(node, ast.Constant) and calls)
+        yield from [node for node in own if not _called_with(node, syntax.parents) & _OTHERS][:1]
+
+
+def _is_path_of(value: object, name: str) -> bool:
+    return isinstance(value, str) and (value == name or value.endswith(f"/{name}"))
+
+
+def _called_with(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> frozenset[str]:
+    """Last names of the calls that an expression is an argument of, in its own statement; "=" where it is bound."""
+    found = set()
+    while not isinstance(node, ast.stmt) and node in parents:
+        node = parents[node]
+        if isinstance(node, ast.Call):
+            found.add(getattr(node.func, "attr", getattr(node.func, "id", "")))
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        found.add("=")
+    return frozenset(found)
 
 
 @predicate("unused", {"name": Argument("text", "the name that is imported", required=True)})

@@ -85,3 +85,28 @@ def test_unused(source: str, expected: bool) -> None:
 def test_without_a_script_nothing_is_said() -> None:
     made = context(distribution("transformers", "5.0.0"))
     assert evaluate(made, PASSES).outcome is evaluate(made, {"probe": "unused", "name": "b"}).outcome is Outcome.HOLDS
+
+
+LOADS = {"probe": "loads-file", "name": "adapter_model.bin", "unless": ["adapter_model.safetensors"]}
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("import torch, os\np = os.path.join(d, 'adapter_model.bin')\nw = torch.load(p)", [2]),
+        ("import torch\nw = torch.load(f'{d}/adapter_model.bin')", [2]),
+        ("import torch\np = d + '/adapter_model.bin'\nw = torch.load(p)", [2]),
+        ("import torch\np = d / 'adapter_model.bin'\nw = torch.load(p)\nq = d / 'adapter_model.bin'", [2]),
+        ("import torch\ntorch.load(x)\nprint('adapter_model.bin')", []),
+        ("import torch\ntorch.load(x)\n'adapter_model.bin'", []),
+        ("import torch\ntorch.load(x)\nwarnings.warn('no adapter_model.bin here')", []),
+        ("import torch\ntorch.save(w, d + '/adapter_model.bin')\ntorch.load(d + '/adapter_model.bin')", []),
+        ("import torch\ntorch.load(hf_hub_download('a/b', 'adapter_model.bin'))", []),
+        ("import torch\np = d + '/adapter_model.bin'\nq = d + '/adapter_model.safetensors'\ntorch.load(p)", []),
+        ("p = d + '/adapter_model.bin'\nos.path.exists(p)", []),
+        ("torch.load('adapter_model.bin' is no Python", []),
+    ],
+)
+def test_loads_file(source: str, lines: list[int]) -> None:
+    matches = asked(source, LOADS).matches
+    assert [match.location.line for match in matches if match.location] == lines
