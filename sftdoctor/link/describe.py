@@ -127,7 +127,7 @@ def expression(node: ast.AST | None, name: str) -> str:
             before = "…, " if len(node.keywords) + len(node.args) > 1 else ""
             return _cut(f"{called}({before}{name}=…)")
         return _cut(f"{called}(…, {name}=…)" if name else f"{called}(…)")
-    if isinstance(node, ast.ImportFrom) and node.module and f"{node.module}.".startswith(f"{name}."):
+    if isinstance(node, ast.ImportFrom) and name not in {alias.name for alias in node.names}:
         return _cut(ast.unparse(node), MAX_IMPORT)
     if isinstance(node, ast.ImportFrom):
         return f"from {'.' * node.level}{node.module or ''} import {name}"

@@ -137,6 +137,8 @@ def _callee(event: Event, environment: Environment) -> Place | None:
     if event.callee is not None:
         place = _place(event.callee, environment)
         return Place(place.distribution, place.version, place.module, place.line, event.callee_symbol, place.path)
+    if event.kind == "missing-module" and event.name.startswith("."):
+        return None
     if event.kind == "missing-module":
         top = event.name.partition(".")[0]
         return Place(top.replace("_", "-").lower(), environment.version(top.replace("_", "-").lower()), event.name)
@@ -209,6 +211,8 @@ def _raising(callee: Place | None) -> str:
 def _absence(event: Event, callee: Place | None) -> str:
     if callee is not None and callee.version is not None:
         return f"{callee.distribution} {callee.version} has no module `{event.name}`."
+    if event.name.startswith("."):
+        return f"there is no module `{event.name.lstrip('.')}` there."
     return f"no installed package provides `{event.name}`."
 
 

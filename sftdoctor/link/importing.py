@@ -10,6 +10,8 @@ from sftdoctor.link import calls, finders, lazy, paths, static
 from sftdoctor.link.state import POSSIBLE, Frame, Raised, Try
 from sftdoctor.link.values import UNKNOWN, Arguments, Const, Function, MaybeUnbound, Module, Seq, Value, strip, text
 
+NEEDED = {"torch.utils.tensorboard": "tensorboard"}
+"""Module of a library that is not followed → what it imports first, and that library does not bring (torch 2.13.0)."""
 EVERY_MODULE = {"__name__", "__file__", "__path__", "__dict__", "__doc__", "__spec__", "__loader__", "__package__"}
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ def import_from_statement(machine: Machine, frame: Frame, node: ast.ImportFrom) 
     if name is None:
         for alias in node.names:
             machine.bind(frame, alias.asname or alias.name, UNKNOWN)
+        if machine.is_script(frame.module) and "__package__" not in frame.scope:
+            _siblings(machine, frame, node)
         return
     module = load(machine, frame, name, node)
     for alias in node.names:
@@ -45,6 +49,21 @@ def import_from_statement(machine: Machine, frame: Frame, node: ast.ImportFrom) 
             _star(machine, frame, module)
             continue
         machine.bind(frame, alias.asname or alias.name, _from_import(machine, frame, module, alias.name, node))
+
+
+def _siblings(machine: Machine, frame: Frame, node: ast.ImportFrom) -> None:
+    """A relative import in a script that is in no package: however it is started, what is not there is not found."""
+    above = Path(frame.module.path or "").absolute().parents
+    if frame.module.path is None or node.level > len(above):
+        return
+    folder, dots = above[node.level - 1], "." * node.level
+    asked = [node.module] if node.module else [alias.name for alias in node.names]
+    for name in asked:
+        place = folder.joinpath(*name.split("."))
+        machine.locator.missed.update((str(place), f"{place}.py"))
+        if name != "*" and not place.is_dir() and not place.with_name(f"{place.name}.py").exists():
+            message = "attempted relative import with no known parent package"
+            machine.broken("missing-module", "ImportError", message, f"{dots}{name}", frame, node, raising=True)
 
 
 def _from_import(machine: Machine, frame: Frame, module: Value, name: str, node: ast.stmt) -> Value:
@@ -147,6 +166,9 @@ def _load_one(machine: Machine, frame: Frame | None, name: str, node: ast.AST | 
         problem = machine.numpy_problem(found)
         if problem is not None:
             return _unloadable(machine, frame, node, problem)
+        needed = NEEDED.get(name)
+        if needed is not None and machine.locator.find(needed) is None:
+            _absent(machine, frame, needed, node)
     return machine.run_module(found, frame, node)
 
 

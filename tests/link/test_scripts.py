@@ -62,6 +62,27 @@ BESIDE = {
         },
         ["API003 src.gone train.py:1", "API003 src.gone train.py:2", "API001 nothing train.py:3"],
     ),
+    "a relative import, in no package, of what is not beside it": (
+        {
+            "train.py": "from .gone import x\nfrom .there import y\nfrom . import below, lost\nfrom .below.gone import z"
+            "\n",
+            "there.py": "y = 1",
+            "below/there.py": "",
+        },
+        ["API003 .gone train.py:1", "API003 .lost train.py:3", "API003 .below.gone train.py:4"],
+    ),
+    "one that leads further up": (
+        {"jobs/train.py": "from ..there import x\nfrom ..gone import y\nfrom .......... import z", "there.py": "x = 1"},
+        ["API003 ..gone jobs/train.py:2"],
+    ),
+    "one that is expected to fail": (
+        {"train.py": "try:\n    from .gone import x\nexcept ImportError:\n    import there", "there.py": "x = 1"},
+        [],
+    ),
+    "one of a script that says which package it is of": (
+        {"train.py": "__package__ = 'project'\nfrom .gone import x"},
+        [],
+    ),
     "such a folder further up has the rest": (
         {"jobs/train.py": "import src.there, src.gone", "jobs/src/a.py": "", "src/there.py": "", ".git/config": ""},
         ["API003 src.gone jobs/train.py:1"],
@@ -98,7 +119,7 @@ BESIDE = {
         ["API002 y pkg/train.py:3"],
     ),
     "what is relative to no package is left open": (
-        {"v1.0/train.py": "from ...helper import go\ngo()", "helper.py": ""},
+        {"v1.0/train.py": "from ..helper import go\ngo()", "helper.py": ""},
         [],
     ),
     "a folder of the package that the script lies in": (
