@@ -64,8 +64,8 @@ BESIDE = {
     ),
     "a relative import, in no package, of what is not beside it": (
         {
-            "train.py": "from .gone import x\nfrom .there import y\nfrom . import below, lost\nfrom .below.gone import z"
-            "\n",
+            "train.py": "from .gone import x\nfrom .there import y\nfrom . import below, lost\n"
+            "from .below.gone import z\n",
             "there.py": "y = 1",
             "below/there.py": "",
         },

@@ -57,6 +57,35 @@ def test_a_model_that_stands_in_has_the_modules_that_are_named(part: Any, source
 
 
 @pytest.mark.parametrize(
+    ("cls", "source", "kind"),
+    [
+        ("AutoModelForSeq2SeqLM", "", "t5"),
+        ("AutoTokenizer", "AutoModelForSeq2SeqLM.from_pretrained(name)", "t5"),
+        ("AutoTokenizer", "AutoModelForMaskedLM, AutoModelForSequenceClassification", "bert"),
+        ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM", ""),
+        ("AutoConfig", "", ""),
+        ("AutoConfig", "AutoModelForCausalLM, AutoModelForSeq2SeqLM", ""),
+        ("AutoConfig", "AutoModelForNothing", ""),
+    ],
+)
+def test_a_model_that_stands_in_has_the_head_that_is_asked_for(
+    part: Any, cls: str, source: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables are transformers' own, in short."""
+    tables = {
+        "AutoModelForSeq2SeqLM": {"t5": "", "whisper": ""},
+        "AutoModelForMaskedLM": {"bert": ""},
+        "AutoModelForSequenceClassification": {"llama": "", "bert": "", "t5": ""},
+        "AutoModelForCausalLM": {"llama": "", "bert": ""},
+    }
+    known = {
+        name: SimpleNamespace(_model_mapping=SimpleNamespace(_model_mapping=table)) for name, table in tables.items()
+    }
+    monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(**known))
+    assert part("kinds")._by_class(type(cls, (), {}), source) == kind
+
+
+@pytest.mark.parametrize(
     ("error", "is_of_architecture"),
     [
         (ValueError("Target modules {'W_pack'} not found in the base model. Please check it."), True),

@@ -10,6 +10,9 @@ GENERIC = "llama"
 """Architecture of a model of which nothing tells anything."""
 SEEING = "llava"
 """The same of one that sees."""
+BY_CLASS = (GENERIC, "t5", "bert", "whisper", "vit", "wav2vec2")
+"""Architectures of which one has nearly every kind of head, the first that has it being taken."""
+AUTO = re.compile(r"\bAutoModelFor\w+")
 BY_MODULES = {
     "q_attn": "gpt_bigcode",
     "c_attn": "gpt2",
@@ -47,9 +50,26 @@ def kind_for(name, cls, world):
     if named in known:
         return named, f"of the architecture that the script names ({named})"
     kind = wanted[0] if wanted and SEEING not in wanted else SEEING if wanted or LOOKS.search(name) else GENERIC
-    kind = _by_modules(world.source) if kind == GENERIC else kind
+    kind = (_by_class(cls, world.source) or _by_modules(world.source)) if kind == GENERIC else kind
     kind = world.stands_in = kind if kind in known else GENERIC
     return kind, f"of another architecture ({kind})"
+
+
+def _by_class(cls, source):
+    """An architecture for the head that is asked for, or that the script names alone; "" where the generic one has it.
+
+    Args:
+        cls: The class that is asked to load something.
+        source: The script.
+    """
+    import transformers
+
+    named = [cls.__name__] if AUTO.fullmatch(cls.__name__) else dict.fromkeys(AUTO.findall(source))
+    classes = [getattr(transformers, name, None) for name in named]
+    tables = [getattr(getattr(one, "_model_mapping", None), "_model_mapping", None) for one in classes]
+    tables = [table for table in tables if table]
+    kind = next((kind for kind in BY_CLASS if all(kind in table for table in tables)), GENERIC)
+    return "" if kind == GENERIC else kind
 
 
 def _by_modules(source):

@@ -13,6 +13,8 @@ OF_VALUES = ("FileNotFoundError", "IsADirectoryError", "UnidentifiedImageError",
 OF_VALUES += ("KeyError", "IndexError", "UnicodeDecodeError", "ZeroDivisionError", "AssertionError")
 """Exceptions that come of a value, whatever is done with it."""
 BUILTIN = re.compile(r"^'(str|int|bool|float|list|dict|NoneType)' object (has no attribute|is not|does not|cannot)")
+OF_COLUMNS = re.compile(r"^'Value' object has no attribute '(names|num_classes|int2str|str2int)'")
+"""A column of datasets that is made up and holds no labels."""
 ODD = re.compile(
     r"^(string indices must be|(list|tuple) indices must be|invalid literal for|could not convert string|"
     r"(not enough|too many) values to unpack|can only concatenate|unsupported operand|cannot unpack|"
@@ -38,7 +40,7 @@ def is_of_made_up(error, world):
     if not own or not all(_is_plain(frame) for frame, _ in frames[own[-1] + 1 :]):
         return False
     message, kind = str(error), type(error).__name__
-    if SAMPLE[:20] in message:
+    if SAMPLE[:20] in message or OF_COLUMNS.match(message):
         return True
     if not (kind in OF_VALUES or BUILTIN.match(message) or ODD.match(message)):
         return False
