@@ -156,29 +156,32 @@ def _tell_clashes(machine: Machine, classes: Sequence[Class]) -> None:
     homes: dict[str, Class] = {}
     for cls in classes:
         for field in signatures.dataclass_fields(cls) or ():
-            other = homes.setdefault(field.name, cls)
-            own, theirs = (other, cls) if _is_own(machine, other) else (cls, other)
-            if field.init and other is not cls and _is_own(machine, own) and not _is_own(machine, theirs):
-                _tell_clash(machine, own, theirs, field.name)
+            other = homes.setdefault(field.name, cls) if field.init else cls
+            if other is not cls:
+                _tell_clash(machine, cls, other, field.name)
 
 
-def _is_own(machine: Machine, cls: Class) -> bool:
-    return cls.module is not None and machine.is_script(cls.module)
+def _tell_clash(machine: Machine, one: Class, other: Class, name: str) -> None:
+    """Tell of a field that two classes have, at the line where the user declares it; one that is inherited is none."""
+    for own, theirs in ((one, other), (other, one)):
+        base, item = _declaration(own, name)
+        if base is None or item is None or base.module is None or not machine.is_script(base.module):
+            continue
+        home = _declaration(theirs, name)[0] or theirs
+        message = f"argument --{name}: conflicting option string: --{name}"
+        event = describe.event("clashing-field", "ArgumentError", message, name, None, item, machine.doubt, home)
+        event.caller = describe.site(base.module, item.lineno, own.name)
+        machine.note(Raised(None, message, event))
+        return
 
 
-def _tell_clash(machine: Machine, own: Class, theirs: Class, name: str) -> None:
-    for base in own.mro:
-        statements = base.node.body if base.node is not None and _is_own(machine, base) else []
-        for item in statements:
+def _declaration(cls: Class, name: str) -> tuple[Class | None, ast.AnnAssign | None]:
+    """The class that declares a dataclass's field, itself or one that it derives from, and where it does."""
+    for base in cls.mro:
+        for item in base.node.body if base.node is not None else ():
             if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id == name:
-                message = f"argument --{name}: conflicting option string: --{name}"
-                event = describe.event(
-                    "clashing-field", "ArgumentError", message, name, None, item.target, machine.doubt, theirs
-                )
-                assert base.module is not None  # it is the user's
-                event.caller = describe.site(base.module, item.lineno, own.name)
-                machine.note(Raised(None, message, event))
-                return
+                return base, item
+    return None, None
 
 
 def _classes(value: Value | None) -> list[Class] | None:

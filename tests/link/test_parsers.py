@@ -161,6 +161,25 @@ def test_fields_that_clash(field: str, more: str, wanted: tuple[str, ...], tmp_p
     assert found(tmp_path, HEAD + own + f"HfArgumentParser((Mine, TrainingArguments){more})\n") == wanted
 
 
+@pytest.mark.parametrize(
+    ("field", "wanted"),
+    [
+        ("eval_strategy", ("API073 eval_strategy certain",)),
+        ("more", ("API073 more certain",)),
+        ("mine", ()),
+    ],
+)
+@pytest.mark.parametrize("order", ["(Theirs, Mine)", "(Mine, Theirs)"])
+def test_fields_that_clash_with_those_of_a_class_that_the_script_derives(
+    field: str, order: str, wanted: tuple[str, ...], tmp_path: Path
+) -> None:
+    own = (
+        "import dataclasses\n@dataclasses.dataclass\nclass Theirs(TrainingArguments):\n    more: int = 1\n"
+        f"@dataclasses.dataclass\nclass Mine:\n    {field}: str = ''\n"
+    )
+    assert found(tmp_path, HEAD + own + f"HfArgumentParser({order})\n") == wanted
+
+
 FILE = "HfArgumentParser(TrainingArguments).parse_json_file({})\n"
 LOADED = "import json\nwith open('args.json') as f:\n    said = json.load(f)\n"
 YAML = "import yaml\nsaid = yaml.safe_load(open('args.json'))\n"
