@@ -220,6 +220,8 @@ def test_rows_fit_what_is_done_with_them(part: Any) -> None:
         ("json.no_such_function()", False),
         ("__import__('no_such_module')", False),
         ("other_part.main(row)", False),
+        ("fail('The least populated class in score column has only 1 member')", True),
+        ("fail(\"Subset 'a' split 'b' is missing required columns: ['_id'].\")", True),
     ],
 )
 def test_what_fails_of_made_up_rows(
@@ -228,9 +230,13 @@ def test_what_fails_of_made_up_rows(
     script, library = tmp_path / "copy" / "train.py", tmp_path / "elsewhere" / "other_part.py"
     for path in (script, library):
         path.parent.mkdir()
-    library.write_text("def main(row):\n    return row['text']['answer']\n")
+    library.write_text(
+        "def main(row):\n    return row['text']['answer']\ndef fail(message):\n    raise ValueError(message)\n"
+    )
     row = {"text": part("columns").TEXT.format(3)}
-    script.write_text(f"import json\nimport os\nimport other_part\ndef f(row):\n    return {body}\nf({row!r})\n")
+    script.write_text(
+        f"import json\nimport os\nimport other_part\nfrom other_part import fail\ndef f(row):\n    return {body}\nf({row!r})\n"
+    )
     monkeypatch.syspath_prepend(str(library.parent))
     world = SimpleNamespace(made=["text"], request={"root": str(script.parent)})
     with pytest.raises(Exception) as caught:
@@ -252,6 +258,12 @@ class Dataset:
 
     def train_test_split(self, test_size: Any = None, train_size: Any = None) -> Any:
         return test_size
+
+    def map(self, function: Any, batched: bool = False, num_proc: int | None = None) -> Any:
+        return function, batched, num_proc
+
+    def filter(self, function: Any, num_proc: int | None = None) -> Any:
+        return function, num_proc
 
 
 @pytest.mark.parametrize(
@@ -280,6 +292,10 @@ def test_a_script_that_selects_more_rows_than_there_are(part: Any, indices: Any,
         data._fewer = True
         assert (Rows().select(indices), len(world.told)) == (rows, 1)
     assert [Rows().train_test_split(test_size=size) for size in (3, 100, 0.2)] == [3, 0.5, 0.2]
+    assert Rows().map(len, True, 8) == Rows().map(len, num_proc=8, batched=True) == (len, True, None)
+    assert Rows().filter(len, num_proc=8) == (len, None)
+    with pytest.raises(TypeError):
+        Rows().map(len, wrong=1)
 
 
 class World:
@@ -374,6 +390,21 @@ def test_stage_of(part: Any, monkeypatch: pytest.MonkeyPatch, frames: list[tuple
     found = [SimpleNamespace(name=name, filename=path) for name, path in frames]
     monkeypatch.setattr(job.traceback, "extract_tb", lambda _: found)
     assert job.stage_of(ValueError()) == stage
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (FileNotFoundError("Module 'glue' doesn't exist on the Hugging Face Hub either."), "something from the Hub"),
+        (OSError("Can't load image processor for '/here/models-0/0-clip'. If you were"), "no such part was made"),
+        (OSError("Can't load image processor for '/elsewhere/clip'. If you were"), ""),
+        (FileNotFoundError("config.yaml"), ""),
+    ],
+)
+def test_what_was_not_made_settles_nothing(part: Any, error: Exception, words: str) -> None:
+    world = SimpleNamespace(cuda=True, stands_in="", folder=Path("/here"))
+    reason = part("job")._reason(error, world)
+    assert words in reason and bool(words) == bool(reason)
 
 
 def test_a_script_that_asks_for_the_accelerator_wants_a_gpu(part: Any, tmp_path: Path) -> None:

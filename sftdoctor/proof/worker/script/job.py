@@ -7,6 +7,7 @@ Its request: {"root": DIR, "script": "train.py", "working": ".", "arguments": [â
 
 import builtins
 import os
+import re
 import runpy
 import sys
 import traceback
@@ -27,6 +28,10 @@ SPREAD = (
 )
 OFFLINE = ("OfflineModeIsEnabled", "LocalEntryNotFoundError")
 """Exceptions of huggingface_hub that say that there is no network."""
+NOT_ON_HUB = "doesn't exist on the Hugging Face Hub either"
+"""What evaluate and datasets say of a module that they cannot fetch."""
+LACKS_PART = re.compile(r"^Can't load (image processor|feature extractor|video processor|processor) for '")
+"""What transformers says of a folder without the files of that part."""
 
 
 def main(request):
@@ -141,8 +146,10 @@ def _reason(error, world):
     for cause in chain(error):
         if isinstance(cause, (NotPossibleError, outside.NoNetworkError, outside.NoAddressError)):
             return str(cause)
-        if type(cause).__name__ in OFFLINE:
+        if type(cause).__name__ in OFFLINE or NOT_ON_HUB in str(cause):
             return f"it wants something from the Hub that is not here: {str(cause).splitlines()[0][:300]}"
+        if LACKS_PART.search(str(cause)) and str(world.folder) in str(cause):
+            return f"no such part was made for the tiny model: {short(cause)}"
         if world.stands_in and madeup.is_of_architecture(cause, world.stands_in):
             return (
                 f"the tiny model that stands for the script's is of another architecture ({world.stands_in}), and the "

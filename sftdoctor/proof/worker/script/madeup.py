@@ -13,8 +13,11 @@ OF_VALUES = ("FileNotFoundError", "IsADirectoryError", "UnidentifiedImageError",
 OF_VALUES += ("KeyError", "IndexError", "UnicodeDecodeError", "ZeroDivisionError", "AssertionError")
 """Exceptions that come of a value, whatever is done with it."""
 BUILTIN = re.compile(r"^'(str|int|bool|float|list|dict|NoneType)' object (has no attribute|is not|does not|cannot)")
-OF_COLUMNS = re.compile(r"^'Value' object has no attribute '(names|num_classes|int2str|str2int)'")
-"""A column of datasets that is made up and holds no labels."""
+OF_COLUMNS = re.compile(
+    r"^'Value' object has no attribute '(names|num_classes|int2str|str2int)'"
+    r"|^The least populated class in|is missing required columns: "
+)
+"""What libraries say of columns that hold no labels, or too few of them, or that are not there."""
 ODD = re.compile(
     r"^(string indices must be|(list|tuple) indices must be|invalid literal for|could not convert string|"
     r"(not enough|too many) values to unpack|can only concatenate|unsupported operand|cannot unpack|"
@@ -35,12 +38,14 @@ def is_of_made_up(error, world):
     """
     if not world.made:
         return False
+    if OF_COLUMNS.search(str(error)):
+        return True
     frames = list(traceback.walk_tb(error.__traceback__))
     own = [place for place, (frame, _) in enumerate(frames) if _lies_in(frame, world.request["root"])]
     if not own or not all(_is_plain(frame) for frame, _ in frames[own[-1] + 1 :]):
         return False
     message, kind = str(error), type(error).__name__
-    if SAMPLE[:20] in message or OF_COLUMNS.match(message):
+    if SAMPLE[:20] in message:
         return True
     if not (kind in OF_VALUES or BUILTIN.match(message) or ODD.match(message)):
         return False
