@@ -234,9 +234,8 @@ def test_what_fails_of_made_up_rows(
         "def main(row):\n    return row['text']['answer']\ndef fail(message):\n    raise ValueError(message)\n"
     )
     row = {"text": part("columns").TEXT.format(3)}
-    script.write_text(
-        f"import json\nimport os\nimport other_part\nfrom other_part import fail\ndef f(row):\n    return {body}\nf({row!r})\n"
-    )
+    head = "import json\nimport os\nimport other_part\nfrom other_part import fail\n"
+    script.write_text(f"{head}def f(row):\n    return {body}\nf({row!r})\n")
     monkeypatch.syspath_prepend(str(library.parent))
     world = SimpleNamespace(made=["text"], request={"root": str(script.parent)})
     with pytest.raises(Exception) as caught:
