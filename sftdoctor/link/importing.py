@@ -57,13 +57,23 @@ def _siblings(machine: Machine, frame: Frame, node: ast.ImportFrom) -> None:
     if frame.module.path is None or node.level > len(above):
         return
     folder, dots = above[node.level - 1], "." * node.level
+    if not node.module and (folder / "__init__.py").exists():
+        return  # it may bind the names itself
     asked = [node.module] if node.module else [alias.name for alias in node.names]
     for name in asked:
         place = folder.joinpath(*name.split("."))
         machine.locator.missed.update((str(place), f"{place}.py"))
-        if name != "*" and not place.is_dir() and not place.with_name(f"{place.name}.py").exists():
+        if name != "*" and not _lies_there(place):
             message = "attempted relative import with no known parent package"
             machine.broken("missing-module", "ImportError", message, f"{dots}{name}", frame, node, raising=True)
+
+
+def _lies_there(place: Path) -> bool:
+    """Whether a folder has a package or module of a name, compiled ones among them."""
+    try:
+        return any(one.name.partition(".")[0] == place.name for one in place.parent.iterdir())
+    except OSError:
+        return False
 
 
 def _from_import(machine: Machine, frame: Frame, module: Value, name: str, node: ast.stmt) -> Value:

@@ -75,6 +75,14 @@ BESIDE = {
         {"jobs/train.py": "from ..there import x\nfrom ..gone import y\nfrom .......... import z", "there.py": "x = 1"},
         ["API003 ..gone jobs/train.py:2"],
     ),
+    "names of a package above, and a compiled module": (
+        {
+            "pkg/__init__.py": "go = 1",
+            "pkg/jobs/train.py": "from .. import go\nfrom ._C import x\nfrom ..gone import y",
+            "pkg/jobs/_C.cpython-311-x86_64-linux-gnu.so": "",
+        },
+        ["API003 ..gone pkg/jobs/train.py:3"],
+    ),
     "one that is expected to fail": (
         {"train.py": "try:\n    from .gone import x\nexcept ImportError:\n    import there", "there.py": "x = 1"},
         [],
