@@ -134,7 +134,7 @@ def _escape(machine: Machine, args: Arguments, function: Function | None = None)
             held.open = True
         elif isinstance(value, Bound) and isinstance(held := strip(value.self), Instance):
             _unsettle(held)
-        elif isinstance(value, Instance) and machine.making is not None:
+        elif isinstance(value, Instance) and machine.strict:
             containers.doubt(value, None if function is None else refusals.attributes_set(machine, function))
 
 

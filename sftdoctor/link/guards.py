@@ -74,7 +74,7 @@ def condition(machine: Machine, frame: Frame, node: ast.expr) -> Answer:
 def decided(machine: Machine, frame: Frame, node: ast.expr) -> Answer:
     """The same for what is done or not: in a check of a config, what is no more than likely is not known."""
     answer, sure = condition(machine, frame, node)
-    return (answer, sure) if sure or machine.making is None else (None, False)
+    return (answer, sure) if sure or not machine.strict else (None, False)
 
 
 def is_question(node: FunctionNode) -> bool:
@@ -101,7 +101,7 @@ def _connective(machine: Machine, frame: Frame, node: ast.BoolOp) -> Answer:
         with machine.doubting(answer is None):  # what is not known may have settled it
             found, sure = condition(machine, frame, operand)
         if found is deciding:
-            return deciding, sure or (answer is None and machine.making is None)
+            return deciding, sure or (answer is None and not machine.strict)
         if found is None:
             answer = None
         all_sure &= sure

@@ -251,7 +251,7 @@ class Machine:
                 except TypeError:
                     return None
                 parts.append((name, type(value.value), value.value))
-            elif isinstance(value, Instance) and self.making is not None:
+            elif isinstance(value, Instance) and self.strict:
                 return None  # what it answers hangs on attributes that the constructor sets one after the other
             elif isinstance(value, Instance | Class | Function | Module):
                 self._kept[id(value)] = value
@@ -404,6 +404,11 @@ class Machine:
         self.locator, self.arguments = locator, tuple(arguments)
         self.events, self.not_judged, self._seen, self._steps, self.read = [], {}, {}, STEPS, set()
         self.noted, self.branches, self.imports = [], 0, []
+
+    @property
+    def strict(self) -> bool:
+        """Whether a config of the user's is being made: what its constructor surely refuses must be sure."""
+        return self.making is not None
 
     def is_opaque(self, name: str) -> bool:
         """Whether a module is looked up, never followed."""

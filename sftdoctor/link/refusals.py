@@ -136,7 +136,7 @@ def refuse(machine: Machine, frame: Frame, cls: Class | None, message: str, node
 
 
 def _counts(machine: Machine, frame: Frame) -> bool:
-    return machine.making is not None and machine.doubt == CERTAIN and not machine.is_script(frame.module)
+    return machine.strict and machine.doubt == CERTAIN and not machine.is_script(frame.module)
 
 
 def _note(machine: Machine, frame: Frame, cls: Class | None, message: str, line: int) -> None:

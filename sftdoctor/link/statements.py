@@ -261,7 +261,7 @@ def fork(
     frame.scope.clear()
     frame.scope.update({**dict.fromkeys(unbound, UNKNOWN), **joined})
     if not all(_refuses(machine, frame, leave) for leave in left):
-        frame.may_have_left = machine.making is not None
+        frame.may_have_left = machine.strict
         machine.doubt = max(outer, LIKELY)
     elif frame.may_have_left and outer < LIKELY:
         machine.doubt = LIKELY
@@ -271,7 +271,7 @@ def fork(
 def _refuses(machine: Machine, frame: Frame, leave: Raised | Left) -> bool:
     """Whether the user's own program, or a config of its, gives up there: a run that goes on gave what it asks for."""
     refused = isinstance(leave, Left) and leave.refused
-    return refused and (machine.is_script(frame.module) or machine.making is not None)
+    return refused and (machine.is_script(frame.module) or machine.strict)
 
 
 def _settle(broken: list[list[Noted]], branches: int, doubt: int) -> None:
@@ -413,7 +413,7 @@ def _while_loop(machine: Machine, frame: Frame, node: ast.While) -> None:
         except Left as leave:
             if leave.how == "return":
                 raise
-        if machine.making is not None:
+        if machine.strict:
             machine.doubt = max(machine.doubt, LIKELY)  # there may be more rounds
     else:
         _unknown_loop(machine, frame, node, lambda: None)
@@ -433,13 +433,11 @@ def _unknown_loop(
                 raise
 
     # a run has data, so that its loops are entered; what an import or a check loops over may well be empty
-    entered = machine.running and machine.making is None
+    entered = machine.running and not machine.strict
     fork(machine, frame, [once, lambda: None], LIKELY if entered else POSSIBLE)
-    if machine.making is not None and any(
-        isinstance(one, ast.Return) for item in node.body for one in nodes.walk(item)
-    ):
+    if machine.strict and any(isinstance(one, ast.Return) for item in node.body for one in nodes.walk(item)):
         machine.doubt = max(machine.doubt, LIKELY)  # it may have ended there
-    if machine.making is not None and node.orelse:
+    if machine.strict and node.orelse:
         fork(machine, frame, [lambda: execute(machine, frame, node.orelse), lambda: None])
     for name in _counted(node.body):
         if name in frame.scope:
@@ -509,7 +507,7 @@ def _try(machine: Machine, frame: Frame, node: ast.Try) -> None:
 
 def _go_on(machine: Machine, frame: Frame, node: ast.Try) -> None:
     """After a try whose body raised nothing that is seen; in a config's check Python itself may have raised there."""
-    caught = {handler: _caught(machine, frame, handler) for handler in node.handlers if machine.making is not None}
+    caught = {handler: _caught(machine, frame, handler) for handler in node.handlers if machine.strict}
     others = [one for one, names in caught.items() if names is None or not SEEN.issuperset(names or ("Exception",))]
     if not others:
         execute(machine, frame, node.orelse)

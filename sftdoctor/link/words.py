@@ -10,7 +10,6 @@ from sftdoctor.link.values import UNKNOWN, Class, Const, Dict, Seq, Value, strip
 from sftdoctor.model import OPEN_WORD
 
 _TEXT = re.compile(r"\b(?:str|Literal)\b")
-_TRUE = frozenset({"yes", "true", "t", "y", "1"})
 
 
 def raw(given: object) -> Value:
@@ -67,7 +66,8 @@ _KINDS: Mapping[str, Callable[[str], object]] = {"int": int, "float": float}
 
 def _converted(word: str, wanted: str) -> Value:
     if wanted == "bool":
-        return Const(word.lower() in _TRUE) if word.lower() in TRUTHS else UNKNOWN
+        truth = TRUTHS.get(word.lower())
+        return UNKNOWN if truth is None else Const(truth)
     try:
         return Const(_KINDS[wanted](word))
     except (ValueError, KeyError):

@@ -47,6 +47,7 @@ compare        left*, is*, right*, left_default, right_default
                                                         different, not-among
 modules        fact*, unmatched* (all|some)             names of an adapter config match no module of the model
 passes         module*, class*, method*, keyword*       the script gives that keyword to a method of an imported class
+video-processor                                         by its name, the model's processor takes videos too
 loads-file     name*, unless                            the script makes the path of such a file, and reads files
 template-use   as* (raises|silent|mapping)              the script uses what apply_chat_template gives in that way
 callback       flaw* (refuses|lacks|asks)               a callback of the script and what the Trainer passes it differ
@@ -95,6 +96,7 @@ from sftdoctor.predicates import (
     memory,
     modules,
     outside,
+    processors,
     requirements,
     rewards,
     scripts,
@@ -139,6 +141,19 @@ __all__ = [
 
 _REGISTERED = (
     *(binaries, callbacks, code, compare, facts, gradients, hardware, installation, links, live),
-    *(logic, memory, modules, outside, requirements, rewards, scripts, shadows, sources, templates, versions),
+    *(
+        logic,
+        memory,
+        modules,
+        outside,
+        processors,
+        requirements,
+        rewards,
+        scripts,
+        shadows,
+        sources,
+        templates,
+        versions,
+    ),
 )
 """Imported so that each registers its predicates."""

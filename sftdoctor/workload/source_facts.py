@@ -52,6 +52,18 @@ def _facts(places: Places, tree: ast.Module, seen: dict[str, None]) -> Iterator[
             yield Fact("sets_variable", variable, places.of(node))
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "apply_chat_template":
             yield Fact("applies_chat_template", chat_template_call(node), places.of(node))
+        processor = _processor(node)
+        if processor:
+            yield Fact("processor_loaded", processor, places.of(node))
+
+
+def _processor(node: ast.AST) -> str:
+    """The class of a call that loads a processor, AutoProcessor or a model's own; "" for every other node."""
+    func = node.func if isinstance(node, ast.Call) else None
+    if not isinstance(func, ast.Attribute) or func.attr != "from_pretrained":
+        return ""
+    name = getattr(func.value, "attr", getattr(func.value, "id", ""))
+    return name if name.endswith("Processor") and not name.endswith("ImageProcessor") else ""
 
 
 def _pads(target: ast.expr) -> bool:

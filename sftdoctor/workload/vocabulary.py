@@ -195,6 +195,7 @@ VOCABULARY: Mapping[str, str] = {
     "sets_variable": "one for each environment variable that the script sets",
     "writes_eos": "whether the script uses eos_token other than as a padding token",
     "applies_chat_template": 'one for each call of apply_chat_template: "text" (tokenize=False), "ids" or "unknown"',
+    "processor_loaded": "one for each call that loads a processor: its class",
     "peft_config_passed": 'whether the trainer gets a peft_config: true, false or "unknown"',
     "peft_config_kind": "class of that config (LoraConfig, …)",
     "peft_config_trains_head": "whether it trains the output head (modules_to_save, target_modules)",

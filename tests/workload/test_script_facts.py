@@ -351,3 +351,18 @@ def test_what_we_stumble_over_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> 
     script, (left,) = read_script(Source(Path("train.py"), text), ())
     assert left.what == "train.py" and "a bug in sftdoctor" in left.reason
     assert [fact.value for fact in script.facts if fact.name == "imports"] == ["os"]
+
+
+@pytest.mark.parametrize(
+    ("call", "loaded"),
+    [
+        ("AutoProcessor.from_pretrained('m')", ["AutoProcessor"]),
+        ("transformers.Qwen2VLProcessor.from_pretrained('m')", ["Qwen2VLProcessor"]),
+        ("AutoImageProcessor.from_pretrained('m')", []),
+        ("AutoTokenizer.from_pretrained('m')", []),
+        ("AutoProcessor('m')", []),
+    ],
+)
+def test_a_processor_that_is_loaded(call: str, loaded: list[str]) -> None:
+    script, _ = read_script(Source(Path("train.py"), f"def f():\n    return {call}\n"), ())
+    assert [fact.value for fact in script.facts if fact.name == "processor_loaded"] == loaded

@@ -23,7 +23,7 @@ REFUSES = re.compile(r"Unknown arguments from config file|not used by the TrlPar
 _OPTIONAL = re.compile(
     r"(?:typing\.)?Optional\[(.*)\]|(.*?)\s*\|\s*None|None\s*\|\s*(.*)|Union\[(.*),\s*(?:None|NoneType)\]"
 )
-TRUTHS = frozenset({"yes", "true", "t", "y", "1", "no", "false", "f", "n", "0"})
+TRUTHS = dict.fromkeys(("yes", "true", "t", "y", "1"), True) | dict.fromkeys(("no", "false", "f", "n", "0"), False)
 """What HfArgumentParser's string_to_bool takes."""
 
 

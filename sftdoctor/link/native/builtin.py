@@ -107,7 +107,7 @@ def _setattr(machine: Machine, args: Arguments) -> Value:
     if name is None:
         if isinstance(owner, Module | Class | Instance):
             owner.open = True
-        if isinstance(owner, Instance) and machine.making is not None:
+        if isinstance(owner, Instance) and machine.strict:
             containers.doubt(owner)
     else:
         machine.set_attribute(owner, name, args.positional[2])
