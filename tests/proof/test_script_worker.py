@@ -171,6 +171,7 @@ def test_a_model_that_is_only_on_the_hub_is_found_in_the_cache_or_not_at_all(par
         ("json.loads(row['x'])", "texts"),
         ("int(row['x'])", "number"),
         ("[turn['content'] for turn in row['x']]", "conversation"),
+        ("tokenizer.apply_chat_template(row['x'], tokenize=False)", "conversation"),
         ("[word.upper() for word in row['x']]", None),
         ("'Q: ' + row['x']", None),
     ],

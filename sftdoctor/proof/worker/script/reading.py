@@ -82,6 +82,8 @@ def _use(node, above):
             return TEXTS
         if name in ("int", "float"):
             return NUMBER
+        if name == "apply_chat_template":
+            return CONVERSATION
     if isinstance(outer, ast.BinOp) and isinstance(outer.op, ast.Div) and _is_opened(outer, above):
         return FILE
     if isinstance(outer, ast.Dict) and node in outer.values:
