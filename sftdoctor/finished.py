@@ -36,8 +36,8 @@ LARGEST = 16_000_000
 """Bytes of one."""
 NOBODYS = ("_", "OLDPWD")
 """Variables that a shell changes from command to command."""
-_key_of_run: list[str] = []
-"""Under what this run is kept; empty where it is not watched."""
+_watched: tuple[looks.Watch, str] | None = None
+"""What watches this run, and under what it is kept."""
 
 
 def recall(argv: Sequence[str], seconds: Callable[[], float]) -> tuple[str, int] | None:
@@ -51,6 +51,7 @@ def recall(argv: Sequence[str], seconds: Callable[[], float]) -> tuple[str, int]
         The text for standard output, and the exit status; None where the check must be made. It is watched then, so
         that keep can keep it.
     """
+    global _watched
     if not looks.CAN_WATCH:
         return None
     try:
@@ -64,8 +65,7 @@ def recall(argv: Sequence[str], seconds: Callable[[], float]) -> tuple[str, int]
             return kept[4].replace(kept[3], f" {seconds():.2f} s"), int(kept[2])
     except (OSError, ValueError, IndexError):
         pass
-    looks.watch(folder)
-    _key_of_run[:] = [key]
+    _watched = looks.watch(folder), key
     return None
 
 
@@ -77,10 +77,9 @@ def keep(text: str, status: int, seconds: str) -> None:
         status: The exit status.
         seconds: How long it took, as the text says it: " 0.31 s".
     """
-    run = looks.watching()
-    if run is None or not _key_of_run or run.elsewhere or text.count(seconds) != 1 or "\0" in text:
+    if _watched is None or _watched[0].elsewhere or text.count(seconds) != 1 or "\0" in text:
         return
-    key = _key_of_run[0]
+    run, key = _watched
     fields = [FORMAT, key, str(status), seconds, text]
     for (kind, path), there in list(run.seen.items()):
         fields += kind, path, there

@@ -136,7 +136,7 @@ class Part:
         return None if self._watch.elsewhere else {place: self._watch.seen[place] for place in self._places}
 
 
-_watches: list[Watch] = []
+_watch: Watch | None = None
 
 
 def watch(own: str) -> Watch:
@@ -145,15 +145,15 @@ def watch(own: str) -> Watch:
     Args:
         own: As Watch has it.
     """
-    made = Watch(own)
-    made.start()
-    _watches.append(made)
-    return made
+    global _watch
+    _watch = Watch(own)
+    _watch.start()
+    return _watch
 
 
 def watching() -> Watch | None:
     """What watches this run; None where nothing does."""
-    return _watches[-1] if _watches else None
+    return _watch
 
 
 def look(kind: str, path: str) -> str:

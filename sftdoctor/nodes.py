@@ -63,26 +63,18 @@ class Syntax:
 
 
 @lru_cache(maxsize=32)
-def parsed(text: str) -> Syntax:
+def syntax_of(text: str) -> Syntax | None:
     """Parse a text, once for all that ask for it.
 
     Args:
         text: Python source.
 
     Returns:
-        Its syntax.
-
-    Raises:
-        SyntaxError, ValueError, RecursionError, MemoryError: As `ast.parse` raises them.
+        Its syntax; None where it is no Python.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return Syntax(ast.parse(text))
-
-
-def syntax_of(text: str) -> Syntax | None:
-    """As parsed; None where the text is no Python."""
     try:
-        return parsed(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Syntax(ast.parse(text))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None

@@ -59,21 +59,12 @@ def _siblings(machine: Machine, frame: Frame, node: ast.ImportFrom) -> None:
     folder, dots = above[node.level - 1], "." * node.level
     if not node.module and (folder / "__init__.py").exists():
         return  # it may bind the names itself
+    machine.locator.missed.add(str(folder))  # in_folder remembers no name of the standard library
     asked = [node.module] if node.module else [alias.name for alias in node.names]
     for name in asked:
-        place = folder.joinpath(*name.split("."))
-        machine.locator.missed.update((str(place), f"{place}.py"))
-        if name != "*" and not _lies_there(place):
+        if name != "*" and machine.locator.in_folder(folder, name) is None:
             message = "attempted relative import with no known parent package"
             machine.broken("missing-module", "ImportError", message, f"{dots}{name}", frame, node, raising=True)
-
-
-def _lies_there(place: Path) -> bool:
-    """Whether a folder has a package or module of a name, compiled ones among them."""
-    try:
-        return any(one.name.partition(".")[0] == place.name for one in place.parent.iterdir())
-    except OSError:
-        return False
 
 
 def _from_import(machine: Machine, frame: Frame, module: Value, name: str, node: ast.stmt) -> Value:

@@ -164,10 +164,11 @@ def _tell_clashes(machine: Machine, classes: Sequence[Class]) -> None:
 def _tell_clash(machine: Machine, one: Class, other: Class, name: str) -> None:
     """Tell of a field that two classes have, at the line where the user declares it; one that is inherited is none."""
     for own, theirs in ((one, other), (other, one)):
-        base, item = _declaration(own, name)
-        if base is None or item is None or base.module is None or not machine.is_script(base.module):
+        base = declaring(Reader([own]), name)
+        item = _written(base, name)
+        if item is None or base.module is None or not machine.is_script(base.module):
             continue
-        home = _declaration(theirs, name)[0] or theirs
+        home = declaring(Reader([theirs]), name)
         message = f"argument --{name}: conflicting option string: --{name}"
         event = describe.event("clashing-field", "ArgumentError", message, name, None, item, machine.doubt, home)
         event.caller = describe.site(base.module, item.lineno, own.name)
@@ -175,13 +176,11 @@ def _tell_clash(machine: Machine, one: Class, other: Class, name: str) -> None:
         return
 
 
-def _declaration(cls: Class, name: str) -> tuple[Class | None, ast.AnnAssign | None]:
-    """The class that declares a dataclass's field, itself or one that it derives from, and where it does."""
-    for base in cls.mro:
-        for item in base.node.body if base.node is not None else ():
-            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id == name:
-                return base, item
-    return None, None
+def _written(cls: Class, name: str) -> ast.AnnAssign | None:
+    """Where a class's own body declares a field."""
+    body = cls.node.body if cls.node is not None else ()
+    fields = (item for item in body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name))
+    return next((item for item in fields if getattr(item.target, "id", "") == name), None)
 
 
 def _classes(value: Value | None) -> list[Class] | None:

@@ -141,19 +141,7 @@ __all__ = [
 
 _REGISTERED = (
     *(binaries, callbacks, code, compare, facts, gradients, hardware, installation, links, live),
-    *(
-        logic,
-        memory,
-        modules,
-        outside,
-        processors,
-        requirements,
-        rewards,
-        scripts,
-        shadows,
-        sources,
-        templates,
-        versions,
-    ),
+    *(logic, memory, modules, outside, processors, requirements, rewards, scripts, shadows, sources),
+    *(templates, versions),
 )
 """Imported so that each registers its predicates."""

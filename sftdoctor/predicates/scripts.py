@@ -25,7 +25,8 @@ from sftdoctor.predicates.core import (
 )
 
 _LOADER = "torch.load("
-_OTHERS = frozenset({"save", "save_file", "remove", "unlink", "hf_hub_download", "cached_file", "print", "warn"})
+_SAVERS = frozenset({"save", "save_file"})
+_OTHERS = frozenset({"remove", "unlink", "hf_hub_download", "cached_file", "print", "warn"})
 """What is called with a file's name, and does not read the file that a training of this stack leaves."""
 LONGEST_MODULE = 1_000_000
 """Characters of a module that are looked at."""
@@ -166,16 +167,16 @@ def loads_file(context: Context, arguments: Mapping[str, Any]) -> Judgement:
     )
 
 
-def _naming(source: str, name: str) -> Iterator[ast.Constant]:
+def _naming(source: str, name: str) -> list[ast.Constant]:
     """The first place that makes a path of a file's name; none where the script saves such a file itself."""
     syntax = syntax_of(source)
     if syntax is None:
-        return
+        return []
     named = [node for node in syntax.nodes if isinstance(node, ast.Constant) and _is_path_of(node.value, name)]
-    called = [_called_with(node, syntax.parents) for node in named]
-    if not any(calls & {"save", "save_file"} for calls in called):
-        own = (node for node, calls in zip(named, called, strict=True) if isinstance(node, ast.Constant) and calls)
-        yield from [node for node in own if not _called_with(node, syntax.parents) & _OTHERS][:1]
+    called = [(node, _called_with(node, syntax.parents)) for node in named]
+    if any(calls & _SAVERS for _, calls in called):
+        return []
+    return [node for node, calls in called if calls and not calls & _OTHERS][:1]
 
 
 def _is_path_of(value: object, name: str) -> bool:

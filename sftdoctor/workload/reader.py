@@ -43,7 +43,7 @@ class Reader:
     def __init__(self, cache: Path | None = None) -> None:
         self._watch = looks.watching() if cache is not None else None
         self._folder = cache / "scripts" if cache is not None and self._watch is not None else None
-        self._recalled: dict[tuple[Path, tuple[str, ...]], Read] = {}
+        self._recalled: dict[tuple[Path, tuple[str, ...]], Read | None] = {}
         self._full: set[Path] = set()
         self._kept = 0
 
@@ -61,7 +61,7 @@ class Reader:
             WorkloadError: It cannot be read, is too large, or is no Python; the message names the file and line.
         """
         source = read_text(path)
-        if not self._knows(source, arguments):
+        if self._known(source, arguments) is None:
             source.tree  # noqa: B018  (parsed, or refused)
         return source
 
@@ -79,8 +79,9 @@ class Reader:
         Returns:
             The script with its facts, and what could not be followed.
         """
-        if self._knows(source, arguments):
-            return self._recalled[source.path, tuple(arguments)]
+        known = self._known(source, arguments)
+        if known is not None:
+            return known
         if self._watch is None or self._folder is None:
             return read_script(source, arguments)
         with looks.Part(self._watch) as part:
@@ -95,14 +96,14 @@ class Reader:
         if self._kept and self._folder is not None:
             folders.prune(self._folder, MOST)
 
-    def _knows(self, source: Source, arguments: Sequence[str]) -> bool:
+    def _known(self, source: Source, arguments: Sequence[str]) -> Read | None:
+        """What was kept of a script, looked for once."""
         place = source.path, tuple(arguments)
-        if place not in self._recalled and self._folder is not None:
-            found = self._recall(source, arguments)
-            if found is not None:
-                self._recalled[place] = found
+        if place not in self._recalled:
+            self._recalled[place] = self._recall(source, arguments) if self._folder is not None else None
+            if self._recalled[place] is not None:
                 self._full.add(source.path)  # of an empty one nothing is kept
-        return place in self._recalled
+        return self._recalled[place]
 
     def _path(self, source: Source, arguments: Sequence[str]) -> Path:
         """Where what a script says is kept, by all that it hangs on beside the disk."""

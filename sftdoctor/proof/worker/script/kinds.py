@@ -35,7 +35,7 @@ def kind_for(name, cls, world):
         world: The run.
 
     Returns:
-        (model type, words on how it was found).
+        (model type, words on how it was found, whether it only stands in: nothing told it).
     """
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -45,14 +45,14 @@ def kind_for(name, cls, world):
     if wanted or world.pictures:
         told = kind_of(name, wanted or seeing) or ("" if wanted and LOOKS.search(name) else told)
     if told:
-        return told, f"of the architecture that its name tells ({told})"
+        return told, f"of the architecture that its name tells ({told})", False
     named = _named(world)
     if named in known:
-        return named, f"of the architecture that the script names ({named})"
+        return named, f"of the architecture that the script names ({named})", False
     kind = wanted[0] if wanted and SEEING not in wanted else SEEING if wanted or LOOKS.search(name) else GENERIC
     kind = (_by_class(cls, world.source) or _by_modules(world.source)) if kind == GENERIC else kind
-    kind = world.stands_in = kind if kind in known else GENERIC
-    return kind, f"of another architecture ({kind})"
+    kind = kind if kind in known else GENERIC
+    return kind, f"of another architecture ({kind})", True
 
 
 def _by_class(cls, source):

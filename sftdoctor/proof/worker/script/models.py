@@ -207,11 +207,12 @@ class Models:
         own = getattr(cls, "config_class", None) or (cls if hasattr(cls, "model_type") else None)
         if own is not None:
             return own, own().to_dict(), f"of the same class ({own.model_type})"
-        kind, how = kind_for(name, cls, self.world)
+        kind, how, stands_in = kind_for(name, cls, self.world)
         config = CONFIG_MAPPING[kind]()
         data = config.to_dict()
-        if kind == self.world.stands_in:  # how many positions the real one has is not known: no error may come of it
-            data |= {key: LONGEST for key in data if meaning.POSITIONS.search(key)}
+        if stands_in:  # how many positions the real one has is not known either: no error may come of it
+            self.world.stands_in = kind
+            data.update({key: LONGEST for key in data if meaning.POSITIONS.search(key)})
         return type(config), data, f"{how}, since nothing of it is here"
 
     def _give_weights(self, folder, cls, kwargs):
